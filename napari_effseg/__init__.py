@@ -1,0 +1,105 @@
+"""Efficient segmentation of medical images on the laptop you have.
+
+Importing this package loads neither torch nor Qt; each public name is fetched when it is first used.
+
+Examples
+--------
+>>> import napari_effseg as eff
+>>> volume = eff.load("scan.nii.gz")  # doctest: +SKIP
+>>> result = eff.segment(volume, model="hippocampus-lightm-unet")  # doctest: +SKIP
+>>> eff.save(result.labels, "scan_seg.nii.gz", reference="scan.nii.gz")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "AffineError": "errors",
+    "Cancelled": "errors",
+    "CardError": "errors",
+    "Code": "volume",
+    "ConfigError": "errors",
+    "EffsegError": "errors",
+    "ExportError": "errors",
+    "ImageReadError": "errors",
+    "LabelMap": "volume",
+    "MissingExtra": "errors",
+    "OutOfMemory": "errors",
+    "PromptError": "errors",
+    "UnknownModel": "errors",
+    "Volume": "volume",
+    "VolumeError": "errors",
+    "WeightsError": "errors",
+    "load": "io",
+    "load_labels": "io",
+    "save": "io",
+    "segment": "engine",
+}
+_ROOMS = ("engine", "errors", "evaluation", "io", "metrics", "nets", "training", "volume", "zoo")
+
+__all__ = [
+    "AffineError",
+    "Cancelled",
+    "CardError",
+    "Code",
+    "ConfigError",
+    "EffsegError",
+    "ExportError",
+    "ImageReadError",
+    "LabelMap",
+    "MissingExtra",
+    "OutOfMemory",
+    "PromptError",
+    "UnknownModel",
+    "Volume",
+    "VolumeError",
+    "WeightsError",
+    "__version__",
+    "load",
+    "load_labels",
+    "nets",
+    "save",
+    "segment",
+]
+
+if TYPE_CHECKING:
+    from . import nets
+    from .engine import segment
+    from .errors import (
+        AffineError,
+        Cancelled,
+        CardError,
+        ConfigError,
+        EffsegError,
+        ExportError,
+        ImageReadError,
+        MissingExtra,
+        OutOfMemory,
+        PromptError,
+        UnknownModel,
+        VolumeError,
+        WeightsError,
+    )
+    from .io import load, load_labels, save
+    from .volume import Code, LabelMap, Volume
+
+
+def __getattr__(name: str) -> Any:
+    """Fetch a public name from its room on first use (PEP 562)."""
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, fetched or not."""
+    return sorted(__all__)

@@ -1,0 +1,112 @@
+"""Every exception that napari-effseg raises.
+
+All derive from `EffsegError`; where a built-in exception fits, they derive from that too, so that
+``except KeyError`` still catches an unknown model::
+
+    EffsegError
+    +-- ImageReadError (ValueError)      a file that cannot be read as an image
+    +-- VolumeError (ValueError)         an array, affine or geometry that has no right answer
+    |   +-- AffineError                  an affine that is singular, not finite or not 4 x 4
+    +-- PromptError (ValueError)         a prompt that does not fit the image or the others
+    +-- WeightsError (RuntimeError)      weights that are missing, damaged, tampered with or misfitting
+    +-- CardError (ValueError)           a model card that breaks a rule
+    +-- UnknownModel (KeyError)          a name that no card, network or label has
+    +-- ExportError (OSError)            a result that could not be written, or came back different
+    +-- ConfigError (ValueError)         a training configuration that breaks a rule
+    +-- MissingExtra (ImportError)       an optional package that an extra installs
+    +-- OutOfMemory (MemoryError)        not enough memory after every fallback
+    +-- Cancelled (Exception)            the caller asked to stop
+
+Messages are in the user's words: what was given, what was expected, what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "AffineError",
+    "Cancelled",
+    "CardError",
+    "ConfigError",
+    "EffsegError",
+    "ExportError",
+    "ImageReadError",
+    "MissingExtra",
+    "OutOfMemory",
+    "PromptError",
+    "UnknownModel",
+    "VolumeError",
+    "WeightsError",
+    "nearest_names",
+]
+
+
+class EffsegError(Exception):
+    """Base of every exception of this package."""
+
+
+class ImageReadError(EffsegError, ValueError):
+    """A file is missing, empty, truncated, or not an image that we can read."""
+
+
+class VolumeError(EffsegError, ValueError):
+    """An array or its geometry has no right answer for what was asked."""
+
+
+class AffineError(VolumeError):
+    """An affine is not a finite, invertible 4 x 4 matrix with a last row of 0 0 0 1."""
+
+
+class PromptError(EffsegError, ValueError):
+    """A prompt lies outside the image, is empty, or contradicts the others."""
+
+
+class WeightsError(EffsegError, RuntimeError):
+    """Weights are missing, damaged, tampered with, or do not fit their network."""
+
+
+class CardError(EffsegError, ValueError):
+    """A model card breaks a rule; the message names the file and the field."""
+
+
+class UnknownModel(EffsegError, KeyError):
+    """No card, network or label has this name; the message suggests the nearest."""
+
+    def __str__(self) -> str:
+        """Return the message itself; `KeyError` would show its repr."""
+        return str(self.args[0]) if self.args else ""
+
+
+class ExportError(EffsegError, OSError):
+    """A result could not be written, or read back different from what was written."""
+
+
+class ConfigError(EffsegError, ValueError):
+    """A training or evaluation configuration breaks a rule; the message names the field."""
+
+
+class MissingExtra(EffsegError, ImportError):
+    """An optional package is missing; the message names the extra that installs it."""
+
+
+class OutOfMemory(EffsegError, MemoryError):
+    """Not enough memory, after smaller windows, half precision and the CPU were tried."""
+
+
+class Cancelled(EffsegError):
+    """The caller asked to stop; nothing was written."""
+
+
+def nearest_names(name: str, known: Iterable[str], limit: int = 3) -> str:
+    """Return " Did you mean ...?" for the known names nearest to `name`, or "".
+
+    Examples
+    --------
+    >>> nearest_names("hipocampus", ["hippocampus", "spleen"])
+    ' Did you mean hippocampus?'
+    """
+    folded = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), folded, n=limit, cutoff=0.5)
+    return f" Did you mean {' or '.join(folded[match] for match in close)}?" if close else ""
