@@ -1,1 +1,64 @@
-"""To be filled."""
+"""Networks: tensors in, tensors out, pure torch but for the fast scan kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from ..errors import UnknownModel, nearest_names
+from .lightm_unet import LightMUNet, LightMUNetConfig
+from .mamba import Mamba
+from .selective_scan import selective_scan
+
+__all__ = ["LightMUNet", "LightMUNetConfig", "Mamba", "create", "names", "selective_scan"]
+
+
+def _lightm_unet(**constructor: Any) -> nn.Module:
+    return LightMUNet(LightMUNetConfig(**constructor))
+
+
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "lightm-unet": _lightm_unet,
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names that `create` knows, sorted."""
+    return tuple(sorted(_BUILDERS))
+
+
+def create(name: str, **constructor: Any) -> nn.Module:
+    """Build a network with freshly initialised weights.
+
+    Parameters
+    ----------
+    name : str
+        One of `names()`, such as ``"lightm-unet"``.
+    **constructor
+        The network's own arguments; without any, the released class defaults. Lists are taken for tuples.
+
+    Returns
+    -------
+    torch.nn.Module
+        In training mode, on the CPU, with the authors' parameter names and shapes.
+
+    Raises
+    ------
+    UnknownModel
+        If no network has this name.
+    TypeError, ValueError
+        If an argument is unknown to the network, or outside its range.
+
+    Examples
+    --------
+    >>> net = create("lightm-unet", spatial_dims=2, init_filters=8, blocks_down=[1, 1], blocks_up=[1])
+    >>> sum(p.numel() for p in net.parameters())
+    8770
+    """
+    if name not in _BUILDERS:
+        raise UnknownModel(
+            f"no network is called {name!r}.{nearest_names(name, _BUILDERS)} Known: {', '.join(names())}"
+        )
+    return _BUILDERS[name](**constructor)
