@@ -13,6 +13,7 @@ All derive from `EffsegError`; where a built-in exception fits, they derive from
     +-- UnknownModel (KeyError)          a name that no card, network or label has
     +-- ExportError (OSError)            a result that could not be written, or came back different
     +-- ConfigError (ValueError)         a training configuration that breaks a rule
+    +-- DeviceError (ValueError)         a device that is unknown or not there
     +-- MissingExtra (ImportError)       an optional package that an extra installs
     +-- OutOfMemory (MemoryError)        not enough memory after every fallback
     +-- Cancelled (Exception)            the caller asked to stop
@@ -30,6 +31,7 @@ __all__ = [
     "Cancelled",
     "CardError",
     "ConfigError",
+    "DeviceError",
     "EffsegError",
     "ExportError",
     "ImageReadError",
@@ -85,6 +87,10 @@ class ExportError(EffsegError, OSError):
 
 class ConfigError(EffsegError, ValueError):
     """A training or evaluation configuration breaks a rule; the message names the field."""
+
+
+class DeviceError(EffsegError, ValueError):
+    """A device has an unknown name or is not there; another is never taken in its place."""
 
 
 class MissingExtra(EffsegError, ImportError):
