@@ -55,7 +55,7 @@ def create(name: str, **constructor: Any) -> nn.Module:
     --------
     >>> net = create("lightm-unet", spatial_dims=2, init_filters=8, blocks_down=[1, 1], blocks_up=[1])
     >>> sum(p.numel() for p in net.parameters())
-    8770
+    12017
     """
     if name not in _BUILDERS:
         raise UnknownModel(

@@ -100,11 +100,11 @@ class LightMUNet(nn.Module):
         widths = [
             f * 2 ** (levels - 1 - step) for step in range(levels - 1)
         ]  # channels before each upsampling
-        self.up_samples = nn.ModuleList(nn.Sequential(_Conv1x1(dims, c, c // 2, bias=False)) for c in widths)
         self.up_layers = nn.ModuleList(
             nn.Sequential(*(_ResUpBlock(dims, c // 2) for _ in range(blocks)))
             for c, blocks in zip(widths, config.blocks_up, strict=True)
         )
+        self.up_samples = nn.ModuleList(nn.Sequential(_Conv1x1(dims, c, c // 2, bias=False)) for c in widths)
         self.conv_final = nn.Sequential(
             nn.GroupNorm(_NORM_GROUPS, f),
             nn.ReLU(),

@@ -1,0 +1,254 @@
+"""The training configuration: one TOML file, checked before anything is read or computed.
+
+The file has a ``[card]`` table in the layout of a model card (without what training fills in: weights,
+accuracy, performance) and one table each for `DataConfig`, `AugmentConfig`, `OptimiserConfig` and
+`RunConfig`. Unknown fields are refused with the nearest known names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import ConfigError, nearest_names
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["AugmentConfig", "DataConfig", "OptimiserConfig", "RunConfig", "TrainConfig", "read_config"]
+
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the cases are, and which part of each the network sees.
+
+    Attributes
+    ----------
+    folder : str
+        Folder with a ``dataset.json`` in the style of the Medical Segmentation Decathlon, relative to
+        the configuration file; ``${EFFSEG_DATA}`` stands for the environment variable.
+    foreground_fraction : float
+        Fraction of the patches that are centred near a labelled voxel, where a case is larger than a patch.
+    shift_voxels : int
+        Patches smaller or larger than the case are shifted by up to this many voxels, so that the
+        structure is not always in the middle.
+    limit_cases : int
+        Use only the first cases of each split; 0 for all. For rehearsals.
+    """
+
+    folder: str
+    foreground_fraction: float = 0.7
+    shift_voxels: int = 4
+    limit_cases: int = 0
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of the training patches; 0 or an empty list switches one off.
+
+    Attributes
+    ----------
+    mirror : tuple of str
+        Anatomical mirroring with the affine unchanged, a left structure becoming a right one: pairs of
+        letters, "LR", "AP" or "SI". Array flips with the affine following need no entry: the card's
+        orientation undoes them before the network sees anything.
+    probability : float
+        Chance of each of the following, in [0, 1].
+    rotate_degrees, scale, translate_voxels : float
+        Largest rotation about each axis, relative change of size, and shift.
+    elastic_voxels : float
+        Largest displacement of a smooth random deformation.
+    noise, blur_voxels, contrast, gamma, bias_field : float
+        Standard deviation of noise (in standard deviations of the image), of blur, relative change of
+        contrast, largest exponent of gamma (its inverse the smallest), strength of a smooth bias field.
+    low_resolution : float
+        Smallest zoom of a simulated coarse acquisition, in (0, 1); 0 switches it off.
+    """
+
+    mirror: tuple[str, ...] = ("LR",)
+    probability: float = 0.25
+    rotate_degrees: float = 15.0
+    scale: float = 0.15
+    translate_voxels: float = 0.0
+    elastic_voxels: float = 0.0
+    noise: float = 0.15
+    blur_voxels: float = 0.7
+    contrast: float = 0.25
+    gamma: float = 1.5
+    bias_field: float = 0.2
+    low_resolution: float = 0.5
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW with warm-up and polynomial decay, and an averaged copy of the weights.
+
+    Attributes
+    ----------
+    learning_rate, weight_decay, clip_norm : float
+    warmup_steps : int
+    decay_power : float
+        Exponent of the polynomial decay to zero over all steps.
+    average_decay : float
+        Decay of the exponential moving average of the weights, which is what is validated and kept.
+    dice_weight : float
+        Weight of soft Dice in the loss; cross entropy has one minus it.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    clip_norm: float = 12.0
+    warmup_steps: int = 100
+    decay_power: float = 0.9
+    average_decay: float = 0.998
+    dice_weight: float = 0.5
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How long, how often, from which seed.
+
+    Attributes
+    ----------
+    steps, batch_size : int
+    validate_every : int
+        Steps between two validations on whole volumes.
+    checkpoint_minutes : float
+        A resumable checkpoint is written this often, and after each validation.
+    seed : int
+    mixed_precision : bool
+        Half precision where it is safe, on CUDA only.
+    initial_weights : str
+        A safetensors file to start from, relative to the configuration file; empty for random weights.
+    country : str
+        ISO code of the country whose electricity mix the CO2 estimate uses.
+    """
+
+    steps: int = 4000
+    batch_size: int = 2
+    validate_every: int = 250
+    checkpoint_minutes: float = 5.0
+    seed: int = 0
+    mixed_precision: bool = True
+    initial_weights: str = ""
+    country: str = "DEU"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that `run_training` needs; see the module docstring for the file."""
+
+    card: Mapping[str, Any]
+    data: DataConfig
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+    path: Path = Path()
+
+    def resolve(self, name: str) -> Path:
+        """Path of a file that the configuration names, relative to the configuration file."""
+        return (self.path.parent / _expand(name)).resolve()
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read and check a training configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or no TOML, or a field is unknown, of the wrong type or out of range.
+    """
+    if not path.is_file():
+        raise ConfigError(f"no training configuration at {path}; expected a TOML file")
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path} is not valid TOML: {err}") from err
+    known = ("card", "data", "augment", "optimiser", "run")
+    _refuse_unknown(document, known, str(path))
+    for needed in ("card", "data"):
+        if needed not in document:
+            raise ConfigError(f"{path} has no [{needed}] table")
+    config = TrainConfig(
+        card=document["card"],
+        data=_section(DataConfig, document, "data", path),
+        augment=_section(AugmentConfig, document, "augment", path),
+        optimiser=_section(OptimiserConfig, document, "optimiser", path),
+        run=_section(RunConfig, document, "run", path),
+        path=path.resolve(),
+    )
+    _check_ranges(config)
+    return config
+
+
+def _section(kind: type[_Section], document: Mapping[str, Any], name: str, path: Path) -> _Section:
+    given = document.get(name, {})
+    fields = {entry.name: entry for entry in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass
+    _refuse_unknown(given, fields, f"{path} [{name}]")
+    missing = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in given]
+    if missing:
+        raise ConfigError(f"{path} [{name}] lacks {', '.join(missing)}")
+    return kind(
+        **{key: _typed(value, fields[key].type, f"{path} [{name}] {key}") for key, value in given.items()}
+    )
+
+
+def _typed(value: Any, expected: str, where: str) -> Any:
+    """Check a TOML value against an annotation, which is a string under postponed evaluation."""
+    fits = {
+        "str": isinstance(value, str),
+        "bool": isinstance(value, bool),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "float": isinstance(value, (int, float)) and not isinstance(value, bool),
+        "tuple[str, ...]": isinstance(value, list) and all(isinstance(item, str) for item in value),
+    }[expected]
+    if not fits:
+        raise ConfigError(f"{where} is {value!r}; expected {expected}")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _refuse_unknown(given: Mapping[str, Any], known: Any, where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{where} has an unknown field {name!r}.{nearest_names(name, known)}")
+
+
+def _check_ranges(config: TrainConfig) -> None:
+    augment, optimiser, run = config.augment, config.optimiser, config.run
+    rules = {
+        "data.foreground_fraction must be in [0, 1]": 0 <= config.data.foreground_fraction <= 1,
+        "data.shift_voxels must not be negative": config.data.shift_voxels >= 0,
+        "augment.mirror takes LR, AP and SI": set(augment.mirror) <= {"LR", "AP", "SI"},
+        "augment.probability must be in [0, 1]": 0 <= augment.probability <= 1,
+        "augment.gamma must be at least 1": augment.gamma >= 1,
+        "augment.low_resolution must be in [0, 1)": 0 <= augment.low_resolution < 1,
+        "optimiser.learning_rate must be positive": optimiser.learning_rate > 0,
+        "optimiser.average_decay must be in [0, 1)": 0 <= optimiser.average_decay < 1,
+        "optimiser.dice_weight must be in [0, 1]": 0 <= optimiser.dice_weight <= 1,
+        "run.steps, run.batch_size and run.validate_every must be at least 1": min(
+            run.steps, run.batch_size, run.validate_every
+        )
+        >= 1,
+    }
+    for rule, holds in rules.items():
+        if not holds:
+            raise ConfigError(f"{config.path}: {rule}")
+
+
+def _expand(name: str) -> str:
+    """Replace ``${EFFSEG_DATA}``, and nothing else, by the environment variable."""
+    if "${EFFSEG_DATA}" not in name:
+        return name
+    folder = os.environ.get("EFFSEG_DATA")
+    if not folder:
+        raise ConfigError(f"{name} needs the environment variable EFFSEG_DATA: the folder of the data sets")
+    return name.replace("${EFFSEG_DATA}", str(Path(folder).resolve()))

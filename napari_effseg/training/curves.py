@@ -1,0 +1,40 @@
+"""The learning curves of a run as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .._extras import require
+from .state import HistoryPoint
+
+__all__ = ["draw_curves"]
+
+
+def draw_curves(history: Sequence[HistoryPoint], path: Path, title: str) -> None:
+    """Draw training loss and validation Dice against the step.
+
+    Parameters
+    ----------
+    history : sequence of HistoryPoint
+    path : Path
+        PNG to write; an older one is replaced.
+    title : str
+
+    Raises
+    ------
+    MissingExtra
+        If matplotlib is not installed.
+    """
+    figures = require("matplotlib.figure", "train", "the learning curves")
+    figure = figures.Figure(figsize=(7, 4), layout="constrained")
+    losses = figure.add_subplot()
+    scores = losses.twinx()
+    steps = [point.step for point in history]
+    losses.plot(steps, [point.loss for point in history], color="tab:grey", label="training loss")
+    for name in history[-1].dice if history else ():
+        scores.plot(steps, [point.dice[name] for point in history], label=name)
+    losses.set(xlabel="step", ylabel="training loss", title=title)
+    scores.set(ylabel="validation Dice", ylim=(0, 1))
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,184 @@
+"""The training loop: resumable at any moment, reproducible from its seed, honest about its cost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import Cancelled
+from ..types import CancelCheck, Progress
+from ..zoo.card import Card
+from .config import OptimiserConfig, TrainConfig
+from .data import PatchSampler, TrainingCase
+from .energy import EnergyMeter
+from .losses import Loss, segmentation_loss
+from .state import HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
+from .validate import validation_dice
+
+__all__ = ["Trainer", "learning_rate"]
+
+_logger = logging.getLogger(__name__)
+
+CHECKPOINT = "checkpoint.pt"
+
+
+def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
+    """Learning rate of a step: linear warm-up, then polynomial decay to zero.
+
+    Examples
+    --------
+    >>> config = OptimiserConfig(learning_rate=1.0, warmup_steps=10, decay_power=1.0)
+    >>> [learning_rate(step, 110, config) for step in (0, 9, 10, 60)]
+    [0.1, 1.0, 1.0, 0.5]
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    left = 1 - (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    return float(config.learning_rate * max(left, 0.0) ** config.decay_power)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """When this sitting began, and how much time earlier sittings took."""
+
+    began: float
+    before: float
+
+    def seconds(self) -> float:
+        return self.before + time.monotonic() - self.began
+
+
+class Trainer:
+    """One run: networks, optimiser and how far it has come.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    card : Card
+        The card being trained; its window size is the patch size.
+    net : torch.nn.Module
+        Freshly built or warm-started.
+    folder : Path
+        Run folder, where checkpoints go.
+    device : torch.device
+    """
+
+    def __init__(
+        self, config: TrainConfig, card: Card, net: nn.Module, folder: Path, device: torch.device
+    ) -> None:
+        self.config, self.card, self.folder, self.device = config, card, folder, device
+        self.net = net.to(device)
+        self.average = WeightAverage(self.net, config.optimiser.average_decay)
+        self.best: dict[str, Tensor] = {}
+        self.state = TrainingState()
+        self._optimiser = torch.optim.AdamW(
+            self.net.parameters(),
+            lr=config.optimiser.learning_rate,
+            weight_decay=config.optimiser.weight_decay,
+        )
+        mixed = config.run.mixed_precision and device.type == "cuda"
+        self._autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed)
+
+    @property
+    def checkpoint(self) -> Path:
+        """File of the resumable checkpoint."""
+        return self.folder / CHECKPOINT
+
+    def resume(self) -> None:
+        """Go on from the checkpoint of the run folder.
+
+        Raises
+        ------
+        WeightsError
+            If the checkpoint is damaged or of another network.
+        """
+        self.state, self.best = load_checkpoint(self.checkpoint, self.net, self.average, self._optimiser)
+
+    def run(
+        self,
+        sampler: PatchSampler,
+        validation: list[TrainingCase],
+        progress: Progress | None = None,
+        cancel: CancelCheck | None = None,
+    ) -> None:
+        """Train to the last step, or until cancelled; either way the checkpoint is up to date.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` said so; `resume` goes on from there.
+        """
+        run, clock = self.config.run, _Clock(time.monotonic(), self.state.seconds)
+        loss_of = segmentation_loss(_activation(self.card), self.config.optimiser.dice_weight)
+        losses: list[float] = []
+        saved = time.monotonic()
+        with EnergyMeter(run.country, self.folder) as meter:
+            while self.state.step < run.steps:
+                if cancel is not None and cancel():
+                    self._save(clock, meter)
+                    raise Cancelled(f"stopped after {self.state.step} steps; go on with --resume")
+                losses.append(self._step(sampler, loss_of))
+                if self.state.step % run.validate_every == 0 or self.state.step == run.steps:
+                    self._validate(validation, float(np.mean(losses)), clock)
+                    losses.clear()
+                    saved = self._save(clock, meter)
+                elif time.monotonic() - saved > 60 * run.checkpoint_minutes:
+                    saved = self._save(clock, meter)
+                if progress is not None:
+                    progress(self.state.step / run.steps, self._message())
+
+    def _step(self, sampler: PatchSampler, loss_of: Loss) -> float:
+        """One optimiser step; returns its loss."""
+        options = self.config.optimiser
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(self.state.step, self.config.run.steps, options)
+        images, targets = sampler.batch(self.state.step, self.config.run.batch_size)
+        self.net.train()
+        with self._autocast:
+            loss = loss_of(self.net(images.to(self.device)), targets.to(self.device))
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), options.clip_norm)
+        if torch.isfinite(norm):
+            self._optimiser.step()
+        else:
+            _logger.warning("step %d left out: its gradient is not finite", self.state.step)
+        self.state.step += 1
+        self.average.update(self.net, self.state.step)
+        return float(loss.detach())
+
+    def _validate(self, cases: list[TrainingCase], loss: float, clock: _Clock) -> None:
+        scores: Mapping[str, float] = validation_dice(self.average.net, cases, self.card, self.device)
+        mean = float(np.mean(list(scores.values())))
+        point = HistoryPoint(self.state.step, clock.seconds(), loss, dict(scores), mean)
+        self.state.history.append(point)
+        _logger.info("step %d: loss %.4f, validation Dice %.4f %s", point.step, loss, mean, dict(scores))
+        if mean > self.state.best:
+            self.state.best = mean
+            self.best = {
+                name: value.detach().cpu().clone() for name, value in self.average.net.state_dict().items()
+            }
+
+    def _save(self, clock: _Clock, meter: EnergyMeter) -> float:
+        """Write the checkpoint and return when."""
+        self.state.seconds = clock.seconds()
+        spent = meter.take()
+        self.state.energy_kwh += spent.energy_kwh
+        self.state.co2_kg += spent.co2_kg
+        save_checkpoint(self.checkpoint, self.state, self.net, self.average, self._optimiser, self.best)
+        return time.monotonic()
+
+    def _message(self) -> str:
+        best = f", best validation Dice {self.state.best:.4f}" if self.state.history else ""
+        return f"step {self.state.step} of {self.config.run.steps}{best}"
+
+
+def _activation(card: Card) -> str:
+    return card.output.activation

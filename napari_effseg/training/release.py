@@ -1,0 +1,110 @@
+"""The card of a run: a draft to train by, and the finished one with its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..errors import CardError, ConfigError, WeightsError
+from ..io.dataset import Dataset
+from ..zoo.card import Card, TrainingData, WeightsFile
+from ..zoo.card_file import parse_card, write_card
+from ..zoo.weights import file_sha256, save_weights
+from .config import TrainConfig
+
+__all__ = ["draft_card", "finished_card", "warm_start"]
+
+_FILLED_BY_TRAINING = ("weights", "training", "accuracy", "performance")
+
+
+def draft_card(config: TrainConfig) -> Card:
+    """Card that the configuration describes, with nothing known yet of weights and data.
+
+    Raises
+    ------
+    ConfigError
+        If the ``[card]`` table breaks a rule of cards, or fills in what training will.
+    """
+    for name in _FILLED_BY_TRAINING:
+        if name in config.card:
+            raise ConfigError(f"{config.path}: [card.{name}] is filled in by training; leave it out")
+    table: dict[str, Any] = dict(config.card)
+    unknown = "not known yet"
+    table["weights"] = {
+        "file": f"{table.get('name', 'unnamed')}.safetensors",
+        "sha256": "0" * 64,
+        "licence": unknown,
+        "size_bytes": 1,
+        "precision": "float32",
+        "parameters": 1,
+    }
+    table["training"] = dict.fromkeys(("dataset", "licence", "citation", "split", "config"), unknown)
+    try:
+        return parse_card(table, source=f"{config.path} [card]")
+    except CardError as err:
+        raise ConfigError(str(err)) from err
+
+
+def warm_start(net: nn.Module, path: Path) -> None:
+    """Load weights to start from, every one of them.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, no safetensors, or does not fit the network.
+    """
+    try:
+        state = {name: value.float() for name, value in load_file(path).items()}
+        net.load_state_dict(state, strict=True)
+    except (OSError, safetensors.SafetensorError, RuntimeError) as err:
+        raise WeightsError(f"cannot start from {path}: {err}") from err
+
+
+def finished_card(draft: Card, best: Mapping[str, Tensor], dataset: Dataset, folder: Path) -> Card:
+    """Write the best weights and the card that describes them into the run folder.
+
+    Parameters
+    ----------
+    draft : Card
+    best : mapping of str to Tensor
+        Weights with the best validation score.
+    dataset : Dataset
+        What they were trained on.
+    folder : Path
+
+    Returns
+    -------
+    Card
+        Without measured accuracy: ``effseg evaluate`` measures it.
+    """
+    path = folder / f"{draft.name}.safetensors"
+    save_weights(dict(best), path)
+    counts = {name: len(cases) for name, cases in dataset.splits.items()}
+    card = dataclasses.replace(
+        draft,
+        weights=WeightsFile(
+            file=path.name,
+            sha256=file_sha256(path),
+            licence=dataset.licence,
+            size_bytes=path.stat().st_size,
+            precision="float32",
+            parameters=sum(value.numel() for value in best.values()),
+        ),
+        training=TrainingData(
+            dataset=dataset.name,
+            licence=dataset.licence,
+            citation=dataset.citation,
+            split=f"{counts['training']} training, {counts['validation']} validation, {counts['test']} test cases, "
+            "as fixed in the data set's dataset.json",
+            config=f"{draft.name}.toml",
+            redistributable=dataset.redistributable,
+        ),
+    )
+    write_card(card, folder / f"{draft.name}.toml")
+    return card

@@ -1,0 +1,52 @@
+"""Scores on the validation split while training: whole volumes through the engine's own windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..engine.windows import Tiling, blend
+from ..metrics import dice
+from ..zoo.card import Card
+from .data import TrainingCase
+
+__all__ = ["validation_dice", "whole_volume_logits"]
+
+
+@torch.inference_mode()
+def validation_dice(
+    net: nn.Module, cases: Sequence[TrainingCase], card: Card, device: torch.device
+) -> Mapping[str, float]:
+    """Mean Dice of each label over whole cases, on the network's grid and without postprocessing.
+
+    Returns
+    -------
+    mapping of str to float
+        Label name to mean Dice; a label that a case lacks and the network leaves out counts as 1.
+    """
+    scores: dict[str, list[float]] = {label.name: [] for label in card.labels}
+    for case in cases:
+        found = whole_volume_logits(net, case.image, card, device).argmax(0).numpy()
+        truth = case.target[0].numpy()
+        for label in card.labels:
+            scores[label.name].append(dice(truth == label.id, found == label.id))
+    return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def whole_volume_logits(net: nn.Module, image: Tensor, card: Card, device: torch.device) -> Tensor:
+    """Blend logits over an image of any size: (C, I, J, K) -> (classes, I, J, K), on the CPU."""
+    i, j, k = image.shape[1:]
+    rows = blend(
+        lambda start, stop: image[:, start:stop],
+        lambda windows: net(windows.to(device)).float(),
+        Tiling.over((i, j, k), _window(card), card.window.overlap),
+    )
+    return torch.cat([found.values for found in rows], dim=1)
+
+
+def _window(card: Card) -> tuple[int, int, int]:
+    i, j, k = card.window.size
+    return i, j, k
