@@ -1,1 +1,49 @@
-"""To be filled."""
+"""Arrays with geometry. numpy only (scipy is imported where it is needed); knows no files."""
+
+from .affine import (
+    GRID_TOLERANCE_MM,
+    Grid,
+    affine_axcodes,
+    affine_spacing,
+    as_affine,
+    as_axcodes,
+    lps_to_ras,
+    ras_to_lps,
+    same_grid,
+    transform_points,
+)
+from .crop import box_shape, clip_box, crop, inner_box, pad, uncrop
+from .reorient import Reorientation, reorient
+from .resample import grid_with_spacing, resample, resample_array
+from .volume import Code, LabelMap, Volume
+from .windowing import WINDOWS, IntensityWindow, find_window
+
+__all__ = [
+    "GRID_TOLERANCE_MM",
+    "WINDOWS",
+    "Code",
+    "Grid",
+    "IntensityWindow",
+    "LabelMap",
+    "Reorientation",
+    "Volume",
+    "affine_axcodes",
+    "affine_spacing",
+    "as_affine",
+    "as_axcodes",
+    "box_shape",
+    "clip_box",
+    "crop",
+    "find_window",
+    "grid_with_spacing",
+    "inner_box",
+    "lps_to_ras",
+    "pad",
+    "ras_to_lps",
+    "reorient",
+    "resample",
+    "resample_array",
+    "same_grid",
+    "transform_points",
+    "uncrop",
+]
