@@ -1,0 +1,244 @@
+"""A model over the cases of a data set: scores a structure and case, means and spreads over the cases."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..engine import segment
+from ..errors import ConfigError
+from ..io import load, load_labels
+from ..io.dataset import CaseFiles, Dataset, read_dataset
+from ..metrics import LabelScore, label_scores
+from ..types import CancelCheck, PathLike, Progress
+from ..volume import LabelMap, Volume, same_grid
+from ..zoo import Card, find_card
+from .transforms import make_guise
+
+__all__ = ["CaseResult", "Evaluation", "EvaluationOptions", "Spread", "evaluate", "pair_labels"]
+
+_SAME_PLACE_MM = 1e-2  # image and reference of a data set may differ by rounding in their headers
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How to evaluate.
+
+    Attributes
+    ----------
+    split : str
+        "training", "validation" or "test".
+    device : str
+        As for `segment`.
+    transform : str
+        One of `transforms.transform_names()`: the guise in which the model gets each case.
+    tolerance_mm : float
+        Tolerance of the surface Dice in mm.
+    seed : int
+        Of the transforms that draw numbers.
+    limit : int or None
+        Only so many of the first cases.
+    """
+
+    split: str = "test"
+    device: str = "auto"
+    transform: str = "none"
+    tolerance_mm: float = 1.0
+    seed: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """One case: its scores, the seconds the model took, and what the model warned of."""
+
+    case: str
+    seconds: float
+    scores: tuple[LabelScore, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation (of the sample, 0 for one case) over cases."""
+
+    mean: float
+    std: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        """Summarise at least one value."""
+        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out, with all that is needed to measure it again."""
+
+    model: str
+    weights_sha256: str
+    dataset: str
+    options: EvaluationOptions
+    cases: tuple[CaseResult, ...]
+    warnings: tuple[str, ...] = ()
+
+    def over_cases(self, metric: str, label: int | None = None) -> Spread:
+        """Summarise a metric over the cases.
+
+        Parameters
+        ----------
+        metric : {"dice", "hausdorff95_mm", "surface_dice"}
+        label : int, optional
+            One structure; default is each case's mean over its structures.
+        """
+        return Spread.of(
+            [
+                statistics.fmean(
+                    getattr(score, metric) for score in case.scores if label is None or score.label == label
+                )
+                for case in self.cases
+            ]
+        )
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """Number and name of each structure that was scored."""
+        return {score.label: score.name for case in self.cases for score in case.scores}
+
+    def missed(self, label: int) -> int:
+        """In how many cases the reference has this structure and the result none of it."""
+        return sum(score.missed for case in self.cases for score in case.scores if score.label == label)
+
+    @property
+    def median_seconds(self) -> float:
+        """Median seconds a case."""
+        return statistics.median(case.seconds for case in self.cases)
+
+
+def evaluate(
+    model: str | Path | Card,
+    dataset: PathLike,
+    options: EvaluationOptions = EvaluationOptions(),
+    progress: Progress | None = None,
+    cancel: CancelCheck | None = None,
+) -> Evaluation:
+    """Segment the whole images of a split and score them against their references.
+
+    Parameters
+    ----------
+    model : str, Path or Card
+        As for `segment`.
+    dataset : path
+        Folder with a ``dataset.json`` in the style of the Medical Segmentation Decathlon.
+    options : EvaluationOptions
+    progress, cancel : callable, optional
+        As for `segment`.
+
+    Raises
+    ------
+    ConfigError
+        If a case has no reference or one of another grid, or the model knows none of the structures.
+    ImageReadError, UnknownModel, VolumeError, WeightsError, OutOfMemory, Cancelled
+        As `load`, `find_card` and `segment` say.
+    """
+    card, described = find_card(model), read_dataset(dataset)
+    files = described.split(options.split)[: options.limit]
+    numbers, warnings = pair_labels(described.labels, card.label_names)
+    cases = []
+    for done, entry in enumerate(files):
+        share = _ShareOf(progress, done, len(files), entry.name)
+        cases.append(_evaluate_case(card, entry, described, numbers, options, share, cancel))
+    return Evaluation(card.name, card.weights.sha256, described.name, options, tuple(cases), warnings)
+
+
+def pair_labels(
+    reference: Mapping[int, str], model: Mapping[int, str]
+) -> tuple[dict[int, int], tuple[str, ...]]:
+    """Find the model's number of each structure of a data set: by name, else by number with a warning.
+
+    Returns
+    -------
+    numbers : dict of int to int
+        The model's number -> the data set's.
+    warnings : tuple of str
+
+    Raises
+    ------
+    ConfigError
+        If a structure can be found neither by name nor by number.
+    """
+    by_name = {name.casefold().strip(): number for number, name in model.items()}
+    named = {number: by_name.get(name.casefold().strip()) for number, name in reference.items()}
+    if all(found is not None for found in named.values()):
+        return {found: number for number, found in named.items() if found is not None}, ()
+    if not set(reference) <= set(model):
+        raise ConfigError(
+            f"the data set's structures ({', '.join(reference.values())}) are not those of the model "
+            f"({', '.join(model.values())}); give a model of these structures"
+        )
+    pairs = ", ".join(f"{number}: {reference[number]} / {model[number]}" for number in sorted(reference))
+    return {number: number for number in reference}, (
+        f"structures were paired by number, as their names differ (data set / model): {pairs}",
+    )
+
+
+@dataclass(frozen=True)
+class _ShareOf:
+    """Report the progress of one case as a part of the whole."""
+
+    progress: Progress | None
+    done: int
+    total: int
+    name: str
+
+    def __call__(self, fraction: float, message: str) -> None:
+        if self.progress is not None:
+            self.progress((self.done + fraction) / self.total, f"{self.name}: {message}")
+
+
+def _evaluate_case(
+    card: Card,
+    entry: CaseFiles,
+    dataset: Dataset,
+    numbers: Mapping[int, int],
+    options: EvaluationOptions,
+    progress: Progress,
+    cancel: CancelCheck | None,
+) -> CaseResult:
+    volume, truth = _load_case(card, entry, dataset)
+    guise = make_guise(options.transform, volume.grid, entry.name, options.seed)
+    given = guise.put_on(volume)
+    started = time.perf_counter()
+    result = segment(given, model=card, device=options.device, progress=progress, cancel=cancel)
+    seconds = time.perf_counter() - started
+    found = _renumbered(guise.take_off(result.labels), numbers, dataset.labels)
+    scores = label_scores(truth, found, options.tolerance_mm, labels=dataset.labels)
+    return CaseResult(entry.name, seconds, scores, tuple(result.report.warnings))
+
+
+def _load_case(card: Card, entry: CaseFiles, dataset: Dataset) -> tuple[Volume, LabelMap]:
+    if entry.label is None:
+        raise ConfigError(
+            f"the case {entry.name} of {dataset.folder} has no reference; give a split that has them"
+        )
+    images = list(entry.images) if len(entry.images) > 1 else entry.images[0]
+    many = len(card.input.channels) > 1 and len(entry.images) == 1
+    volume = load(images, channel="all") if many else load(images)
+    truth = load_labels(entry.label)
+    if not same_grid(volume.grid, truth.grid, tolerance_mm=_SAME_PLACE_MM):
+        raise ConfigError(f"image and reference of the case {entry.name} lie on different grids")
+    return volume, LabelMap(truth.data, volume.affine, names=dict(dataset.labels))
+
+
+def _renumbered(labels: LabelMap, numbers: Mapping[int, int], names: Mapping[int, str]) -> LabelMap:
+    """Give the model's structures the data set's numbers; what the data set does not name is background."""
+    table = np.zeros(int(labels.data.max(initial=0)) + 1, np.int32)
+    for ours, theirs in numbers.items():
+        if ours < len(table):
+            table[ours] = theirs
+    return LabelMap(table[labels.data], labels.affine, names=dict(names))

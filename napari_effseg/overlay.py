@@ -1,0 +1,190 @@
+"""A picture of a result: the image in three planes with the structures drawn over it, and a legend.
+
+Planes are shown as radiologists hang them: the patient's right is on the left of axial and coronal planes,
+anterior is on the left of sagittal ones, and millimetres are equal in both directions.
+A 2D picture is shown once, as it is stored.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import VolumeError
+from .types import Colour, FloatArray, IntArray
+from .volume import LabelMap, Volume, reorient, same_grid
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageDraw import ImageDraw
+    from PIL.ImageFont import FreeTypeFont, ImageFont
+
+__all__ = ["label_colour", "overlay_picture"]
+
+_PANEL_PIXELS = 320  # longest side of one plane
+_MARGIN, _LINE = 12, 20  # pixels around panels, and from one line of the legend to the next
+_FONT_PIXELS = 14
+_FILL = 0.35  # opacity of a structure; its outline is opaque
+_PERCENTILES = (1.0, 99.0)  # of the shown slices' intensities, black and white
+_BACKGROUND, _INK = (18, 18, 20), (235, 235, 235)
+_GOLDEN_RATIO = 0.618033988749895
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """One way to cut: array axes of the RAS image, and the letter at the left edge of the picture."""
+
+    title: str
+    across: int
+    columns: int
+    rows: int
+    left: str
+
+
+_PLANES = (
+    _Plane("axial", across=2, columns=0, rows=1, left="R"),
+    _Plane("coronal", across=1, columns=0, rows=2, left="R"),
+    _Plane("sagittal", across=0, columns=1, rows=2, left="A"),
+)
+
+
+def overlay_picture(volume: Volume, labels: LabelMap) -> Image:
+    """Draw the slices that hold most of the structures, with the structures' outlines and a legend.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image; three channels are shown as red, green, blue, else the first channel is.
+    labels : LabelMap
+        Its label map, on the same grid.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB.
+
+    Raises
+    ------
+    VolumeError
+        If the two are not on one grid.
+    """
+    from PIL import Image, ImageDraw
+
+    if not same_grid(volume.grid, labels.grid):
+        raise VolumeError(
+            f"the image has {volume.shape} voxels and the label map {labels.shape}, or they lie at different "
+            "places; an overlay needs both on one grid"
+        )
+    image, found = reorient(volume, ("R", "A", "S")), reorient(labels, ("R", "A", "S"))
+    planes = [plane for plane in _PLANES if image.shape[plane.columns] > 1 and image.shape[plane.rows] > 1]
+    panels = [_panel(image, found, plane) for plane in planes or _PLANES[:1]]
+    legend = _legend(labels)
+    width = sum(panel.width for panel in panels) + _MARGIN * (len(panels) + 1)
+    height = max(panel.height for panel in panels) + 2 * _MARGIN + _LINE * (len(legend) + 1)
+    canvas = Image.new("RGB", (max(width, _PANEL_PIXELS), height), _BACKGROUND)
+    left, bottom = _MARGIN, _MARGIN + max(panel.height for panel in panels)
+    for panel in panels:
+        canvas.paste(panel, (left, _MARGIN))
+        left += panel.width + _MARGIN
+    _write_legend(ImageDraw.Draw(canvas), legend, top=bottom + _LINE // 2)
+    return canvas
+
+
+def label_colour(labels: LabelMap, label: int) -> Colour:
+    """Return the colour of a label: its own, else one far from those of its neighbours."""
+    if label in labels.colours:
+        return labels.colours[label]
+    red, green, blue = colorsys.hsv_to_rgb((label * _GOLDEN_RATIO) % 1.0, 0.75, 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _panel(image: Volume, labels: LabelMap, plane: _Plane) -> Image:
+    from PIL import Image, ImageDraw
+
+    index = _fullest_slice(labels.data, plane.across)
+    grey = _as_displayed(image.data, plane, index)
+    ids = _as_displayed(labels.data, plane, index)
+    size = _panel_size(image, plane)
+    picture = Image.fromarray(_eight_bit(grey)).resize(size, Image.Resampling.BICUBIC)
+    pixels = np.asarray(picture, np.float32)
+    # Labels are blown up by nearest neighbour, so that the picture shows voxels as they are.
+    drawn = np.asarray(Image.fromarray(ids.astype(np.int32)).resize(size, Image.Resampling.NEAREST))
+    panel = Image.fromarray(_blend(pixels, drawn, labels))
+    draw = ImageDraw.Draw(panel)
+    draw.text((4, panel.height // 2 - _FONT_PIXELS // 2), plane.left, fill=_INK, font=_font())
+    draw.text((4, 2), plane.title, fill=_INK, font=_font())
+    return panel
+
+
+def _as_displayed(data: NDArray[np.generic], plane: _Plane, index: int) -> NDArray[np.generic]:
+    """Cut (..., I, J, K) in RAS and turn it to rows from the top, columns from the left, channels last."""
+    axes = data.ndim - 3
+    cut = np.take(data, index, axis=axes + plane.across)  # columns before rows
+    turned = np.flip(np.swapaxes(cut, -1, -2), axis=(-1, -2))
+    return np.moveaxis(turned, 0, -1) if axes else turned
+
+
+def _fullest_slice(data: IntArray, axis: int) -> int:
+    counts = np.count_nonzero(data, axis=tuple(other for other in range(3) if other != axis))
+    return int(np.argmax(counts)) if counts.any() else data.shape[axis] // 2
+
+
+def _panel_size(image: Volume, plane: _Plane) -> tuple[int, int]:
+    width = image.shape[plane.columns] * image.spacing[plane.columns]
+    height = image.shape[plane.rows] * image.spacing[plane.rows]
+    scale = _PANEL_PIXELS / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _eight_bit(cut: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Window a slice (H, W) or (H, W, C) to 8-bit RGB (H, W, 3)."""
+    shown = np.asarray(cut, np.float32)
+    if shown.ndim == 3 and shown.shape[-1] != 3:
+        shown = shown[..., 0]
+    shown = np.nan_to_num(shown, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = np.percentile(shown, _PERCENTILES)
+    scaled = np.clip((shown - low) / max(float(high - low), 1e-12), 0.0, 1.0)
+    grey = np.round(255 * scaled).astype(np.uint8)
+    return grey if grey.ndim == 3 else np.repeat(grey[..., None], 3, axis=-1)
+
+
+def _blend(pixels: FloatArray, drawn: IntArray, labels: LabelMap) -> NDArray[np.uint8]:
+    """Lay the structures (H, W) over the grey picture (H, W, 3)."""
+    blended = pixels.copy()
+    for label in np.unique(drawn[drawn > 0]):
+        mask = drawn == label
+        colour = np.asarray(label_colour(labels, int(label)), np.float32)
+        blended[mask] += _FILL * (colour - blended[mask])
+        blended[mask & ~_inside(mask)] = colour
+    return np.round(np.clip(blended, 0, 255)).astype(np.uint8)
+
+
+def _inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels whose neighbours two pixels away are in the mask, too: outlines get two pixels."""
+    padded = np.pad(mask, 2)
+    return padded[4:, 2:-2] & padded[:-4, 2:-2] & padded[2:-2, 4:] & padded[2:-2, :-4]
+
+
+def _legend(labels: LabelMap) -> list[tuple[Colour, str]]:
+    volumes = labels.volumes_ml()
+    return [
+        (label_colour(labels, label), f"{labels.names.get(label, f'label {label}')}  {millilitres:.2f} mL")
+        for label, millilitres in sorted(volumes.items())
+    ]
+
+
+def _write_legend(draw: ImageDraw, legend: list[tuple[Colour, str]], top: int) -> None:
+    for number, (colour, text) in enumerate(legend):
+        y = top + number * _LINE
+        draw.rectangle((_MARGIN, y + 3, _MARGIN + 12, y + 15), fill=colour)
+        draw.text((_MARGIN + 20, y), text, fill=_INK, font=_font())
+
+
+def _font() -> FreeTypeFont | ImageFont:
+    from PIL.ImageFont import load_default
+
+    return load_default(_FONT_PIXELS)
