@@ -206,7 +206,7 @@ def _score(truth: LabelMap, result: LabelMap, label: int, tolerance_mm: float) -
         agreement = _surface_dice_of(to_second, to_first, tolerance_mm)
     elif first.any() or second.any():
         distance, agreement = image_diagonal_mm(truth.shape, truth.spacing), 0.0
-    voxel_ml = abs(float(np.linalg.det(truth.affine[:3, :3]))) / 1000.0
+    voxel_ml = truth.grid.voxel_mm3 / 1000.0
     return LabelScore(
         label=label,
         name=truth.names.get(label) or result.names.get(label) or f"label {label}",

@@ -1,0 +1,209 @@
+"""What one pass of a network costs: parameters, operations, time, memory, and an estimate of energy."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import psutil
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..nets import Mamba
+from ..types import CancelCheck
+
+__all__ = ["Cost", "count_operations", "count_parameters", "measure"]
+
+_WARM_UP = 2  # passes that compile, cache and fill buffers
+_LEAST_PASSES, _LEAST_SECONDS = 5, 2.0
+_SAMPLING_SECONDS = 0.002
+_WATTS_A_CORE = 10.0
+"""Power of a busy CPU core in W: an assumption (nominal powers of 65 to 280 W over 8 to 32 cores)."""
+_SCAN_OPERATIONS = 9  # a state update, the convention of Mamba's authors
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One pass in evaluation mode, batch of one.
+
+    Attributes
+    ----------
+    parameters : int
+    operations : int
+        Convolutions and matrix products, 2 a multiply-add, as torch's FlopCounterMode counts them.
+    scan_operations : int
+        Selective scans, counted apart: 9 a state update (B L D N), and 1 a value (B L D) for D and for z.
+    seconds : float
+        Median of the timed passes, after two that are not timed.
+    fastest_seconds : float
+    peak_memory_bytes : int
+        Above what was held before the pass: of torch's allocator on CUDA, else of the process (sampled).
+    energy_joules : float or None
+        An estimate: on a CPU its busy core-seconds at 10 W each; on CUDA the power that the driver reports,
+        None where it reports none.
+    """
+
+    parameters: int
+    operations: int
+    scan_operations: int
+    seconds: float
+    fastest_seconds: float
+    peak_memory_bytes: int
+    energy_joules: float | None
+
+
+def measure(network: nn.Module, example: Tensor, cancel: CancelCheck) -> Cost:
+    """Measure a network on one input.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the device of `example`; put into evaluation mode.
+    example : Tensor, shape (1, C, *S)
+    cancel : callable
+        Asked between passes.
+
+    Raises
+    ------
+    Cancelled
+        If `cancel` said so.
+    """
+    from ..errors import Cancelled
+
+    network.eval()
+    with torch.inference_mode():
+        operations, scan = count_operations(network, example)
+
+        def once() -> None:
+            if cancel():
+                raise Cancelled("stopped while measuring")
+            network(example)
+            _finish(example.device)
+
+        for _ in range(_WARM_UP):
+            once()
+        memory = _peak_of(once, example.device)
+        seconds, energy = _timed(once, example.device)
+    return Cost(
+        parameters=count_parameters(network),
+        operations=operations,
+        scan_operations=scan,
+        seconds=statistics.median(seconds),
+        fastest_seconds=min(seconds),
+        peak_memory_bytes=memory,
+        energy_joules=energy,
+    )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of trainable values."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_operations(network: nn.Module, example: Tensor) -> tuple[int, int]:
+    """Count the operations of one pass.
+
+    Returns
+    -------
+    operations : int
+        Of convolutions and matrix products, 2 a multiply-add.
+    scan_operations : int
+        Of the selective scans in `Mamba` blocks.
+    """
+    scans: list[int] = []
+
+    def add(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        assert isinstance(module, Mamba)
+        batch, length = inputs[0].shape[:2]
+        directions = 1 if module.bimamba_type == "none" else 3
+        values = batch * length * module.d_inner
+        scans.append(directions * values * (_SCAN_OPERATIONS * module.d_state + 2))
+
+    blocks = [module for module in network.modules() if isinstance(module, Mamba)]
+    hooks = [block.register_forward_pre_hook(add) for block in blocks]
+    try:
+        with FlopCounterMode(display=False) as counter:
+            network(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return int(counter.get_total_flops()), sum(scans)
+
+
+def _timed(once: Callable[[], None], device: torch.device) -> tuple[list[float], float | None]:
+    """Seconds of each pass, and joules of one (None where the device does not say)."""
+    process, seconds, power = psutil.Process(), list[float](), list[float]()
+    busy = _core_seconds(process)
+    while len(seconds) < _LEAST_PASSES or sum(seconds) < _LEAST_SECONDS:
+        started = time.perf_counter()
+        once()
+        seconds.append(time.perf_counter() - started)
+        if device.type == "cuda":
+            power.extend(_power_watts(device))
+    if device.type == "cuda":
+        return seconds, statistics.fmean(power) * statistics.fmean(seconds) if power else None
+    if device.type != "cpu":
+        return seconds, None
+    return seconds, (_core_seconds(process) - busy) / len(seconds) * _WATTS_A_CORE
+
+
+def _core_seconds(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)
+
+
+def _power_watts(device: torch.device) -> list[float]:
+    try:
+        return [torch.cuda.power_draw(device) / 1000]
+    except (ImportError, RuntimeError):  # no NVML bindings, or a device that keeps silent
+        return []
+
+
+def _peak_of(once: Callable[[], None], device: torch.device) -> int:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        once()
+        return int(torch.cuda.max_memory_allocated(device)) - int(before)
+    with _ResidentMemory() as sampled:
+        once()
+    return sampled.peak - sampled.before
+
+
+class _ResidentMemory:
+    """Sample what the process holds while the context is open."""
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.before = self.peak = 0
+
+    def __enter__(self) -> _ResidentMemory:
+        self.before = self.peak = self._process.memory_info().rss
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._done.wait(_SAMPLING_SECONDS):
+            self.peak = max(self.peak, self._process.memory_info().rss)
+
+
+def _finish(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
