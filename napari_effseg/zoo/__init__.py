@@ -21,6 +21,19 @@ from .card import (
     WindowSpec,
 )
 from .card_file import card_to_toml, parse_card, read_card, write_card
+from .convert import Converted, convert_checkpoint
+from .fetch import fetch_weights
+from .registry import Registry, cards, find_card, read_registry
+from .weights import (
+    build_network,
+    describe_weights,
+    file_sha256,
+    load_network,
+    read_metadata,
+    save_weights,
+    verify,
+    weights_path,
+)
 
 __all__ = [
     "Accuracy",
@@ -28,6 +41,7 @@ __all__ = [
     "ChannelRole",
     "CodeSpec",
     "ConstructorValue",
+    "Converted",
     "FieldOfView",
     "InputSpec",
     "IntensityRule",
@@ -36,11 +50,25 @@ __all__ = [
     "Performance",
     "Postprocess",
     "Region",
+    "Registry",
     "TrainingData",
     "WeightsFile",
     "WindowSpec",
+    "build_network",
     "card_to_toml",
+    "cards",
+    "convert_checkpoint",
+    "describe_weights",
+    "fetch_weights",
+    "file_sha256",
+    "find_card",
+    "load_network",
     "parse_card",
     "read_card",
+    "read_metadata",
+    "read_registry",
+    "save_weights",
+    "verify",
+    "weights_path",
     "write_card",
 ]

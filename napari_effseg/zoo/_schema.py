@@ -93,7 +93,7 @@ def _read(kind: Any, value: object, where: Where) -> Any:
     if origin is tuple:
         return _read_tuple(get_args(kind), value, where)
     if origin is dict:
-        return _read_arguments(value, where)
+        return read_arguments(value, where)
     return _read_scalar(kind, value, where)
 
 
@@ -123,11 +123,11 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, where: Where) -> tuple[An
     )
 
 
-def _read_arguments(value: object, where: Where) -> dict[str, object]:
+def read_arguments(value: object, where: Where) -> dict[str, Any]:
     """Read a table of constructor arguments: scalars, and lists of scalars as tuples."""
     if not isinstance(value, Mapping):
         raise where.error(f"expected a table, got {_describe(value)}")
-    arguments: dict[str, object] = {}
+    arguments: dict[str, Any] = {}
     for key, entry in value.items():
         place = where.at(str(key))
         if isinstance(entry, list | tuple):

@@ -1,0 +1,36 @@
+"""Folders where cards and weights are looked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from .card import Card
+
+_ROOM = Path(__file__).parent
+_CHECKOUT = _ROOM.parents[1]
+
+
+def card_folders() -> list[Path]:
+    """Return the folders of cards: the package's own, then those named in ``EFFSEG_CARDS``."""
+    named = os.environ.get("EFFSEG_CARDS", "").split(os.pathsep)
+    return [_ROOM / "cards", *(Path(name).expanduser() for name in named if name.strip())]
+
+
+def cache_file(card: Card) -> Path:
+    """Return where fetched weights of this card are kept, named by content so that no two cards clash."""
+    cache = platformdirs.user_cache_path("napari-effseg", appauthor=False)
+    return cache / "weights" / f"{card.weights.sha256}.safetensors"
+
+
+def weights_candidates(card: Card) -> list[Path]:
+    """Return where the card's weights may lie, best first.
+
+    Beside the card, in the package (as a wheel has it), in the checkout, in the user's cache.
+    """
+    file = card.weights.file
+    beside = [card.path.parent / file] if card.path else []
+    checkout = [_CHECKOUT / "weights" / file] if (_CHECKOUT / "pyproject.toml").is_file() else []
+    return [*beside, _ROOM / "weights_data" / file, *checkout, cache_file(card)]
