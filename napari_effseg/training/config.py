@@ -36,6 +36,9 @@ class DataConfig:
     folder : str
         Folder with a ``dataset.json`` in the style of the Medical Segmentation Decathlon, relative to
         the configuration file; ``${EFFSEG_DATA}`` stands for the environment variable.
+    patch : tuple of int
+        Patch size in voxels; empty for the card's window. A patch smaller than the window makes steps
+        cheaper where the network takes any size.
     foreground_fraction : float
         Fraction of the patches that are centred near a labelled voxel, where a case is larger than a patch.
     shift_voxels : int
@@ -46,6 +49,7 @@ class DataConfig:
     """
 
     folder: str
+    patch: tuple[int, ...] = ()
     foreground_fraction: float = 0.7
     shift_voxels: int = 4
     limit_cases: int = 0
@@ -209,6 +213,7 @@ def _typed(value: Any, expected: str, where: str) -> Any:
         "bool": isinstance(value, bool),
         "int": isinstance(value, int) and not isinstance(value, bool),
         "float": isinstance(value, (int, float)) and not isinstance(value, bool),
+        "tuple[int, ...]": isinstance(value, list) and all(type(item) is int for item in value),
         "tuple[str, ...]": isinstance(value, list) and all(isinstance(item, str) for item in value),
     }[expected]
     if not fits:

@@ -100,8 +100,8 @@ def finished_card(draft: Card, best: Mapping[str, Tensor], dataset: Dataset, fol
             dataset=dataset.name,
             licence=dataset.licence,
             citation=dataset.citation,
-            split=f"{counts['training']} training, {counts['validation']} validation, {counts['test']} test cases, "
-            "as fixed in the data set's dataset.json",
+            split=f"{counts['training']} training, {counts['validation']} validation, {counts['test']} test "
+            "cases, as fixed in the data set's dataset.json",
             config=f"{draft.name}.toml",
             redistributable=dataset.redistributable,
         ),

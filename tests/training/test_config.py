@@ -1,0 +1,53 @@
+import pytest
+
+import napari_effseg as eff
+from napari_effseg.training import OptimiserConfig, read_config
+from napari_effseg.training.loop import learning_rate
+
+
+def test_what_the_file_leaves_out_has_its_default(ball_config):
+    config = read_config(ball_config(5))
+    assert config.run.steps == 5
+    assert config.optimiser.weight_decay == OptimiserConfig().weight_decay
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("batch_size = 2", "batchsize = 2", "Did you mean batch_size"),
+        ("batch_size = 2", "batch_size = 2.5", "expected int"),
+        ("batch_size = 2", "batch_size = true", "expected int"),
+        ("batch_size = 2", "batch_size = 0", "at least 1"),
+        ('mirror = ["LR"]', 'mirror = ["XY"]', "LR, AP and SI"),
+        ('mirror = ["LR"]', "mirror = [1]", r"expected tuple\[str"),
+        ('folder = "data"', "", "lacks folder"),
+        ("[data]", "[dater]", "Did you mean data"),
+        ("seed = 3", "seed = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_field_is_refused_by_name(ball_config, old, new, message):
+    with pytest.raises(eff.ConfigError, match=message):
+        read_config(ball_config(5, **{old: new}))
+
+
+def test_a_missing_file_is_refused_in_words(tmp_path):
+    with pytest.raises(eff.ConfigError, match="no training configuration"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_the_data_folder_may_come_from_the_environment(ball_config, monkeypatch, tmp_path):
+    config = read_config(ball_config(5, **{'"data"': '"${EFFSEG_DATA}/data"'}))
+    monkeypatch.setenv("EFFSEG_DATA", str(tmp_path))
+    assert config.resolve(config.data.folder) == (tmp_path / "data").resolve()
+    monkeypatch.delenv("EFFSEG_DATA")
+    with pytest.raises(eff.ConfigError, match="EFFSEG_DATA"):
+        config.resolve(config.data.folder)
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    config = OptimiserConfig(learning_rate=1.0, warmup_steps=10, decay_power=0.9)
+    rates = [learning_rate(step, 100, config) for step in range(101)]
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert max(rates) == 1.0
+    assert rates[-1] == 0.0
