@@ -1,0 +1,70 @@
+"""Labels and doubt of a whole image, filled region by region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import IntArray, SpatialShape
+from ..volume import box_shape
+from ..zoo.card import Card
+from .frame import Frame
+
+__all__ = ["Canvas", "Part"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Labels and doubt of one region, axes turned as its network wants them; filled in place."""
+
+    labels: IntArray
+    doubt: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """Labels and doubt on the grid of the stored image, 0 where no region has been.
+
+    Attributes
+    ----------
+    labels : (I, J, K), the smallest unsigned type that holds the card's labels
+    doubt : (I, J, K), float32
+    covered : (I, J, K), bool, or None
+        Where earlier regions have been; None if there is only one region.
+    """
+
+    labels: IntArray
+    doubt: NDArray[np.float32]
+    covered: NDArray[np.bool_] | None
+
+    @classmethod
+    def blank(cls, shape: SpatialShape, card: Card, regions: int) -> Canvas:
+        """Make an empty canvas for so many regions."""
+        highest = max(label.id for label in card.labels)
+        covered = np.zeros(shape, dtype=bool) if regions > 1 else None
+        return cls(np.zeros(shape, np.min_scalar_type(highest)), np.zeros(shape, np.float32), covered)
+
+    @contextmanager
+    def part(self, frame: Frame) -> Iterator[Part]:
+        """Give one region's arrays to be filled, and put them in their place at the end.
+
+        A single region is filled in place. Of several, the label of lower doubt stays where they overlap;
+        of equal doubt, the earlier one.
+        """
+        here = tuple(slice(low, high) for low, high in zip(*frame.labelled, strict=True))
+        labels, doubt = frame.turn.apply(self.labels)[here], frame.turn.apply(self.doubt)[here]
+        if self.covered is None:
+            yield Part(labels, doubt)
+            return
+        shape = box_shape(frame.labelled)
+        fresh = Part(np.zeros(shape, self.labels.dtype), np.zeros(shape, np.float32))
+        yield fresh
+        covered = frame.turn.apply(self.covered)[here]
+        better = ~covered | (fresh.doubt < doubt)
+        labels[better] = fresh.labels[better]
+        doubt[better] = fresh.doubt[better]
+        covered[...] = True

@@ -1,0 +1,87 @@
+"""What a network costs: bytes and seconds a voxel, from its card where it was measured, else from a table.
+
+These are estimates for the line that is said before a run. They aim to be within a factor of two.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from ..zoo.card import Card, Performance
+from .device import DeviceInfo
+from .frame import window_shape
+from .windows import Tiling
+
+__all__ = ["Cost", "cost_of"]
+
+_CASE_SIZE = re.compile(r"(\d+)\s*x\s*(\d+)\s*x\s*(\d+)")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network needs for a voxel of its window, in float32.
+
+    Attributes
+    ----------
+    bytes_per_voxel : float
+        Memory for activations at their peak.
+    seconds_per_voxel : float
+        Time on this device.
+    """
+
+    bytes_per_voxel: float
+    seconds_per_voxel: float
+
+
+@dataclass(frozen=True)
+class _Rate:
+    """Costs of a network for each channel at full resolution, and the constructor argument that tells these.
+
+    Seconds are those of one CPU thread.
+    """
+
+    width_argument: str
+    default_width: int
+    bytes_per_voxel_and_channel: float
+    seconds_per_voxel_and_channel: float
+
+
+# Measured with random weights on one thread of an x86 server CPU.
+_RATES = {"lightm-unet": _Rate("init_filters", 8, 40.0, 1.2e-7)}
+_UNKNOWN = _Rate("init_filters", 32, 40.0, 1.2e-7)
+_CUDA_THREADS = 200.0
+"""CPU threads that a CUDA device stands for; a guess on the low side, until the card tells measured times."""
+
+
+def cost_of(card: Card, device: DeviceInfo) -> Cost:
+    """Return a network's cost on a device: as measured for its card, else from the table."""
+    tabled = _tabled_cost(card, device)
+    for measured in card.performance:
+        seconds = _seconds_per_voxel(measured, card, device)
+        if seconds is not None:
+            return Cost(tabled.bytes_per_voxel, seconds)
+    return tabled
+
+
+def _tabled_cost(card: Card, device: DeviceInfo) -> Cost:
+    rate = _RATES.get(card.network, _UNKNOWN)
+    width = card.constructor.get(rate.width_argument, rate.default_width)
+    channels = float(width) if isinstance(width, (int, float)) else float(rate.default_width)
+    threads = _CUDA_THREADS if device.kind == "cuda" else math.sqrt(device.threads) * 1.2
+    return Cost(
+        rate.bytes_per_voxel_and_channel * channels,
+        rate.seconds_per_voxel_and_channel * channels / max(threads, 1.0),
+    )
+
+
+def _seconds_per_voxel(measured: Performance, card: Card, device: DeviceInfo) -> float | None:
+    """Seconds a window voxel of a measured case; None for another kind of device or a case without a size."""
+    size = _CASE_SIZE.search(measured.case)
+    if device.kind not in measured.device.lower() or size is None:
+        return None
+    shape = (int(size[1]), int(size[2]), int(size[3]))
+    window = window_shape(card)
+    windows = Tiling.over(shape, window, card.window.overlap).count
+    return measured.seconds / (windows * math.prod(window))

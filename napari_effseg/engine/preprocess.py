@@ -1,0 +1,221 @@
+"""From a stored volume to what the network was trained on: channels, axes, spacing, intensities.
+
+Training and inference share this. `prepare` gives the whole image; the engine reads a few rows at a time from
+a `NetworkImage`, so that no float copy of a large volume is ever held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import VolumeError
+from ..types import IndexBox
+from ..volume import Grid, Volume, resample_array
+from ..zoo.card import Card
+from .frame import Frame, is_other_plane, rows_of
+from .intensity import Statistics, apply_rule, finite_float32, pool, statistics_of
+from .rows import RowMap
+
+__all__ = ["Channels", "NetworkImage", "Prepared", "prepare", "select_channels"]
+
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A volume as its card's network sees it.
+
+    Attributes
+    ----------
+    tensor : Tensor, shape (C, I, J, K), float32
+        Axes, spacing, channels and intensities of the card. A 2D card's slices come first: (C, slices, I, J).
+    grid : Grid
+        Where the voxels of `tensor` lie.
+    frame : Frame
+        The way back to the stored array.
+    warnings : tuple of str
+        What was done that the user should know.
+    """
+
+    tensor: Tensor
+    grid: Grid
+    frame: Frame
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Channels:
+    """The channels that a card asks for, each (I, J, K) as stored; views where that is possible."""
+
+    arrays: tuple[NDArray[Any], ...]
+    warnings: tuple[str, ...]
+
+
+def prepare(volume: Volume, card: Card, box: IndexBox | None = None) -> Prepared:
+    """Bring a volume to what the card's network was trained on.
+
+    Parameters
+    ----------
+    volume : Volume
+        Any axes, spacing and real dtype.
+    card : Card
+        What the network expects.
+    box : IndexBox or None
+        Region, half-open, stored indices; it is widened by context as `segment` does it.
+
+    Raises
+    ------
+    VolumeError
+        If the channels do not fit, a 3D card is given one slice, or no voxel is finite.
+    """
+    channels = select_channels(volume, card)
+    image = NetworkImage(channels.arrays, Frame.of(volume.grid, card, box), card)
+    tensor = image.read(0, image.frame.network.shape[0])
+    return Prepared(tensor, image.frame.network, image.frame, (*channels.warnings, *image.warnings))
+
+
+def select_channels(volume: Volume, card: Card) -> Channels:
+    """Choose the card's channels among the volume's, by name where names tell, else in order.
+
+    One channel is repeated for a card of three; red, green and blue become luminance for a card of one.
+
+    Raises
+    ------
+    VolumeError
+        If the voxels are no numbers, or the channels do not fit.
+    """
+    if volume.data.dtype.kind not in "iuf":
+        raise VolumeError(
+            f"the voxels are of type {volume.data.dtype}; a model needs intensities, whole or real numbers"
+        )
+    have = tuple(volume.data) if volume.data.ndim == 4 else (volume.data,)
+    roles = [channel.role.lower() for channel in card.input.channels]
+    names = [name.lower() for name in volume.channel_names]
+    if names and set(roles) <= set(names):
+        return Channels(tuple(have[names.index(role)] for role in roles), ())
+    if len(have) == len(roles):
+        return Channels(have, ())
+    if len(have) == 1 and len(roles) == 3:
+        return Channels(have * 3, ())
+    if len(have) == 3 and len(roles) == 1:
+        grey = np.zeros(volume.shape, dtype=np.float32)
+        for share, colour in zip(_LUMINANCE, have, strict=True):
+            grey += np.float32(share) * colour.astype(np.float32)
+        return Channels((grey,), ("the colour image was turned to grey: the model takes its luminance",))
+    given = f" ({', '.join(volume.channel_names)})" if names else ""
+    raise VolumeError(
+        f"the image has {len(have)} channel{'s' * (len(have) > 1)}{given}; {card.name} takes "
+        f"{len(roles)}: {', '.join(roles)}. Give these channels, named by role"
+    )
+
+
+class NetworkImage:
+    """An image on the network's grid, of which rows are made when they are asked for.
+
+    Statistics of a case are those of the image that the network was trained to see: of the region where a
+    card is bound to one, of the whole image where it may go anywhere, of each slice for a 2D card.
+
+    Parameters
+    ----------
+    channels : sequence of ndarray (I, J, K)
+        As stored; may be memory maps.
+    frame : Frame
+        Which part of them, and the way to the network's grid.
+    card : Card
+        Intensity rule and field of view.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[NDArray[Any]],
+        frame: Frame,
+        card: Card,
+        after_chunk: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.frame = frame
+        self._rule = card.input.intensity
+        self._by_slice = card.dimensions == 2
+        self._map = RowMap.between(frame.network, frame.seen_grid)
+        self._after_chunk = after_chunk
+        # A grey image repeated for a colour card is one array three times; it is measured once.
+        self._first = [next(at for at, other in enumerate(channels) if other is one) for one in channels]
+        whole = [frame.turn.apply(channel) for channel in channels]
+        seen = tuple(slice(low, high) for low, high in zip(*frame.seen, strict=True))
+        self._seen = [channel[seen] for channel in whole]
+        self.statistics = self._measure(self._seen)
+        by_region = card.field_of_view.locate == "region" or frame.sees_all
+        self._case = self._pooled(self.statistics if by_region else self._measure(whole))
+        self.warnings = _warnings(self.statistics, card, is_other_plane(frame.turn.source, card))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no channel has any contrast."""
+        return all(found.is_constant for found in self.statistics)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Rows ``start`` to ``stop`` of the network's grid.
+
+        Returns
+        -------
+        Tensor, shape (C, stop - start, J, K), float32
+        """
+        self._after_chunk()
+        shape = (len(self._seen), stop - start, *self.frame.network.shape[1:])
+        if stop <= start:
+            return torch.zeros(shape)
+        low, high = self._map.needed(start, stop)
+        rows = np.stack([self._normalised(index, low, high) for index in range(len(self._seen))])
+        if self.frame.is_resampled:
+            source = rows_of(self.frame.seen_grid, low, high)
+            target = rows_of(self.frame.network, start, stop)
+            rows = resample_array(rows, source, target, order=1)
+        return torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))
+
+    def _normalised(self, index: int, low: int, high: int) -> NDArray[np.float32]:
+        """Rows of one channel at the image's own spacing, intensities as the card wants them."""
+        channel = self._seen[index]
+        rows = finite_float32(channel[low:high], self.statistics[index].minimum)
+        if self._by_slice and self._rule.rule in ("zscore", "clip_zscore"):
+            for row in range(low, high):
+                apply_rule(rows[row - low], self._rule, self._of_slice(row)[index])
+            return rows
+        return apply_rule(rows, self._rule, self._case[index])
+
+    def _of_slice(self, row: int) -> list[Statistics]:
+        """Statistics of one slice: to a 2D network, each is a case."""
+        slices = [
+            finite_float32(channel[row : row + 1], found.minimum)
+            for channel, found in zip(self._seen, self.statistics, strict=True)
+        ]
+        return self._pooled([statistics_of(one, self._rule) for one in slices])
+
+    def _measure(self, channels: Sequence[NDArray[Any]]) -> list[Statistics]:
+        found = {at: statistics_of(channels[at], self._rule, self._after_chunk) for at in set(self._first)}
+        return [found[at] for at in self._first]
+
+    def _pooled(self, parts: Sequence[Statistics]) -> list[Statistics]:
+        if self._rule.per_channel or len(parts) == 1:
+            return list(parts)
+        return [pool(parts)] * len(parts)
+
+
+def _warnings(statistics: Sequence[Statistics], card: Card, other_plane: bool) -> tuple[str, ...]:
+    warnings = []
+    lost = sum(found.not_finite for found in statistics)
+    if lost:
+        lowest = min(found.minimum for found in statistics)
+        warnings.append(
+            f"{lost} voxels are NaN or infinite; they were taken as the lowest finite value, {lowest:g}"
+        )
+    if other_plane:
+        warnings.append(
+            f"the image is a single slice that is not {card.input.plane}, for which {card.name} was made"
+        )
+    return tuple(warnings)

@@ -1,0 +1,309 @@
+"""A blended sliding window: slices of logits come out as soon as no later window can change them.
+
+Only a band of the blended sums lives at a time, never a float volume for each class. The windows are worked
+through along the first spatial axis; rows that the next windows no longer touch are divided by their weight,
+handed on and forgotten.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..types import SpatialShape
+
+__all__ = ["Rows", "Tiling", "blend", "pad_amounts", "window_starts", "window_weights"]
+
+WEIGHT_FLOOR = 1e-6
+"""Smallest weight of a voxel: small enough to leave the blend to nearer windows, and safe to divide by."""
+ROWS_BYTES = 32 * 2**20
+"""Finished rows are handed on in pieces of at most this size, if a single row is not larger."""
+
+
+def window_starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
+    """First voxels of evenly spread windows that cover an axis.
+
+    Parameters
+    ----------
+    length : int
+        Voxels along the axis, at least `size`.
+    size : int
+        Voxels along a window.
+    overlap : float
+        Least fraction of a window that neighbours share, in [0, 1).
+
+    Returns
+    -------
+    tuple of int
+        Ascending; the first is 0, the last `length - size`.
+
+    References
+    ----------
+    The same places as nnU-Net v2's ``compute_steps_for_sliding_window``, so that its models agree here.
+
+    Examples
+    --------
+    >>> window_starts(100, 40, 0.5)
+    (0, 20, 40, 60)
+    """
+    if not 0 <= overlap < 1:
+        raise ValueError(f"overlap is a fraction in [0, 1), not {overlap}")
+    if not 1 <= size <= length:
+        raise ValueError(f"a window of {size} voxels does not fit an axis of {length}")
+    stride = size * (1 - overlap)
+    steps = math.ceil((length - size) / stride) + 1
+    spread = (length - size) / max(steps - 1, 1)
+    return tuple(dict.fromkeys(round(spread * step) for step in range(steps)))
+
+
+def window_weights(size: SpatialShape, sigma_fraction: float = 0.125) -> Tensor:
+    """Gaussian weight of each voxel of a window, largest at its centre.
+
+    Parameters
+    ----------
+    size : (I, J, K)
+        Window size in voxels.
+    sigma_fraction : float
+        Standard deviation as a fraction of each side, in (0, 1].
+
+    Returns
+    -------
+    Tensor, shape (I, J, K), float32
+        Strictly positive, maximum 1, so that blending never divides by zero.
+
+    Raises
+    ------
+    ValueError
+        If a side is below 1 or `sigma_fraction` is outside its range.
+    """
+    if min(size) < 1:
+        raise ValueError(f"every side of a window is at least 1 voxel, not {size}")
+    if not 0 < sigma_fraction <= 1:
+        raise ValueError(f"sigma_fraction is in (0, 1], not {sigma_fraction}")
+    weights = torch.ones(size, dtype=torch.float32)
+    for axis, side in enumerate(size):
+        distance = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
+        profile = torch.exp(-0.5 * (distance / (side * sigma_fraction)) ** 2)
+        weights *= profile.reshape([-1 if other == axis else 1 for other in range(3)])
+    return (weights / weights.max()).clamp_min(WEIGHT_FLOOR)
+
+
+def pad_amounts(shape: SpatialShape, size: SpatialShape) -> tuple[tuple[int, int], ...]:
+    """Voxels to add before and after each axis so that a window fits; half on each side.
+
+    Examples
+    --------
+    >>> pad_amounts((20, 64, 33), (32, 32, 32))
+    ((6, 6), (0, 0), (0, 0))
+    """
+    missing = [max(window - side, 0) for side, window in zip(shape, size, strict=True)]
+    return tuple((lack // 2, lack - lack // 2) for lack in missing)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Where the windows lie on a (padded) image: a pure plan of the work.
+
+    Attributes
+    ----------
+    shape : (I, J, K)
+        Voxels of the image, without padding.
+    size : (I, J, K)
+        Voxels of a window.
+    padding : three pairs
+        Voxels before and after each axis that the image lacks of one window.
+    starts : three tuples of int
+        First voxels of the windows along each axis of the padded image.
+    """
+
+    shape: SpatialShape
+    size: SpatialShape
+    padding: tuple[tuple[int, int], ...]
+    starts: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def over(cls, shape: SpatialShape, size: SpatialShape, overlap: float) -> Tiling:
+        """Cover an image of `shape` voxels; an axis shorter than the window is padded to it."""
+        padding = pad_amounts(shape, size)
+        lengths = [side + sum(pads) for side, pads in zip(shape, padding, strict=True)]
+        starts = tuple(
+            window_starts(length, side, overlap if side > 1 else 0.0)
+            for length, side in zip(lengths, size, strict=True)
+        )
+        return cls(shape, size, padding, starts)
+
+    @property
+    def count(self) -> int:
+        """Number of windows."""
+        return math.prod(len(starts) for starts in self.starts)
+
+    @property
+    def padded_shape(self) -> SpatialShape:
+        """Voxels along the axes of the padded image."""
+        i, j, k = (side + sum(pads) for side, pads in zip(self.shape, self.padding, strict=True))
+        return i, j, k
+
+    def groups(self, batch: int) -> list[tuple[int, ...]]:
+        """First rows of the windows, grouped so that a group holds at least `batch` windows if it can."""
+        in_plane = len(self.starts[1]) * len(self.starts[2])
+        rows = max(batch // in_plane, 1) if self.size[0] == 1 else 1
+        first = self.starts[0]
+        return [first[at : at + rows] for at in range(0, len(first), rows)]
+
+    def band_rows(self, batch: int) -> int:
+        """Most rows that are in work at once."""
+        return max(group[-1] + self.size[0] - group[0] for group in self.groups(batch))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Finished logits of rows ``start`` to ``start + values.shape[1]`` of the image, padding removed.
+
+    ``values`` is (C, rows, J, K) float32.
+    """
+
+    start: int
+    values: Tensor
+
+
+def blend(
+    read: Callable[[int, int], Tensor],
+    predict: Callable[[Tensor], Tensor],
+    tiling: Tiling,
+    *,
+    batch: int = 1,
+    accumulate_on: torch.device | str = "cpu",
+    after_windows: Callable[[int], None] = lambda count: None,
+) -> Iterator[Rows]:
+    """Slide a network over an image and yield its blended logits, rows in ascending order.
+
+    Parameters
+    ----------
+    read : callable
+        ``read(start, stop)`` -> rows of the image, (C, stop - start, J, K) float32.
+    predict : callable
+        ``predict(windows)``, (B, C, I, J, K) -> logits (B, classes, I, J, K), float, on any device.
+    tiling : Tiling
+        Where the windows lie.
+    batch : int
+        Most windows that `predict` is given at once.
+    accumulate_on : device
+        Where the blended sums live.
+    after_windows : callable
+        Called with the number of windows done since the last call, after each batch; it may raise to stop.
+
+    Yields
+    ------
+    Rows
+        Together they cover every row of the image once.
+    """
+    weights = window_weights(tiling.size).to(accumulate_on)
+    band = _Band(tiling)
+    sums = _Sums(tiling, weights, tiling.band_rows(batch))
+    groups = tiling.groups(batch)
+    for index, group in enumerate(groups):
+        image = band.advance(read, group[0], group[-1] + tiling.size[0])
+        places = list(itertools.product(group, tiling.starts[1], tiling.starts[2]))
+        for at in range(0, len(places), batch):
+            chosen = places[at : at + batch]
+            windows = torch.stack([_window(image, place, group[0], tiling.size) for place in chosen])
+            for place, logits in zip(chosen, predict(windows), strict=True):
+                sums.add(place, logits.to(accumulate_on, torch.float32))
+            after_windows(len(chosen))
+        finished = groups[index + 1][0] if index + 1 < len(groups) else tiling.padded_shape[0]
+        yield from sums.finished(finished)
+        sums.move_to(finished)
+
+
+def _window(image: Tensor, place: tuple[int, ...], first_row: int, size: SpatialShape) -> Tensor:
+    """Cut one window (C, I, J, K) out of a band whose first row is `first_row`."""
+    i, j, k = place[0] - first_row, place[1], place[2]
+    return image[:, i : i + size[0], j : j + size[1], k : k + size[2]]
+
+
+class _Band:
+    """The rows of the padded image that are in work; rows that windows share are read once."""
+
+    def __init__(self, tiling: Tiling) -> None:
+        self._tiling = tiling
+        self._start = 0
+        self._rows: Tensor | None = None
+
+    def advance(self, read: Callable[[int, int], Tensor], start: int, stop: int) -> Tensor:
+        """Rows ``start`` to ``stop`` of the padded image, (C, stop - start, J, K)."""
+        kept = None if self._rows is None else self._rows[:, start - self._start :]
+        fresh_start = start if kept is None else start + kept.shape[1]
+        fresh = self._read_padded(read, fresh_start, stop)
+        self._rows = fresh if kept is None or kept.shape[1] == 0 else torch.cat([kept, fresh], dim=1)
+        self._start = start
+        return self._rows
+
+    def _read_padded(self, read: Callable[[int, int], Tensor], start: int, stop: int) -> Tensor:
+        """Read the rows that exist; zeros, the padding of the training crops, stand for the others."""
+        before = self._tiling.padding[0][0]
+        first = min(max(start - before, 0), self._tiling.shape[0])
+        last = min(max(stop - before, first), self._tiling.shape[0])
+        rows = read(first, last)
+        (_, _), (j0, j1), (k0, k1) = self._tiling.padding
+        i0 = first + before - start
+        i1 = stop - start - i0 - rows.shape[1]
+        if not any((i0, i1, j0, j1, k0, k1)):
+            return rows
+        return torch.nn.functional.pad(rows, (k0, k1, j0, j1, i0, i1))
+
+
+class _Sums:
+    """Weighted sums of logits, and the sums of their weights, for the rows in work.
+
+    The buffer is as deep as the rows in work and is moved along in place, so that nothing is held twice.
+    """
+
+    def __init__(self, tiling: Tiling, weights: Tensor, depth: int) -> None:
+        self._tiling = tiling
+        self._weights = weights
+        self._start = 0
+        self._logits: Tensor | None = None
+        self._total = torch.zeros((depth, *tiling.padded_shape[1:]), device=weights.device)
+
+    def add(self, place: tuple[int, ...], logits: Tensor) -> None:
+        """Add one window of logits (C, I, J, K)."""
+        if self._logits is None:
+            self._logits = torch.zeros((logits.shape[0], *self._total.shape), device=self._total.device)
+        here = tuple(
+            slice(start - offset, start - offset + side)
+            for start, offset, side in zip(place, (self._start, 0, 0), self._tiling.size, strict=True)
+        )
+        self._logits[(slice(None), *here)].addcmul_(logits, self._weights)
+        self._total[here] += self._weights
+
+    def finished(self, stop: int) -> Iterator[Rows]:
+        """Means of the rows before `stop`, a few rows at a time, padding removed."""
+        if self._logits is None:
+            return
+        i0, j0, k0 = (pads[0] for pads in self._tiling.padding)
+        i, j, k = self._tiling.shape
+        first, last = max(self._start, i0), min(stop, i0 + i)
+        step = max(ROWS_BYTES // (4 * self._logits[:, 0].numel()), 1)
+        for row in range(first, last, step):
+            rows = slice(row - self._start, min(row + step, last) - self._start)
+            means = self._logits[:, rows] / self._total[rows]
+            yield Rows(row - i0, means[:, :, j0 : j0 + j, k0 : k0 + k])
+
+    def move_to(self, start: int) -> None:
+        """Forget the rows before `start`."""
+        count, self._start = start - self._start, start
+        if self._logits is None:
+            return
+        depth = self._total.shape[0]
+        for row in range(depth):  # one by one: source and target of a longer copy would overlap
+            if row + count < depth:
+                self._logits[:, row] = self._logits[:, row + count]
+                self._total[row] = self._total[row + count]
+            else:
+                self._logits[:, row] = 0
+                self._total[row] = 0
