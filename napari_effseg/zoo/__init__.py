@@ -23,7 +23,7 @@ from .card import (
 from .card_file import card_to_toml, parse_card, read_card, write_card
 from .convert import Converted, convert_checkpoint
 from .fetch import fetch_weights
-from .registry import Registry, cards, find_card, read_registry
+from .registry import Registry, built_in_cards, cards, find_card, read_registry
 from .weights import (
     build_network,
     describe_weights,
@@ -55,6 +55,7 @@ __all__ = [
     "WeightsFile",
     "WindowSpec",
     "build_network",
+    "built_in_cards",
     "card_to_toml",
     "cards",
     "convert_checkpoint",

@@ -13,10 +13,15 @@ _ROOM = Path(__file__).parent
 _CHECKOUT = _ROOM.parents[1]
 
 
+def built_in_folder() -> Path:
+    """Return the folder of the package's own cards."""
+    return _ROOM / "cards"
+
+
 def card_folders() -> list[Path]:
     """Return the folders of cards: the package's own, then those named in ``EFFSEG_CARDS``."""
     named = os.environ.get("EFFSEG_CARDS", "").split(os.pathsep)
-    return [_ROOM / "cards", *(Path(name).expanduser() for name in named if name.strip())]
+    return [built_in_folder(), *(Path(name).expanduser() for name in named if name.strip())]
 
 
 def cache_file(card: Card) -> Path:

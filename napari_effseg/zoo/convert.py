@@ -76,7 +76,7 @@ def convert_checkpoint(
         If the output cannot be written. After any error there is no output, whole or partial.
     """
     checkpoint, output = Path(checkpoint), Path(output)
-    if output.suffix != ".safetensors":
+    if output.suffix.lower() != ".safetensors":
         raise WeightsError(f"{output}: expected an output whose name ends in .safetensors")
     name, constructor = _target(network)
     if config is not None:

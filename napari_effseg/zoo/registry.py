@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..errors import CardError, UnknownModel, nearest_names
 from ..types import PathLike
-from ._places import card_folders
+from ._places import built_in_folder, card_folders
 from ._rules import check_card
 from .card import Card
 from .card_file import read_card
 
-__all__ = ["Registry", "cards", "find_card", "read_registry"]
+__all__ = ["Registry", "built_in_cards", "cards", "find_card", "read_registry"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,17 @@ def read_registry() -> Registry:
             else:
                 found[card.name] = card
     return Registry(found, tuple(problems))
+
+
+def built_in_cards() -> list[Card]:
+    """Return the cards that travel with the package, sorted by name.
+
+    Raises
+    ------
+    CardError
+        If one is broken; the tests keep them true.
+    """
+    return [read_card(path) for path in sorted(built_in_folder().glob("*.toml"))]
 
 
 def cards() -> dict[str, Card]:
