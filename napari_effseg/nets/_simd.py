@@ -29,9 +29,11 @@ __all__ = [
     "fma",
     "largest",
     "load",
+    "constant",
     "mul",
     "peek",
     "poke",
+    "polynomial",
     "store",
     "sub",
     "total",
@@ -76,7 +78,11 @@ def _splat(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 def _call_llvm(
-    builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Value], fastmath: tuple[str, ...] = ()
+    builder: ir.IRBuilder,
+    name: str,
+    result: ir.Type,
+    arguments: list[ir.Value],
+    fastmath: tuple[str, ...] = (),
 ) -> ir.Value:
     signature = ir.FunctionType(result, [argument.type for argument in arguments])
     function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
@@ -102,6 +108,42 @@ add = _binary("fadd")
 sub = _binary("fsub")
 mul = _binary("fmul")
 div = _binary("fdiv")
+
+
+def constant(values: dict[str, float]) -> Any:
+    """Make an intrinsic that returns the vector of one number, which may differ between dtypes.
+
+    The intrinsic takes a float scalar or a vector, of which only the type matters.
+    """
+
+    def fixed(typingctx: Any, like: Any) -> Any:
+        dtype = getattr(like, "dtype", like)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return ir.Constant(_vector(dtype), [values[dtype.name]] * LANES)
+
+        return Lanes(dtype)(like), codegen
+
+    return intrinsic(fixed)
+
+
+def polynomial(coefficients: dict[str, tuple[float, ...]]) -> Any:
+    """Make an intrinsic that evaluates a polynomial by Horner's rule, lowest coefficient first."""
+
+    def horner(typingctx: Any, x: Any) -> Any:
+        terms = coefficients[x.dtype.name]
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            vector = _vector(x.dtype)
+            value = ir.Constant(vector, [terms[-1]] * LANES)
+            for term in reversed(terms[:-1]):
+                operands = [value, args[0], ir.Constant(vector, [term] * LANES)]
+                value = _call_llvm(builder, f"llvm.fmuladd.{_suffix(x.dtype)}", vector, operands)
+            return value
+
+        return x(x), codegen
+
+    return intrinsic(horner)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -219,6 +261,8 @@ def largest(typingctx: Any, a: Any) -> Any:
     """Return the largest lane; a NaN is passed over."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call_llvm(builder, f"llvm.vector.reduce.fmax.{_suffix(a.dtype)}", _scalar(a.dtype), list(args))
+        return _call_llvm(
+            builder, f"llvm.vector.reduce.fmax.{_suffix(a.dtype)}", _scalar(a.dtype), list(args)
+        )
 
     return a.dtype(a), codegen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ._scan_cpu import cpu_scan
 from ._scan_reference import reference_scan
 from ._scan_types import ScanInputs
 
@@ -40,5 +41,5 @@ def selective_scan(
         cast(delta_bias),
         delta_softplus,
     )
-    y, last_state = reference_scan(inputs)
+    y, last_state = cpu_scan(inputs) if u.device.type == "cpu" else reference_scan(inputs)
     return (y.to(u.dtype), last_state) if return_last_state else y.to(u.dtype)

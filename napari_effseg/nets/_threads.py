@@ -1,0 +1,67 @@
+"""Threads for compiled loops that release the GIL.
+
+Numba's own threading layers abort the process when two Python threads enter them (workqueue) or after a
+fork (OpenMP), so kernels are plain serial code and this module hands their tasks to threads of its own.
+The caller works too; helpers come from one pool a process, made on first use and made anew after a fork.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+__all__ = ["run_tasks"]
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+
+
+def run_tasks(task: Callable[[int], None], count: int, threads: int) -> None:
+    """Call ``task(0)`` ... ``task(count - 1)``, spread over up to `threads` threads, and wait for them.
+
+    Tasks must not depend on each other. The first exception of a task is raised here, after every
+    running task has ended.
+    """
+    todo = itertools.count()  # next() is atomic
+
+    def work() -> None:
+        while (index := next(todo)) < count:
+            task(index)
+
+    helpers = [_start(work) for _ in range(min(threads, count) - 1)]
+    try:
+        work()
+    finally:
+        next(itertools.islice(todo, count, None), None)  # after an exception here, helpers start nothing new
+        # A helper that has not started is not needed: waiting for it could deadlock a busy pool.
+        started = [helper for helper in helpers if helper is not None and not helper.cancel()]
+        failures = [helper.exception() for helper in started]
+    for failure in failures:
+        if failure is not None:
+            raise failure
+
+
+def _start(work: Callable[[], None]) -> Future[None] | None:
+    """Give `work` to a pool thread; None where no thread can start any more (the interpreter is ending)."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="effseg-scan")
+        try:
+            return _pool.submit(work)
+        except RuntimeError:  # "cannot schedule new futures after interpreter shutdown"
+            return None
+
+
+def _forget_pool() -> None:
+    """Drop what a forked child inherited: a pool without threads, and perhaps a lock that is held."""
+    global _lock, _pool
+    _lock = threading.Lock()
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_pool)
