@@ -84,7 +84,7 @@ def finished_card(draft: Card, best: Mapping[str, Tensor], dataset: Dataset, fol
         Without measured accuracy: ``effseg evaluate`` measures it.
     """
     path = folder / f"{draft.name}.safetensors"
-    save_weights(dict(best), path)
+    save_weights(dict(best), path, {"network": draft.network, "constructor": draft.constructor})
     counts = {name: len(cases) for name, cases in dataset.splits.items()}
     card = dataclasses.replace(
         draft,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ._checks import check_sides, match, not_empty, positive, unique
 from ._schema import Where
 from ._snomed import is_sctid
 from .card import Card, IntensityRule, LabelSpec, WeightsFile
@@ -55,23 +56,21 @@ def check_card(card: Card, source: str | None = None) -> None:
 
 
 def _check_texts(card: Card, where: Where) -> None:
-    _match(
-        _NAME, card.name, where.at("name"), "lower-case words joined by hyphens, such as spleen-slim-unetr"
-    )
+    match(_NAME, card.name, where.at("name"), "lower-case words joined by hyphens, such as spleen-slim-unetr")
     for key in ("title", "summary", "intended_use", "network", "licence"):
-        _not_empty(getattr(card, key), where.at(key))
+        not_empty(getattr(card, key), where.at(key))
     for key in ("dataset", "licence", "split", "config"):
-        _not_empty(getattr(card.training, key), where.at("training").at(key))
+        not_empty(getattr(card.training, key), where.at("training").at(key))
     for index, limit in enumerate(card.limits):
-        _not_empty(limit, where.at("limits").at(index))
+        not_empty(limit, where.at("limits").at(index))
 
 
 def _check_weights(weights: WeightsFile, where: Where) -> None:
-    _match(_FILE, weights.file, where.at("file"), "the plain name of a .safetensors file, without a folder")
-    _match(_SHA256, weights.sha256, where.at("sha256"), "64 lower-case hexadecimal digits")
-    _not_empty(weights.licence, where.at("licence"))
-    _positive(weights.size_bytes, where.at("size_bytes"))
-    _positive(weights.parameters, where.at("parameters"))
+    match(_FILE, weights.file, where.at("file"), "the plain name of a .safetensors file, without a folder")
+    match(_SHA256, weights.sha256, where.at("sha256"), "64 lower-case hexadecimal digits")
+    not_empty(weights.licence, where.at("licence"))
+    positive(weights.size_bytes, where.at("size_bytes"))
+    positive(weights.parameters, where.at("parameters"))
     if weights.url is not None and not weights.url.startswith("https://"):
         raise where.at("url").error(f"expected an address that begins with https://, got {weights.url!r}")
 
@@ -81,14 +80,14 @@ def _check_input(card: Card, where: Where) -> None:
     if not given.modality:
         raise where.at("modality").error('expected at least one DICOM modality code, such as "MR"')
     for index, modality in enumerate(given.modality):
-        _match(_MODALITY, modality, where.at("modality").at(index), 'a DICOM modality code, such as "MR"')
+        match(_MODALITY, modality, where.at("modality").at(index), 'a DICOM modality code, such as "MR"')
     _check_channels(card, where)
     if not _are_axcodes(given.orientation):
         raise where.at("orientation").error(
             f"expected one each of R or L, A or P, S or I, such as RAS, got {given.orientation!r}"
         )
     if given.spacing is not None:
-        _check_sides(given.spacing, card.dimensions, where.at("spacing"))
+        check_sides(given.spacing, card.dimensions, where.at("spacing"))
     if card.dimensions == 3 and given.plane is not None:
         raise where.at("plane").error("only a card with dimensions = 2 has a plane")
 
@@ -98,8 +97,8 @@ def _check_channels(card: Card, where: Where) -> None:
     if not channels:
         raise where.at("channels").error("expected at least one channel")
     for index, channel in enumerate(channels):
-        _match(_ROLE, channel.role, where.at("channels").at(index).at("role"), "a short word, such as t1ce")
-    _unique([channel.role for channel in channels], where.at("channels"), "role")
+        match(_ROLE, channel.role, where.at("channels").at(index).at("role"), "a short word, such as t1ce")
+    unique([channel.role for channel in channels], where.at("channels"), "role")
     asked = _argument(card, _CHANNEL_ARGUMENTS)
     if asked is not None and asked != len(channels):
         raise where.at("channels").error(
@@ -118,7 +117,7 @@ def _check_intensity(rule: IntensityRule, where: Where) -> None:
     if rule.percentiles is not None and not 0 <= rule.percentiles[0] < rule.percentiles[1] <= 100:
         raise where.at("percentiles").error(f"expected 0 <= low < high <= 100, got {rule.percentiles}")
     if rule.std is not None:
-        _positive(rule.std, where.at("std"))
+        positive(rule.std, where.at("std"))
 
 
 def _check_field_of_view(card: Card, where: Where) -> None:
@@ -132,8 +131,8 @@ def _check_field_of_view(card: Card, where: Where) -> None:
 
 def _check_window(card: Card, where: Where) -> None:
     window = card.window
-    _positive(window.multiple_of, where.at("multiple_of"))
-    _check_sides(window.size, card.dimensions, where.at("size"))
+    positive(window.multiple_of, where.at("multiple_of"))
+    check_sides(window.size, card.dimensions, where.at("size"))
     if any(side % window.multiple_of for side in window.size):
         raise where.at("size").error(f"expected multiples of {window.multiple_of}, got {window.size}")
     if not 0 <= window.overlap < 1:
@@ -145,7 +144,7 @@ def _check_labels(labels: Sequence[LabelSpec], where: Where) -> None:
         raise where.at("labels").error("expected at least one label")
     for index, label in enumerate(labels):
         _check_label(label, index + 1, where.at("labels").at(index))
-    _unique([label.name for label in labels], where.at("labels"), "name")
+    unique([label.name for label in labels], where.at("labels"), "name")
 
 
 def _check_label(label: LabelSpec, expected_id: int, where: Where) -> None:
@@ -153,12 +152,12 @@ def _check_label(label: LabelSpec, expected_id: int, where: Where) -> None:
         raise where.at("id").error(
             f"labels are numbered 1, 2, ... in order: expected {expected_id}, got {label.id}"
         )
-    _not_empty(label.name, where.at("name"))
+    not_empty(label.name, where.at("name"))
     if not all(0 <= value <= 255 for value in label.colour):
         raise where.at("colour").error(f"expected red, green and blue from 0 to 255, got {label.colour}")
-    _not_empty(label.code.scheme, where.at("code.scheme"))
-    _not_empty(label.code.value, where.at("code.value"))
-    _not_empty(label.code.meaning, where.at("code.meaning"))
+    not_empty(label.code.scheme, where.at("code.scheme"))
+    not_empty(label.code.value, where.at("code.value"))
+    not_empty(label.code.meaning, where.at("code.meaning"))
     if label.code.scheme == "SCT" and not is_sctid(label.code.value):
         raise where.at("code.value").error(
             f"{label.code.value!r} is not a SNOMED CT identifier (check digit)"
@@ -168,7 +167,7 @@ def _check_label(label: LabelSpec, expected_id: int, where: Where) -> None:
 
 
 def _check_output(card: Card, where: Where) -> None:
-    _positive(card.output.doubt_temperature, where.at("doubt_temperature"))
+    positive(card.output.doubt_temperature, where.at("doubt_temperature"))
     outputs = _argument(card, _OUTPUT_ARGUMENTS)
     if card.output.activation == "regions":
         _check_regions(card, outputs, where.at("regions"))
@@ -192,7 +191,7 @@ def _check_regions(card: Card, outputs: int | None, where: Where) -> None:
             raise where.at(index).at("label").error(f"no label has the id {region.label}")
         if region.channel < 0 or (outputs is not None and region.channel >= outputs):
             raise where.at(index).at("channel").error(f"the network has no output channel {region.channel}")
-    _unique([region.channel for region in regions], where, "channel")
+    unique([region.channel for region in regions], where, "channel")
     missing = set(card.label_names) - {region.label for region in regions}
     if missing:
         raise where.error(f"no region becomes label {min(missing)}")
@@ -211,17 +210,17 @@ def _check_measurements(card: Card, where: Where) -> None:
     for index, measured in enumerate(card.accuracy):
         place = where.at("accuracy").at(index)
         for key in ("dataset", "split", "metric", "command"):
-            _not_empty(getattr(measured, key), place.at(key))
-        _positive(measured.cases, place.at("cases"))
+            not_empty(getattr(measured, key), place.at(key))
+        positive(measured.cases, place.at("cases"))
         if measured.label not in names:
             raise place.at("label").error(f'expected a label\'s name or "mean", got {measured.label!r}')
         if measured.mean < 0 or measured.std < 0:
             raise place.error("expected a mean and a standard deviation of 0 or more")
     for index, run in enumerate(card.performance):
         place = where.at("performance").at(index)
-        _not_empty(run.device, place.at("device"))
-        _positive(run.seconds, place.at("seconds"))
-        _positive(run.peak_memory_mb, place.at("peak_memory_mb"))
+        not_empty(run.device, place.at("device"))
+        positive(run.seconds, place.at("seconds"))
+        positive(run.peak_memory_mb, place.at("peak_memory_mb"))
 
 
 def _argument(card: Card, names: Iterable[str]) -> int | None:
@@ -235,31 +234,3 @@ def _argument(card: Card, names: Iterable[str]) -> int | None:
 
 def _are_axcodes(text: str) -> bool:
     return len(text) == 3 and all(sum(letter in text for letter in pair) == 1 for pair in _AXIS_LETTERS)
-
-
-def _check_sides(sides: Sequence[float], dimensions: int, where: Where) -> None:
-    if len(sides) != dimensions:
-        raise where.error(f"expected {dimensions} entries for dimensions = {dimensions}, got {len(sides)}")
-    for index, side in enumerate(sides):
-        _positive(side, where.at(index))
-
-
-def _match(pattern: re.Pattern[str], text: str, where: Where, expected: str) -> None:
-    if not pattern.fullmatch(text):
-        raise where.error(f"expected {expected}, got {text!r}")
-
-
-def _not_empty(text: str, where: Where) -> None:
-    if not text.strip():
-        raise where.error("must not be empty")
-
-
-def _positive(value: float, where: Where) -> None:
-    if not value > 0:
-        raise where.error(f"expected more than 0, got {value}")
-
-
-def _unique(values: Sequence[object], where: Where, what: str) -> None:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise where.at(index).error(f"the {what} {value!r} is taken by an earlier entry")

@@ -1,6 +1,5 @@
 """One battery over every card that travels with the package, and over synthetic ones of every kind."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -146,6 +145,12 @@ def test_every_file_of_weights_in_the_checkout_has_a_card():
     assert files == {card.weights.file for card in BUILT_IN.values() if card.weights.url is None}
 
 
+def test_every_file_of_weights_is_named_with_its_licence(built_in):
+    lines = (REPOSITORY / "weights" / "README.md").read_text(encoding="utf-8").splitlines()
+    (line,) = [line for line in lines if f"`{built_in.weights.file}`" in line]
+    assert line.endswith(f"| {built_in.weights.licence} |")
+
+
 def test_no_two_cards_share_a_name():
-    names = [dataclasses.replace(card, path=None).name for card in zoo.built_in_cards()]
+    names = [card.name for card in zoo.built_in_cards()]
     assert len(set(names)) == len(names)
