@@ -1,1 +1,7 @@
-"""To be filled."""
+"""Files <-> Volume and LabelMap: `load`, `load_labels`, `save`; one module a format."""
+
+from ._formats import format_for_writing, stem_of
+from .reading import load, load_grid, load_labels
+from .writing import save
+
+__all__ = ["format_for_writing", "load", "load_grid", "load_labels", "save", "stem_of"]

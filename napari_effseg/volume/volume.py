@@ -244,7 +244,7 @@ def _count(slab: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _native(data: NDArray[Any]) -> NDArray[Any]:
-    return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
+    return data if data.dtype.isnative else np.asarray(data).astype(data.dtype.newbyteorder("="))
 
 
 def _table(entries: Mapping[int, _Value]) -> Iterable[tuple[int, _Value]]:
@@ -264,7 +264,7 @@ def _as_label(label: object) -> int:
 def _as_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise VolumeError(f"{name!r} was given as a label's name; expected text on one line")
-    return name
+    return name.strip()
 
 
 def _as_colour(colour: Iterable[int]) -> Colour:

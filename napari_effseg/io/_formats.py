@@ -1,0 +1,124 @@
+"""Which format a file name's ending means, and what to say when it means none."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from ..errors import ExportError, ImageReadError
+
+__all__ = ["FORMATS", "Format", "ending_of", "format_for_reading", "format_for_writing", "stem_of"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format and the module of this room that knows it.
+
+    Parameters
+    ----------
+    name : str
+        As users call it.
+    endings : tuple of str
+        Lower case, with the dot; longer before shorter.
+    module : str
+        Has ``read(path, choice)`` and ``read_labels(path)``; with `writes` also ``write(thing, path, ...)``.
+    writes : bool
+        Whether results can be saved in it.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    module: str
+    writes: bool = False
+
+    def load_module(self) -> ModuleType:
+        """Import the module, and with it the library that parses the format."""
+        return importlib.import_module(f".{self.module}", __package__)
+
+
+FORMATS = (
+    Format("NIfTI", (".nii.gz", ".nii"), "nifti", writes=True),
+    Format("NRRD", (".seg.nrrd", ".nrrd"), "nrrd", writes=True),
+    Format("NRRD header", (".nhdr",), "nrrd"),
+    Format("MetaImage", (".mha",), "metaimage", writes=True),
+    Format("MetaImage header", (".mhd",), "metaimage"),
+    Format("TIFF", (".ome.tiff", ".ome.tif", ".tiff", ".tif"), "tiff"),
+    Format("PNG or JPEG", (".png", ".jpg", ".jpeg"), "pictures"),
+    Format("NumPy", (".npy", ".npz"), "numpy_files"),
+)
+
+_NEAR_ENDING = 0.7  # difflib's similarity: ".nifti" is near ".nii", ".pdf" is near nothing
+
+# Endings that people will try, with what helps.
+_HINTS = {
+    ".par": "Philips PAR/REC files are not read; convert with dcm2niix to .nii.gz",
+    ".rec": "Philips PAR/REC files are not read; convert with dcm2niix to .nii.gz",
+    ".brik": "AFNI files are not read; convert with 3dAFNItoNIFTI to .nii.gz",
+    ".head": "AFNI files are not read; convert with 3dAFNItoNIFTI to .nii.gz",
+    ".dcm": "DICOM is not read yet; convert the series to NIfTI first, for example with dcm2niix",
+    ".img": "an Analyze or NIfTI pair is not read; convert it to .nii.gz",
+    ".hdr": "an Analyze or NIfTI pair is not read; convert it to .nii.gz",
+    ".mgz": "FreeSurfer files are not read; convert with mri_convert to .nii.gz",
+    ".mgh": "FreeSurfer files are not read; convert with mri_convert to .nii.gz",
+    ".mnc": "MINC files are not read; convert with mnc2nii to .nii",
+    ".zarr": "OME-Zarr is not read yet; save the level you need as .nii.gz or .tif",
+}
+
+
+def ending_of(path: Path) -> str:
+    """Return the ending that names the format, lower case, such as ".nii.gz"; else the last suffix."""
+    name = path.name.lower()
+    known = (ending for entry in FORMATS for ending in entry.endings)
+    matches = [ending for ending in known if name.endswith(ending)]
+    return max(matches, key=len) if matches else path.suffix.lower()
+
+
+def stem_of(path: Path) -> str:
+    """File name without the ending that names the format: "a.nii.gz" -> "a"."""
+    ending = ending_of(path)
+    return path.name[: len(path.name) - len(ending)] if ending else path.name
+
+
+def format_for_reading(path: Path) -> Format:
+    """Format that the file's ending names.
+
+    Raises
+    ------
+    ImageReadError
+        If it names none that is read; the message lists the endings and the nearest.
+    """
+    ending = ending_of(path)
+    for entry in FORMATS:
+        if ending in entry.endings:
+            return entry
+    endings = [known for entry in FORMATS for known in entry.endings]
+    raise ImageReadError(_unknown(path, "read", endings))
+
+
+def format_for_writing(path: Path) -> Format:
+    """Format that the output's ending names.
+
+    Raises
+    ------
+    ExportError
+        If it names none that is written; the message lists the endings and the nearest.
+    """
+    ending = ending_of(path)
+    for entry in FORMATS:
+        if entry.writes and ending in entry.endings:
+            return entry
+    endings = [known for entry in FORMATS if entry.writes for known in entry.endings]
+    raise ExportError(_unknown(path, "written", endings))
+
+
+def _unknown(path: Path, done: str, endings: list[str]) -> str:
+    ending = ending_of(path)
+    given = f"ends in {ending}" if ending else "has no ending"
+    hint = _HINTS.get(ending, "") if done == "read" else ""
+    reason = hint or f"{given}, which cannot be {done}"
+    near = difflib.get_close_matches(ending, endings, n=1, cutoff=_NEAR_ENDING)
+    suggestion = f" Did you mean {near[0]}?" if near and not hint else ""
+    return f"{path}: {reason}; expected one of {' '.join(endings)}.{suggestion}"

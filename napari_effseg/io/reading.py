@@ -1,0 +1,132 @@
+"""`load` and `load_labels`: from files to Volume and LabelMap."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ImageReadError
+from ..types import PathLike
+from ..volume import Grid, LabelMap, Volume
+from . import _stream
+from ._arrange import Choice
+from ._formats import format_for_reading
+from ._labels import slabs_of
+from .channels import join_channels
+
+__all__ = ["load", "load_grid", "load_labels"]
+
+
+def load(
+    path: PathLike | Sequence[PathLike],
+    *,
+    frame: int | None = None,
+    series: str | None = None,
+    channel: int | Literal["all"] | None = None,
+    level: int | None = None,
+) -> Volume:
+    """Read an image: NIfTI, NRRD, MetaImage, TIFF, PNG, JPEG or NumPy.
+
+    Nothing is permuted, flipped or resampled: axes are in the file's storage order, fastest first, and only
+    the affine is turned from LPS to RAS. The dtype is kept; float32 where slope and intercept apply. An
+    uncompressed NIfTI file without scaling is mapped, not read.
+
+    Parameters
+    ----------
+    path : path-like or sequence of them
+        Several files are the channels of one case; those on other grids are resampled to the first, and a
+        warning says so.
+    frame : int or None
+        Time point, from 0. None: the first, with a warning where there are more.
+    series : None
+        For DICOM, which is not read yet.
+    channel : int, "all" or None
+        One channel, from 0; "all" also keeps the time axis of an image without channels, as channels.
+    level : None
+        For OME-Zarr, which is not read yet.
+
+    Returns
+    -------
+    Volume
+        Pictures are volumes of one slice, i = column, j = row. `warnings` says what was odd.
+
+    Raises
+    ------
+    ImageReadError
+        If the file is missing, empty, cut off, of another kind, or claims more than it holds.
+    AffineError, VolumeError
+        If its geometry has no right answer.
+
+    Examples
+    --------
+    >>> load("scan.nii.gz").spacing  # doctest: +SKIP
+    (1.0, 1.0, 2.5)
+    """
+    if series is not None or level is not None:
+        option = "series" if series is not None else "level"
+        raise ImageReadError(
+            f"{option}= was given; it chooses from DICOM or OME-Zarr, which are not read yet"
+        )
+    choice = Choice(frame, channel)
+    if isinstance(path, (str, os.PathLike)):
+        return _load_one(Path(path), choice)
+    paths = [Path(one) for one in path]
+    if not paths:
+        raise ImageReadError("no file was given; expected at least one")
+    volumes = [_load_one(one, choice) for one in paths]
+    return volumes[0] if len(volumes) == 1 else join_channels(volumes, paths)
+
+
+def load_labels(path: PathLike) -> LabelMap:
+    """Read a segmentation of any format that `load` reads.
+
+    Names, colours and codes come from the fields of a `.seg.nrrd`, the table ``<stem>.tsv`` beside other
+    files, or the palette of a picture.
+
+    Raises
+    ------
+    ImageReadError
+        As `load`, and if a voxel is negative or no integer.
+    """
+    path = Path(path)
+    labels: LabelMap = _module_for(path).read_labels(path)
+    return labels
+
+
+def load_grid(path: PathLike) -> Grid:
+    """Grid of an image file; of a NIfTI file without reading its voxels."""
+    path = Path(path)
+    module = _module_for(path)
+    if hasattr(module, "read_grid"):
+        grid: Grid = module.read_grid(path)
+        return grid
+    return load(path).grid
+
+
+def _load_one(path: Path, choice: Choice) -> Volume:
+    volume: Volume = _module_for(path).read(path, choice)
+    odd = _count_not_finite(volume.data)
+    if not odd:
+        return volume
+    return replace(volume, warnings=(*volume.warnings, f"{odd:,} voxels are NaN or infinite"))
+
+
+def _module_for(path: Path) -> Any:
+    """Return the module that reads this file, after a look at the file and its name."""
+    if path.exists():  # a folder or an empty file is said before an odd ending
+        _stream.check_file(path)
+    entry = format_for_reading(path)
+    _stream.check_file(path)
+    return entry.load_module()
+
+
+def _count_not_finite(data: NDArray[Any]) -> int:
+    if data.dtype.kind != "f":
+        return 0
+    return sum(int(slab.size - np.isfinite(slab).sum()) for slab in slabs_of(data))
