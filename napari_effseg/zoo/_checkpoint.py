@@ -25,7 +25,6 @@ _PREFIXES = ("module.", "_orig_mod.")
 _DEEPEST_WRAPPING = 3
 _NUMPY_KINDS = "?bhilqBHILQefd"  # booleans, integers, floats
 _ASKED = re.compile(r"GLOBAL ([\w.]+)")
-_DAMAGE = (AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -49,10 +48,21 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     content: object = _unpickle(path) if foreign_format(start) else read_tensors(path)
     state = _without_prefixes(_unwrap(content, path))
     for key, tensor in state.items():
-        # A few bytes can claim a tensor of any size, as a view that repeats them.
-        if tensor.numel() * tensor.element_size() > size:
-            raise WeightsError(f"{path}: {key} claims {tuple(tensor.shape)} values, more than the file holds")
+        _check_tensor(tensor, size, f"{path}: {key}")
     return state
+
+
+def _check_tensor(tensor: torch.Tensor, file_size: int, name: str) -> None:
+    """Refuse what is no plain array, or claims more than the file holds."""
+    import torch
+
+    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized or tensor.is_complex():
+        raise WeightsError(
+            f"{name} is not a plain array of real numbers (sparse, quantised, complex or empty)"
+        )
+    # A few bytes can claim a tensor of any size, as a view that repeats them.
+    if tensor.numel() * tensor.element_size() > file_size:
+        raise WeightsError(f"{name} claims {tuple(tensor.shape)} values, more than the file holds")
 
 
 def _unpickle(path: Path) -> object:
@@ -69,18 +79,18 @@ def _unpickle(path: Path) -> object:
             f"{path}: refused, because loading it could run code: {_what_was_asked(err)}; "
             "expected tensors, numpy scalars and plain values"
         ) from err
-    except _DAMAGE as err:
+    except Exception as err:  # a damaged pickle can raise anything
         raise WeightsError(f"{path}: damaged, or not a PyTorch checkpoint ({_first_sentence(err)})") from err
 
 
 def _check_archive(path: Path) -> bool:
     """Return whether the file is a zip archive, refusing those that PyTorch does not write for weights."""
-    if not zipfile.is_zipfile(path):
-        return False
     try:
+        if not zipfile.is_zipfile(path):
+            return False
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as err:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as err:
         raise WeightsError(f"{path}: damaged archive: {err}") from err
     if any("/code/" in entry.filename for entry in entries):
         raise WeightsError(f"{path}: TorchScript, which is a program; expected a checkpoint of weights")

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import pickle
@@ -6,10 +7,15 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from napari_effseg import CardError, UnknownModel, WeightsError, nets, zoo
+from napari_effseg.zoo._checkpoint import read_state_dict
+from napari_effseg.zoo._layouts import infer_constructor
 
+from ..nets.parity import key_list
 from .synthetic import synthetic_card
 
 SMALL = {
@@ -251,6 +257,29 @@ def test_a_checkpoint_without_weights_is_named(content, tmp_path, out):
         zoo.convert_checkpoint(save(content, tmp_path), "lightm-unet", out)
 
 
+@pytest.mark.parametrize("odd", [torch.ones(3).to_sparse(), torch.ones(3, device="meta"), torch.ones(3) * 1j])
+def test_a_tensor_that_is_no_plain_array_is_named(odd, tmp_path, out):
+    with pytest.raises(WeightsError, match=r"odd is not a plain array of real numbers"):
+        zoo.convert_checkpoint(save({"odd": odd}, tmp_path), "lightm-unet", out)
+
+
+@pytest.mark.parametrize("form", ["zip", "old torch", "safetensors"])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_changed_byte_anywhere_is_read_or_told(form, data, tmp_path):
+    path = tmp_path / "net.pth"
+    state = {"a.weight": torch.ones(2, 3), "b": torch.zeros(2)}
+    if form == "safetensors":
+        zoo.save_weights(state, path)
+    else:
+        torch.save({"network_weights": state}, path, _use_new_zipfile_serialization=form == "zip")
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(WeightsError):
+        read_state_dict(path)
+
+
 def test_an_unknown_network_gets_the_nearest(state, tmp_path, out):
     with pytest.raises(UnknownModel, match="Did you mean lightm-unet"):
         zoo.convert_checkpoint(save(state, tmp_path), "lightmunet", out)
@@ -281,3 +310,11 @@ def test_an_older_output_survives_a_failure(tmp_path, out):
     with pytest.raises(WeightsError):
         zoo.convert_checkpoint(save({}, tmp_path), "lightm-unet", out)
     assert out.read_bytes() == b"older"
+
+
+@pytest.mark.parametrize("name", ["lightm_unet_2d_full", "lightm_unet_3d_full"])
+def test_the_constructor_of_official_checkpoints_is_read_from_their_shapes(name):
+    official = key_list(name)
+    shapes = {key: tuple(entry["shape"]) for key, entry in official["keys"].items()}
+    inferred = infer_constructor("lightm-unet", shapes)
+    assert json.loads(json.dumps(inferred)) == official["constructor"]
