@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._causal_conv import causal_conv
 from .selective_scan import selective_scan
 
 __all__ = ["Mamba"]
@@ -99,44 +100,44 @@ class Mamba(nn.Module):
         -------
         Tensor, shape (B, L, d_model)
         """
-        xz = self.in_proj(hidden).transpose(1, 2)  # (B, 2D, L), a view: token-major in memory
-        mixed = self._scan(xz, "")
+        x, z = self._project(hidden)
+        mixed = self._scan(x, z, "")
         if self.bimamba_type == "v3":
-            mixed = mixed + self._scan(xz.flip(-1), "_b").flip(-1) + self._scan_slices(xz)
+            mixed = mixed + self._scan(x.flip(-1), z.flip(-1), "_b").flip(-1) + self._scan_slices(x, z)
         return self.out_proj(mixed.transpose(1, 2))
 
-    def _scan_slices(self, xz: Tensor) -> Tensor:
+    def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Make the sequence x and its gate z: (B, L, C) -> two (B, D, L), channel after channel in memory."""
+        tokens = hidden.transpose(1, 2)
+        weight_x, weight_z = self.in_proj.weight.chunk(2)
+        return _mix_channels(weight_x, tokens), _mix_channels(weight_z, tokens)
+
+    def _scan_slices(self, x: Tensor, z: Tensor) -> Tensor:
         """Scan the first token of every slice, then the second of every slice, and so on."""
-        length = xz.shape[-1]
+        length = x.shape[-1]
         if length % self.nslices:
             raise ValueError(f"a sequence of {length} tokens cannot be cut into {self.nslices} equal slices")
-        across = xz.unflatten(-1, (self.nslices, -1)).transpose(-1, -2).flatten(-2)  # (B, 2D, L)
-        mixed = self._scan(across, "_s")
-        return mixed.unflatten(-1, (-1, self.nslices)).transpose(-1, -2).flatten(-2)
+        mixed = self._scan(_interleave(x, self.nslices), _interleave(z, self.nslices), "_s")
+        return _interleave(mixed, length // self.nslices)
 
-    def _scan(self, xz: Tensor, suffix: str) -> Tensor:
-        """Convolve, project and scan one orientation: (B, 2D, L) -> (B, D, L), gated."""
+    def _scan(self, x: Tensor, z: Tensor, suffix: str) -> Tensor:
+        """Convolve, project and scan one orientation: x and its gate z, (B, D, L) each -> (B, D, L)."""
         branch = self._branch(suffix)
-        x, z = xz.chunk(2, dim=1)
-        length = xz.shape[-1]
-        # Padding both sides by d_conv - 1 and keeping the first L outputs makes it causal.
-        x = F.silu(branch.conv1d(x)[..., :length])
-        tokens = x.transpose(1, 2)  # (B, L, D)
-        dt_low, B, C = branch.x_proj(tokens).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
-        delta = F.linear(dt_low, branch.dt_proj.weight).transpose(
-            1, 2
-        )  # (B, D, L); the bias goes into the scan
-        return selective_scan(
+        x = F.silu(causal_conv(x, branch.conv1d.weight, branch.conv1d.bias))
+        projected = _mix_channels(branch.x_proj.weight, x)  # (B, R + 2N, L)
+        dt_low, B, C = projected.split([self.dt_rank, self.d_state, self.d_state], dim=1)
+        y = selective_scan(
             x,
-            delta,
+            _mix_channels(branch.dt_proj.weight, dt_low),  # its bias goes into the scan
             -torch.exp(_at_least_float32(branch.A_log)),
-            B.transpose(1, 2),
-            C.transpose(1, 2),
+            B,
+            C,
             _at_least_float32(branch.D),
             z=z,
             delta_bias=_at_least_float32(branch.dt_proj.bias),
             delta_softplus=True,
         )
+        return y
 
     def _branch(self, suffix: str) -> _Branch:
         infix = f"{suffix}_log" if suffix else "_log"
@@ -169,6 +170,16 @@ class Mamba(nn.Module):
         steps = torch.exp(torch.rand(self.d_inner) * (high - low) + low).clamp(min=_DT_FLOOR)
         with torch.no_grad():
             dt_proj.bias.copy_(steps + torch.log(-torch.expm1(-steps)))  # inverse of softplus
+
+
+def _mix_channels(weight: Tensor, x: Tensor) -> Tensor:
+    """Multiply (E, D) and (B, D, L) to (B, E, L), laid out so that each channel is one run of memory."""
+    return torch.bmm(weight.expand(x.shape[0], -1, -1), x)
+
+
+def _interleave(x: Tensor, pieces: int) -> Tensor:
+    """Take the first of each of `pieces` runs, then the second of each, ...; undone by ``L / pieces``."""
+    return x.unflatten(-1, (pieces, -1)).transpose(-1, -2).flatten(-2)
 
 
 def _at_least_float32(parameter: Tensor) -> Tensor:
