@@ -14,7 +14,7 @@ from ._scan_types import ScanInputs
 from ._simd import LANES
 from ._threads import run_tasks
 
-__all__ = ["cpu_scan"]
+__all__ = ["compile_kernels", "cpu_scan"]
 
 _BLOCK = 128  # time steps whose intermediate values stay in the first two caches
 _INLINE_UPDATES = 100_000  # below this many state updates a second thread costs more than it gives
@@ -35,6 +35,14 @@ def cpu_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
         inputs.delta_softplus,
     )
     return y, last_state
+
+
+def compile_kernels(dtype: torch.dtype) -> None:
+    """Compile the kernels of a dtype, or read them from the disk, by running the smallest scan there is."""
+    one = torch.ones(1, 1, 1, dtype=dtype)
+    inputs = ScanInputs(one, one, one[0], one[None], one[None], None, None, None, False)
+    y, _, checkpoints = _run_forward(inputs, keep=True)
+    _run_backward(inputs, y, checkpoints)
 
 
 class _CpuScan(torch.autograd.Function):

@@ -1,15 +1,40 @@
-"""The selective scan of Mamba: one signature, the fastest path that the device allows."""
+"""The selective scan of Mamba: one signature, the fastest path that the device allows.
+
+Paths, best first:
+
+``numba-cpu``
+    Compiled on first use (and kept on disk), vectorised, threaded; CPU tensors.
+``mamba-ssm-cuda``
+    The authors' fused kernel; CUDA tensors up to float32, where the package mamba-ssm is installed.
+``chunked-torch``
+    Plain torch operations; any device.
+``reference``
+    The formula as a loop; only on request.
+
+``EFFSEG_SCAN=reference``, ``chunked`` or ``numba`` in the environment forces one.
+"""
 
 from __future__ import annotations
+
+import logging
+import os
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from ._scan_cpu import cpu_scan
+from ..errors import nearest_names
+from ._scan_chunked import chunked_scan
+from ._scan_cuda import LARGEST_STATE, cuda_kernel_installed, cuda_scan
 from ._scan_reference import reference_scan
-from ._scan_types import ScanInputs
+from ._scan_types import ScanInputs, checked_inputs
 
-__all__ = ["selective_scan"]
+__all__ = ["scan_path", "scan_report", "selective_scan"]
+
+_log = logging.getLogger(__name__)
+
+_NUMBA, _CUDA, _CHUNKED, _REFERENCE = "numba-cpu", "mamba-ssm-cuda", "chunked-torch", "reference"
+_FORCED = {"reference": _REFERENCE, "chunked": _CHUNKED, "numba": _NUMBA}
 
 
 def selective_scan(
@@ -24,22 +49,167 @@ def selective_scan(
     delta_softplus: bool = False,
     return_last_state: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """Run the recurrence of a selective state-space layer over a sequence."""
-    dtype = torch.float64 if u.dtype == torch.float64 else torch.float32
+    """Run a selective state-space recurrence along a sequence.
 
-    def cast(x: Tensor | None) -> Tensor | None:
-        return None if x is None else x.to(dtype)
+    With dt = delta + delta_bias, through a softplus on request, for every batch element, channel d, state n::
 
-    inputs = ScanInputs(
-        u.to(dtype),
-        delta.to(dtype),
-        A.to(dtype),
-        (B if B.ndim == 4 else B[:, None]).to(dtype),
-        (C if C.ndim == 4 else C[:, None]).to(dtype),
-        cast(D),
-        cast(z),
-        cast(delta_bias),
-        delta_softplus,
-    )
-    y, last_state = cpu_scan(inputs) if u.device.type == "cpu" else reference_scan(inputs)
-    return (y.to(u.dtype), last_state) if return_last_state else y.to(u.dtype)
+        h[t] = exp(dt[t] A[d, n]) h[t-1] + dt[t] B[n, t] u[t],    h[-1] = 0
+        y[t] = (sum over n of C[n, t] h[t] + D[d] u[t]) * silu(z[t])
+
+    Batch, channels D, length L, states N and groups G as below. Differentiable once in every tensor.
+
+    Parameters
+    ----------
+    u, delta : Tensor, shape (batch, D, L)
+        Sequence and raw step sizes.
+    A : Tensor, shape (D, N)
+        Decay of each state, negative.
+    B, C : Tensor, shape (batch, N, L) or (batch, G, N, L)
+        Input and output mixing, shared by all channels, or by each of G contiguous groups of D / G channels.
+    D : Tensor, shape (D,), optional
+        Direct feed-through.
+    z : Tensor, shape (batch, D, L), optional
+        Gate.
+    delta_bias : Tensor, shape (D,), optional
+        Added to `delta`.
+    delta_softplus : bool
+        Whether the step sizes pass through a softplus, linear above 20.
+    return_last_state : bool
+        Whether to return h[L-1] as well.
+
+    Returns
+    -------
+    y : Tensor, shape (batch, D, L)
+        Of u's dtype; computed in float64 if any tensor is float64, otherwise in float32.
+    last_state : Tensor, shape (batch, D, N)
+        Only on request; float32 or float64, not differentiated.
+
+    Raises
+    ------
+    ValueError
+        If a shape, dtype or device does not fit; the message names the argument.
+
+    Notes
+    -----
+    On the CPU no tensor is copied if, in memory, either its channels or its time steps are neighbours:
+    (batch, D, L) as it is, or a transposed view of (batch, L, D), which is the faster of the two.
+
+    References
+    ----------
+    Gu and Dao, Mamba: Linear-Time Sequence Modeling with Selective State Spaces, arXiv:2312.00752,
+    algorithm 2 and section 3.3; the values are those of mamba-ssm's ``selective_scan_ref``.
+    """
+    inputs = checked_inputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
+    y, last_state = _run(inputs)
+    y = y.to(u.dtype)
+    return (y, last_state) if return_last_state else y
+
+
+def scan_path(device: torch.device | str, dtype: torch.dtype, states: int = 16) -> str:
+    """Name the path that `selective_scan` takes.
+
+    Parameters
+    ----------
+    device : torch.device or str
+        Where the tensors are.
+    dtype : torch.dtype
+        The widest of the tensors' dtypes.
+    states : int
+        States a channel.
+
+    Returns
+    -------
+    str
+        "numba-cpu", "mamba-ssm-cuda", "chunked-torch" or "reference".
+
+    Raises
+    ------
+    ValueError
+        If ``EFFSEG_SCAN`` asks for a path that does not exist, or not on this device.
+    """
+    kind = torch.device(device).type
+    forced = os.environ.get("EFFSEG_SCAN", "")
+    if forced:
+        return _forced_path(forced, kind)
+    if kind == "cpu" and _numba_problem(torch.float64 if dtype == torch.float64 else torch.float32) is None:
+        return _NUMBA
+    if kind == "cuda" and dtype != torch.float64 and states <= LARGEST_STATE and cuda_kernel_installed():
+        return _CUDA
+    return _CHUNKED
+
+
+def scan_report() -> dict[str, str]:
+    """Say which path each device of this machine takes, and what stands in the way of a faster one.
+
+    Returns
+    -------
+    dict
+        Device type ("cpu", and "cuda" or "mps" where there is one) to a short sentence that starts with
+        the path's name.
+    """
+    report = {}
+    for kind in _devices():
+        path = scan_path(kind, torch.float32)
+        report[kind] = f"{path} ({_reason(kind, path)})"
+    return report
+
+
+def _run(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
+    path = scan_path(inputs.u.device, inputs.u.dtype, inputs.A.shape[1])
+    if path == _NUMBA:
+        from ._scan_cpu import cpu_scan  # numba is imported, and compiles, on first use
+
+        return cpu_scan(inputs)
+    if path == _CUDA:
+        return cuda_scan(inputs)
+    with torch.autocast(inputs.u.device.type, enabled=False):
+        return reference_scan(inputs) if path == _REFERENCE else chunked_scan(inputs)
+
+
+def _forced_path(name: str, kind: str) -> str:
+    if name not in _FORCED:
+        known = ", ".join(sorted(_FORCED))
+        raise ValueError(
+            f"EFFSEG_SCAN is {name!r}; expected one of {known}, or nothing.{nearest_names(name, _FORCED)}"
+        )
+    if name == "numba" and kind != "cpu":
+        raise ValueError(f"EFFSEG_SCAN=numba is for tensors on the CPU, but these are on {kind!r}; unset it")
+    return _FORCED[name]
+
+
+@cache
+def _numba_problem(dtype: torch.dtype) -> str | None:
+    """Compile the CPU kernels of a dtype; None if they work, otherwise what went wrong (said once, logged)."""
+    try:
+        from ._scan_cpu import compile_kernels
+        from numba.core.errors import NumbaError
+    except ImportError as err:
+        problem = f"numba cannot be imported: {err}"
+    else:
+        try:
+            compile_kernels(dtype)
+        except (NumbaError, OSError) as err:
+            problem = f"numba cannot compile the kernels: {err}"
+        else:
+            return None
+    _log.warning("The selective scan runs in plain torch, many times slower: %s", problem)
+    return problem
+
+
+def _devices() -> list[str]:
+    devices = ["cpu"]
+    if torch.cuda.is_available():
+        devices.append("cuda")
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return devices
+
+
+def _reason(kind: str, path: str) -> str:
+    if os.environ.get("EFFSEG_SCAN"):
+        return f"forced by EFFSEG_SCAN={os.environ['EFFSEG_SCAN']}"
+    if kind == "cpu":
+        return _numba_problem(torch.float32) or f"{torch.get_num_threads()} threads"
+    if kind == "cuda" and path != _CUDA:
+        return 'mamba-ssm is not installed; pip install "napari-effseg[cuda]" brings its faster kernel'
+    return "fused kernel" if path == _CUDA else "plain torch operations"
