@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -80,11 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, _warnings_in_the_log():
         try:
-            answer = app.main(
-                None if arguments is None else list(arguments), "effseg", standalone_mode=False, obj=interrupt
-            )
+            answer = _run(sys.argv[1:] if arguments is None else list(arguments), interrupt)
         except BrokenPipeError:
             # Nobody reads on (``effseg models | head``); the interpreter must not try again at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,3 +92,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the edge: every error becomes a line
             return _faults.report(error, interrupt.requested)
     return answer if isinstance(answer, int) else _faults.DONE
+
+
+def _run(arguments: list[str], interrupt: Interrupt) -> object:
+    """Do what click's own `main` does, but for its words on Ctrl-C and its exit on a closed pipe."""
+    try:
+        with app.make_context("effseg", arguments, obj=interrupt) as context:
+            return app.invoke(context)
+    except click.exceptions.Exit as done:  # after --help and --version
+        return done.exit_code
+
+
+@contextmanager
+def _warnings_in_the_log() -> Iterator[None]:
+    """Send libraries' own warnings to the log: they are for developers, users read our reports."""
+    logging.getLogger("py.warnings").addHandler(logging.NullHandler())
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)

@@ -37,14 +37,9 @@ class Console:
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self.quiet, self.verbose = quiet, verbose
-        # Libraries' own warnings are for developers; what users must know is in our reports.
-        logging.captureWarnings(True)
         if verbose:
             logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
             logging.getLogger("napari_effseg").setLevel(logging.DEBUG)
-        else:
-            logging.getLogger("py.warnings").addHandler(logging.NullHandler())
-            logging.getLogger("py.warnings").propagate = False
 
     def result(self, text: str) -> None:
         """Print a result for people, on stdout."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -12,6 +11,8 @@ from types import TracebackType
 
 import click
 
+from ..errors import EffsegError
+from ..io.atomic import Replacement, place_files
 from ._interrupt import Interrupt
 
 __all__ = ["StagedFiles", "check_output"]
@@ -91,63 +92,40 @@ class StagedFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove the hidden folders."""
+        """Remove the hidden folders; an error speaks of the final paths."""
         self._remove()
+        if isinstance(error, EffsegError) and error.args:
+            text = str(error)
+            for folder, hidden in self._folders.items():
+                text = text.replace(str(hidden), str(folder))
+            error.args = (text,)
 
     def place_for(self, output: Path) -> Path:
         """Where to write what will become `output`; files beside it with other endings come along."""
         return self._folders[output.parent] / output.name
 
     def commit(self) -> tuple[Path, ...]:
-        """Rename everything into place; returns the final paths.
+        """Rename everything into place, the first output last; returns the final paths.
 
         Raises
         ------
-        OSError
-            If a file cannot be put in place; those already in place are taken back.
+        ExportError
+            If a file cannot be put in place; then everything is as it was.
         """
         self._interrupt.hold()
         moves = [
-            (staged, folder / staged.name)
+            Replacement(folder / staged.name, staged)
             for folder, hidden in self._folders.items()
             for staged in sorted(hidden.iterdir())
         ]
-        done: list[tuple[Path, Path | None]] = []
-        try:
-            for number, (staged, final) in enumerate(moves):
-                done.append((final, _keep(final, staged.parent, number)))
-                os.replace(staged, final)
-        except OSError:
-            for final, kept in reversed(done):
-                _take_back(final, kept)
-            raise
-        return tuple(final for _, final in moves)
+        moves.sort(key=lambda move: move.target == self._outputs[0])
+        if moves:
+            place_files(moves)
+        return tuple(move.target for move in reversed(moves))
 
     def _remove(self) -> None:
         for hidden in self._folders.values():
             shutil.rmtree(hidden, ignore_errors=True)
-
-
-def _keep(final: Path, hidden: Path, number: int) -> Path | None:
-    """Keep a second name (or, where the disk has no links, a copy) of an older file until all is in place."""
-    if not final.exists():
-        return None
-    folder = hidden / ".older"
-    folder.mkdir(exist_ok=True)
-    kept = folder / f"{number}-{final.name}"
-    try:
-        os.link(final, kept)
-    except OSError:
-        shutil.copy2(final, kept)
-    return kept
-
-
-def _take_back(final: Path, kept: Path | None) -> None:
-    with contextlib.suppress(OSError):  # the first error is the one to tell
-        if kept is None:
-            final.unlink(missing_ok=True)
-        else:
-            os.replace(kept, final)
 
 
 def _same_file(first: Path, second: Path) -> bool:

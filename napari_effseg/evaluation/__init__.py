@@ -1,1 +1,18 @@
-"""To be filled."""
+"""A model and a data set in, tables out."""
+
+from .bench import BenchRow, bench
+from .evaluate import CaseResult, Evaluation, EvaluationOptions, Spread, evaluate
+from .transforms import Guise, make_guise, transform_names
+
+__all__ = [
+    "BenchRow",
+    "CaseResult",
+    "Evaluation",
+    "EvaluationOptions",
+    "Guise",
+    "Spread",
+    "bench",
+    "evaluate",
+    "make_guise",
+    "transform_names",
+]

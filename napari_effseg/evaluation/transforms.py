@@ -112,7 +112,8 @@ def _oblique(grid: Grid, random: np.random.Generator) -> Guise:
 
 
 def _resample(grid: Grid, random: np.random.Generator) -> Guise:
-    ratios = np.exp(random.uniform(*np.log(_SPACING_RATIOS), size=3))
+    low, high = np.log(_SPACING_RATIOS).tolist()
+    ratios = np.exp(random.uniform(low, high, size=3))
     thick = np.asarray(grid.shape) > 1
     first, second, third = (float(mm) for mm in np.asarray(grid.spacing) * np.where(thick, ratios, 1.0))
     other = grid_with_spacing(grid, (first, second, third))

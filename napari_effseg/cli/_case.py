@@ -1,0 +1,120 @@
+"""The files of one case on the command line: one image, or a file a channel, each with its role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from ..errors import nearest_names
+
+if TYPE_CHECKING:
+    from ..volume import Volume
+    from ..zoo import Card
+
+__all__ = ["CaseInput", "choose_by_roles", "gather", "load_case", "parse_region"]
+
+_REGION = "I0,J0,K0:I1,J1,K1"
+
+
+@dataclass(frozen=True)
+class CaseInput:
+    """The files of a case, and the role of each channel where there are several.
+
+    The first file gives the grid: the others are resampled to it.
+    """
+
+    files: tuple[Path, ...]
+    roles: tuple[str, ...] = ()
+
+
+def choose_by_roles(channels: Mapping[str, Path], known: Mapping[str, Card]) -> Card:
+    """Return the only card that has all the roles that were given.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none, or several; with the candidates.
+    """
+    found = [card for card in known.values() if set(channels) <= set(_roles(card))]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(card.name for card in found or known.values()) or "none"
+    have = f"{len(found)} models have" if found else "no model has"
+    raise click.UsageError(f"{have} the channels {', '.join(channels)}; name one with -m: {names}")
+
+
+def gather(inputs: Sequence[Path], channels: Mapping[str, Path], card: Card | None) -> CaseInput:
+    """Give each file its role: of ``--channel`` as named, of the others the card's remaining ones in order.
+
+    Raises
+    ------
+    click.UsageError
+        If there is no file, a role is not the card's, or more or fewer files than the card has channels.
+    """
+    files = (*inputs, *channels.values())
+    if not files:
+        raise click.UsageError("no image was given; give a file, or several with --channel ROLE=FILE")
+    if card is None or len(files) == 1:
+        return CaseInput(files)
+    roles = _roles(card)
+    for role in channels:
+        if role not in roles:
+            near = nearest_names(role, roles)
+            raise click.UsageError(f"{card.name} has no channel {role!r}.{near} It has: {', '.join(roles)}")
+    if len(files) != len(roles):
+        raise click.UsageError(
+            f"{len(files)} images were given; {card.name} takes {len(roles)}: {', '.join(roles)}"
+        )
+    remaining = [role for role in roles if role not in channels]
+    return CaseInput(files, (*remaining, *channels))
+
+
+def load_case(case: CaseInput, card: Card | None, frame: int | None, series: str | None) -> Volume:
+    """Load the files of a case as one volume, its channels named by role.
+
+    Raises
+    ------
+    ImageReadError, VolumeError
+        As `load` says.
+    """
+    from ..io import load
+
+    if len(case.files) == 1:
+        wanted: Literal["all"] | None = "all" if card and len(card.input.channels) > 1 else None
+        return load(case.files[0], frame=frame, series=series, channel=wanted)
+    volume = load(list(case.files), frame=frame, series=series)
+    return replace(volume, channel_names=case.roles) if case.roles else volume
+
+
+def parse_region(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[tuple[int, int, int], tuple[int, int, int]], ...]:
+    """Read ``--roi`` options; a 2D picture may leave out the third index."""
+    return tuple(_region(value, context, option) for value in values)
+
+
+def _region(
+    value: str, context: click.Context, option: click.Parameter
+) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    try:
+        low, high = ([int(index) for index in corner.split(",")] for corner in value.split(":"))
+    except ValueError:
+        low, high = [], []
+    if len(low) == len(high) == 2:
+        low, high = [*low, 0], [*high, 1]
+    if len(low) != 3 or len(high) != 3:
+        raise click.BadParameter(
+            f"{value!r}; expected {_REGION} in whole voxels, the second corner not included, "
+            "such as 10,20,5:60,80,40",
+            context,
+            option,
+        )
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+def _roles(card: Card) -> list[str]:
+    return [channel.role.lower() for channel in card.input.channels]

@@ -1,0 +1,148 @@
+"""`effseg evaluate`: a model against the references of a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._console import Console, speaks, table
+from ._interrupt import Interrupt
+from ._options import FILE, as_json, device_option
+from ._outputs import StagedFiles, check_output
+
+if TYPE_CHECKING:
+    from ..evaluation import Evaluation, Spread
+
+__all__ = ["evaluate", "evaluation_as_json"]
+
+_METRICS = (("dice", "dice"), ("hausdorff95_mm", "hd95_mm"), ("surface_dice", "nsd"))
+"""Attribute of a score, and its name in tables and JSON."""
+
+
+@click.command(
+    epilog="Example: effseg evaluate hippocampus-lightm-unet data/msd_hippocampus --json scores.json"
+)
+@click.argument("model")
+@click.argument("dataset", type=FILE)
+@click.option("--split", default="test", show_default=True, help="training, validation or test.")
+@click.option(
+    "--transform",
+    default="none",
+    show_default=True,
+    metavar="none|mirror|reorient|oblique|resample",
+    help="Give the model each case in another guise and score the result where the case was: swapped sides, "
+    "array axes in random order and direction, a tilted affine, another spacing.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the transforms that draw numbers.")
+@click.option("--tolerance", default=1.0, show_default=True, metavar="MM", help="Of the surface Dice (NSD).")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N cases.")
+@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write every score (docs/json.md).")
+@device_option
+@click.pass_obj
+@speaks
+def evaluate(
+    interrupt: Interrupt,
+    model: str,
+    dataset: Path,
+    split: str,
+    transform: str,
+    seed: int,
+    tolerance: float,
+    limit: int | None,
+    json_file: Path | None,
+    device: str,
+    console: Console,
+) -> None:
+    """Score MODEL on the whole images of DATASET, a folder with a dataset.json as in the Decathlon.
+
+    Dice, the 95 % Hausdorff distance in mm and the surface Dice a structure; a structure that was missed
+    counts with Dice 0 and the diagonal of the image.
+    """
+    if json_file is not None:
+        check_output(json_file)
+    with StagedFiles([json_file] if json_file else [], interrupt) as staged:
+        from .. import evaluation
+
+        options = evaluation.EvaluationOptions(split, device, transform, tolerance, seed, limit)
+        with interrupt.between_steps(), console.progress() as progress:
+            found = evaluation.evaluate(model, dataset, options, progress, interrupt.cancel)
+        if json_file is not None:
+            staged.place_for(json_file).write_text(as_json(evaluation_as_json(found)), encoding="utf-8")
+        staged.commit()
+    for warning in found.warnings:
+        console.warn(warning)
+    console.result(_as_table(found))
+
+
+def evaluation_as_json(found: Evaluation) -> dict[str, Any]:
+    """Return every score under the names that docs/json.md lists."""
+    options = found.options
+    return {
+        "model": found.model,
+        "weights_sha256": found.weights_sha256,
+        "dataset": found.dataset,
+        "split": options.split,
+        "transform": options.transform,
+        "seed": options.seed,
+        "tolerance_mm": options.tolerance_mm,
+        "device": options.device,
+        "warnings": list(found.warnings),
+        "summary": _summary(found),
+        "cases": [
+            {
+                "case": case.case,
+                "seconds": round(case.seconds, 3),
+                "warnings": list(case.warnings),
+                "labels": [
+                    {
+                        "label": score.label,
+                        "name": score.name,
+                        **{short: getattr(score, metric) for metric, short in _METRICS},
+                        "truth_ml": score.truth_ml,
+                        "result_ml": score.result_ml,
+                        "missed": score.missed,
+                    }
+                    for score in case.scores
+                ],
+            }
+            for case in found.cases
+        ],
+    }
+
+
+def _summary(found: Evaluation) -> dict[str, Any]:
+    def spread(of: Spread) -> dict[str, float]:
+        return {"mean": of.mean, "std": of.std}
+
+    def metrics(label: int | None) -> dict[str, Any]:
+        return {short: spread(found.over_cases(metric, label)) for metric, short in _METRICS}
+
+    return {
+        "cases": len(found.cases),
+        "median_seconds": round(found.median_seconds, 3),
+        "mean": metrics(None),
+        "labels": [
+            {"label": label, "name": name, "missed": found.missed(label), **metrics(label)}
+            for label, name in found.labels.items()
+        ],
+    }
+
+
+def _as_table(found: Evaluation) -> str:
+    def cells(label: int | None) -> list[str]:
+        spreads = [found.over_cases(metric, label) for metric, _ in _METRICS]
+        return [
+            f"{of.mean:.{digits}f} +- {of.std:.{digits}f}"
+            for of, digits in zip(spreads, (4, 2, 4), strict=True)
+        ]
+
+    options = found.options
+    head = ("structure", "Dice", "HD95 mm", f"NSD at {options.tolerance_mm:g} mm", "missed")
+    rows = [[name, *cells(label), str(found.missed(label))] for label, name in found.labels.items()]
+    title = (
+        f"{found.model} on {found.dataset}, {options.split}: {len(found.cases)} cases, "
+        f"transform {options.transform}, median {found.median_seconds:.2f} s a case"
+    )
+    return "\n".join([title, table([head, *rows, ["mean", *cells(None), ""]], right=[1, 2, 3, 4])])
