@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._depthwise import depthwise_conv
 from .mamba import Mamba
 
 __all__ = ["LightMUNet", "LightMUNetConfig"]
@@ -104,7 +105,9 @@ class LightMUNet(nn.Module):
             nn.Sequential(*(_ResUpBlock(dims, c // 2) for _ in range(blocks)))
             for c, blocks in zip(widths, config.blocks_up, strict=True)
         )
-        self.up_samples = nn.ModuleList(nn.Sequential(_Conv1x1(dims, c, c // 2, bias=False)) for c in widths)
+        self.up_samples = nn.ModuleList(
+            nn.Sequential(_Pointwise(dims, c, c // 2, bias=False)) for c in widths
+        )
         self.conv_final = nn.Sequential(
             nn.GroupNorm(_NORM_GROUPS, f),
             nn.ReLU(),
@@ -206,27 +209,27 @@ _POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _DROPOUT = {2: nn.Dropout2d, 3: nn.Dropout3d}
 
 
-class _Convolution(nn.Module):
-    """A convolution one level down, under the name ``conv`` that the released state dicts use."""
+class _Depthwise(nn.Module):
+    """A depthwise convolution under the name ``conv`` that the released state dicts use."""
 
-    def __init__(
-        self, dims: int, channels_in: int, channels_out: int, kernel: int, groups: int, bias: bool
-    ) -> None:
+    def __init__(self, dims: int, channels: int, kernel: int, bias: bool) -> None:
         super().__init__()
-        self.conv = _CONV[dims](
-            channels_in, channels_out, kernel, padding=kernel // 2, groups=groups, bias=bias
-        )
+        self.conv = _CONV[dims](channels, channels, kernel, padding=kernel // 2, groups=channels, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return depthwise_conv(x, self.conv.weight, self.conv.bias)
+
+
+class _Pointwise(nn.Module):
+    """Mix channels voxel by voxel, under the name ``conv`` that the released state dicts use."""
+
+    def __init__(self, dims: int, channels_in: int, channels_out: int, bias: bool) -> None:
+        super().__init__()
+        self.conv = _CONV[dims](channels_in, channels_out, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.conv(x)
         return out
-
-
-class _Conv1x1(_Convolution):
-    """Mix channels voxel by voxel."""
-
-    def __init__(self, dims: int, channels_in: int, channels_out: int, bias: bool) -> None:
-        super().__init__(dims, channels_in, channels_out, kernel=1, groups=1, bias=bias)
 
 
 def _depthwise_separable(
@@ -234,8 +237,8 @@ def _depthwise_separable(
 ) -> nn.Sequential:
     """Depthwise convolution, then 1x1: (B, C_in, *S) -> (B, C_out, *S)."""
     return nn.Sequential(
-        _Convolution(dims, channels_in, channels_in, kernel, groups=channels_in, bias=bias),
-        _Conv1x1(dims, channels_in, channels_out, bias=bias),
+        _Depthwise(dims, channels_in, kernel, bias),
+        _Pointwise(dims, channels_in, channels_out, bias),
     )
 
 

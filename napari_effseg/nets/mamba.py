@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._causal_conv import causal_conv
+from ._depthwise import causal_conv
 from .selective_scan import selective_scan
 
 __all__ = ["Mamba"]
