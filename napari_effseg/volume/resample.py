@@ -216,10 +216,12 @@ def _smoothed(array: NDArray[Any], to_source: Affine) -> NDArray[Any]:
     """Smooth along the source axes that the target samples more coarsely; the array itself if none."""
     from scipy.ndimage import gaussian_filter
 
+    if array.dtype == np.float16:  # unknown to scipy
+        array = array.astype(np.float32)
     factors = np.linalg.norm(to_source[:3, :3], axis=1)  # target step, seen along each source axis
     sigmas = np.sqrt(np.maximum(factors**2 - 1, 0) / (8 * np.log(2)))
     if (sigmas < 0.1).all():  # such a Gaussian has no weight outside its centre voxel
-        return array if array.dtype != np.float16 else array.astype(np.float32)
+        return array
     smoothed: NDArray[np.float32] = gaussian_filter(array, sigmas, output=np.float32, mode="nearest")
     return smoothed
 
