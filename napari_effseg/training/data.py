@@ -171,8 +171,10 @@ def cut(array: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
     """
     index, padding = [], []
     for first, part, full in zip(start, size, array.shape[1:], strict=True):
-        low, high = max(first, 0), min(first + part, full)
-        index.append(slice(low, max(low, high)))
-        padding.append((low - first, part - (low - first) - max(0, high - low)))
+        low = min(max(first, 0), full)
+        high = max(low, min(first + part, full))
+        index.append(slice(low, high))
+        before = min(max(low - first, 0), part)
+        padding.append((before, part - before - (high - low)))
     flat = [side for pair in reversed(padding) for side in pair]
     return F.pad(array[(slice(None), *index)], flat)

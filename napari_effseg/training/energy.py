@@ -6,6 +6,7 @@ nominal power and its load, and the mean electricity mix of the country named.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -46,12 +47,12 @@ class EnergyMeter:
             country_iso_code=country,
             measure_power_secs=30,
             tracking_mode="process",
-            save_to_file=False,
-            log_level="critical",
+            output_methods=[],
             output_dir=str(folder),
+            log_level="error",
             allow_multiple_runs=True,
         )
-        self._energy = self._co2 = 0.0
+        self._taken = Spent(0.0, 0.0)
 
     def __enter__(self) -> EnergyMeter:
         """Begin to measure."""
@@ -65,9 +66,11 @@ class EnergyMeter:
         self._tracker.stop()
 
     def take(self) -> Spent:
-        """Read the estimate since the last reading."""
-        co2 = float(self._tracker.flush() or 0.0)
-        energy = float(self._tracker._total_energy.kWh)  # codecarbon offers no public reading while it runs
-        spent = Spent(energy - self._energy, co2 - self._co2)
-        self._energy, self._co2 = energy, co2
+        """Read the estimate since the last reading; not a number where codecarbon could not measure."""
+        self._tracker.stop()  # only a stopped tracker tells its energy; it goes on from where it stopped
+        data = getattr(self._tracker, "final_emissions_data", None)
+        self._tracker.start()
+        total = Spent(math.nan, math.nan) if data is None else Spent(data.energy_consumed, data.emissions)
+        spent = Spent(total.energy_kwh - self._taken.energy_kwh, total.co2_kg - self._taken.co2_kg)
+        self._taken = total
         return spent

@@ -104,7 +104,9 @@ def _cases(
     validation = load_cases(dataset.split("validation")[:limit], card, progress, cancel)
     _logger.info("%d training and %d validation cases", len(training), len(validation))
     augmenter = Augmenter(config.augment, card.input.orientation)
-    sampler = PatchSampler(training, config.data.patch or card.window.size, config.data, augmenter, config.run.seed)
+    sampler = PatchSampler(
+        training, config.data.patch or card.window.size, config.data, augmenter, config.run.seed
+    )
     return sampler, validation
 
 

@@ -77,7 +77,11 @@ def test_mirroring_flips_the_left_right_axis_wherever_it_is_stored(cases):
         augmenter = Augmenter(ONLY_MIRROR, axcodes)
         made = {bool(torch.equal(augmenter(case.image, case.target, s)[0], case.image)) for s in range(12)}
         assert made == {True, False}
-        flipped = next(i for i in (augmenter(case.image, case.target, s)[0] for s in range(12)) if not i.equal(case.image))
+        flipped = next(
+            i
+            for i in (augmenter(case.image, case.target, s)[0] for s in range(12))
+            if not i.equal(case.image)
+        )
         assert torch.equal(flipped, case.image.flip(axis))
 
 
