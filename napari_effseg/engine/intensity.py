@@ -99,7 +99,8 @@ def finite_float32(rows: NDArray[Any], minimum: float) -> NDArray[np.float32]:
 
 def _is_finite(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values float32 can hold; what overflows it is as good as infinite."""
-    finite: NDArray[np.bool_] = np.abs(values) <= _LARGEST
+    largest = min(_LARGEST, float(np.finfo(values.dtype).max))
+    finite: NDArray[np.bool_] = np.abs(values) <= largest
     return finite
 
 

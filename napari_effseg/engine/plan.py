@@ -158,18 +158,16 @@ def resolve(options: PlanOptions, card: Card, grid: Grid, device: DeviceInfo) ->
 def steps_of(card: Card, device: DeviceInfo) -> tuple[Step, ...]:
     """Ways to run a card, each with less memory on the device than the one before.
 
-    Smaller windows, then half precision (not on the CPU, whose kernels want float32), then the CPU.
+    One window at a time, smaller windows, then half precision (not on the CPU, whose kernels want
+    float32), then the CPU.
     """
-    kinds: list[tuple[str, Precision]] = [(device.name, "float32")]
-    if device.kind != "cpu":
-        kinds += [(device.name, "float16"), ("cpu", "float32")]
     sizes = list(dict.fromkeys(_shrunk(card, fraction) for fraction in SHRINK))
-    steps = [Step(size, _batch(size), "float32", device.name) for size in sizes]
-    for name, precision in kinds[1:]:
-        own = sizes if name == "cpu" else sizes[-1:]
-        steps += [Step(size, _batch(size), precision, name) for size in own]
-    if steps[0].batch > 1:
-        steps.insert(1, replace(steps[0], batch=1))
+    batched = Step(sizes[0], _batch(sizes[0]), "float32", device.name)
+    steps = [batched] if batched.batch > 1 else []
+    steps += [Step(size, 1, "float32", device.name) for size in sizes]
+    if device.kind != "cpu":
+        steps.append(Step(sizes[-1], 1, "float16", device.name))
+        steps += [Step(size, 1, "float32", "cpu") for size in sizes]
     return tuple(steps)
 
 

@@ -170,7 +170,7 @@ class NetworkImage:
         shape = (len(self._seen), stop - start, *self.frame.network.shape[1:])
         if stop <= start:
             return torch.zeros(shape)
-        low, high = self._map.needed(start, stop)
+        low, high = self._map.needed(start, stop) if self.frame.is_resampled else (start, stop)
         rows = np.stack([self._normalised(index, low, high) for index in range(len(self._seen))])
         if self.frame.is_resampled:
             source = rows_of(self.frame.seen_grid, low, high)

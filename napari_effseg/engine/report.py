@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -92,10 +93,8 @@ class Result:
 
 def versions() -> dict[str, str]:
     """Versions that a result depends on."""
-    from .. import __version__
-
     return {
-        "napari-effseg": __version__,
+        "napari-effseg": metadata.version("napari-effseg"),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,

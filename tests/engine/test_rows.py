@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+
+from napari_effseg.engine.frame import rows_of, sub_grid
+from napari_effseg.engine.rows import RowMap, bring_to
+from napari_effseg.engine.windows import Rows
+from napari_effseg.volume import Grid, grid_with_spacing, resample_array
+
+from .builders import OBLIQUE, SHAPE
+
+INPUT = Grid(SHAPE, OBLIQUE)
+
+
+def scores_on(grid, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=(3, *grid.shape)).astype(np.float32))
+
+
+def in_pieces(values, rows):
+    return (Rows(at, values[:, at : at + rows]) for at in range(0, values.shape[1], rows))
+
+
+def gathered(pieces):
+    pieces = list(pieces)
+    assert [piece.start for piece in pieces] == np.cumsum(
+        [0, *(p.values.shape[1] for p in pieces[:-1])]
+    ).tolist()
+    return torch.cat([piece.values for piece in pieces], dim=1)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 100])
+@pytest.mark.parametrize("spacing", [(0.5, 1.0, 2.0), (2.3, 0.7, 1.1), (4.0, 4.0, 4.0), (0.905, 1.3, 0.3)])
+def test_rows_in_pieces_come_out_as_the_whole(spacing, rows):
+    network = grid_with_spacing(INPUT, spacing)
+    scores = scores_on(network)
+    whole = resample_array(scores.numpy(), network, INPUT)
+    found = gathered(bring_to(in_pieces(scores, rows), network, INPUT))
+    np.testing.assert_allclose(found.numpy(), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 50])
+def test_the_same_voxels_are_only_cut_out(rows):
+    scores = scores_on(INPUT)
+    part = sub_grid(INPUT, ((3, 1, 2), (17, 20, 9)))
+    found = gathered(bring_to(in_pieces(scores, rows), INPUT, part))
+    assert torch.equal(found, scores[:, 3:17, 1:20, 2:9])
+
+
+def test_a_part_of_a_resampled_image_comes_out_as_in_the_whole():
+    network = grid_with_spacing(INPUT, 1.7)
+    scores = scores_on(network)
+    whole = resample_array(scores.numpy(), network, INPUT)
+    part = sub_grid(INPUT, ((3, 1, 2), (17, 20, 9)))
+    found = gathered(bring_to(in_pieces(scores, 2), network, part))
+    np.testing.assert_allclose(found.numpy(), whole[:, 3:17, 1:20, 2:9], atol=1e-5)
+
+
+def test_rows_needed_lie_within_the_source():
+    way = RowMap.between(INPUT, grid_with_spacing(INPUT, 0.7))
+    for row in range(INPUT.shape[0]):
+        low, high = way.needed(row, row + 1)
+        assert 0 <= low < high <= way.source_side
+
+
+def test_the_grid_of_some_rows_begins_at_the_first_of_them():
+    rows = rows_of(INPUT, 4, 7)
+    assert rows.shape == (3, *SHAPE[1:])
+    np.testing.assert_allclose(rows.affine[:3, 3], (OBLIQUE @ [4, 0, 0, 1])[:3])
