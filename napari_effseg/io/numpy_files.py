@@ -70,9 +70,8 @@ def _from_npz(path: Path) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     with np.load(path, allow_pickle=False) as archive:
         images = [name for name in archive.files if name not in _GEOMETRY]
         if len(images) != 1 and "data" not in images:
-            raise ImageReadError(
-                f"{path}: holds {images or 'no arrays'}; expected one array, or one named 'data'"
-            )
+            found = ", ".join(images) or "no array"
+            raise ImageReadError(f"{path}: holds {found}; expected one array, or one named data")
         array = archive["data" if "data" in images else images[0]]
         return array, {name: archive[name] for name in _GEOMETRY if name in archive.files}
 

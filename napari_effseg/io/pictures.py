@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import struct
 import warnings as python_warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,7 @@ _EXIF_ORIENTATION = 0x0112
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _PNG_RGB, _PNG_RGBA = 2, 6  # colour types in the PNG header
 _BYTES_A_PIXEL = 8  # Pillow's picture and ours together, four channels of 8 bits each
+_LARGEST_RATIO = 1032  # unpacked to packed bytes: deflate's limit, and about that of JPEG's shortest codes
 _LIBRARY_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 
 
@@ -44,14 +47,13 @@ def picture_affine(sx: float, sy: float) -> NDArray[np.float64]:
 
 def read(path: Path, choice: Choice) -> Volume:
     """Read a picture; see `napari_effseg.io.load`."""
-    picture = _opened(path)
-    warnings = _exif_warning(picture)
-    if _is_deep_colour(path):
-        pixels = _deep_colour(path)
-    else:
-        picture, converted = _expanded(picture)
-        warnings += converted
-        pixels = _pixels(picture, path)
+    with _opened(path) as picture:
+        warnings = _exif_warning(picture)
+        if _is_deep_colour(path):
+            pixels = _deep_colour(path)
+        else:
+            pixels, converted = _expanded(picture)
+            warnings += converted
     if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
         pixels = pixels[:, :, :-1]
         warnings += ("the alpha channel was dropped",)
@@ -61,28 +63,54 @@ def read(path: Path, choice: Choice) -> Volume:
 
 def read_labels(path: Path) -> LabelMap:
     """Read a segmentation: the numbers of a palette are the labels, and its entries their colours."""
-    picture = _opened(path)
     table = read_table(path)
-    if picture.mode != "P":
-        return labels_from(read(path, Choice()), table, path)
-    pixels = _pixels(picture, path)
-    colours = _palette(picture, set(np.unique(pixels).tolist()))
+    with _opened(path) as picture:
+        if picture.mode != "P":
+            return labels_from(read(path, Choice()), table, path)
+        pixels = _pixels(picture)
+        colours = _palette(picture, set(np.unique(pixels).tolist()))
+        warnings = (*_exif_warning(picture), NO_PIXEL_SIZE)
     data, _ = arrange(pixels, "ji", Choice(), path)
-    volume = Volume(data, picture_affine(1, 1), warnings=(*_exif_warning(picture), NO_PIXEL_SIZE))
-    return labels_from(
-        volume, LabelTable(table.names, colours | table.colours, table.codes, table.warnings), path
-    )
+    volume = Volume(data, picture_affine(1, 1), warnings=warnings)
+    table = LabelTable(table.names, colours | table.colours, table.codes, table.warnings)
+    return labels_from(volume, table, path)
 
 
-def _opened(path: Path) -> Image:
-    """Pillow's picture, header only."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Image]:
+    """Open a picture; its pixels are decoded inside the block, and what goes wrong there is put in words."""
+    try:
+        with _header(path) as picture:
+            _refuse_lies(picture, path)
+            yield picture
+    except ImageReadError:
+        raise
+    except _LIBRARY_ERRORS as err:
+        raise ImageReadError(f"{path}: the picture is cut off or damaged ({err})") from err
+
+
+def _refuse_lies(picture: Image, path: Path) -> None:
+    """Compare the size that the header claims with the memory and with what the file can unpack to."""
+    width, height = picture.size
+    claim = f"{width} x {height} pixels"
+    _stream.require_memory(path, _BYTES_A_PIXEL * width * height, claim)
+    bits = 1 if picture.mode in ("1", "P") else 8 * len(picture.getbands())  # a palette may have 1-bit pixels
+    if width * height * bits / 8 > _LARGEST_RATIO * path.stat().st_size:
+        raise ImageReadError(
+            f"{path}: the header promises {claim}, more than {path.stat().st_size:,} bytes can hold; "
+            "the file is cut off or its header is wrong"
+        )
+
+
+def _header(path: Path) -> Image:
+    """Pillow's picture, not decoded yet."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with python_warnings.catch_warnings():
             # between Pillow's warning and its error we decide by memory
             python_warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path, formats=("PNG", "JPEG"))
+            return Image.open(path, formats=("PNG", "JPEG"))
     except UnidentifiedImageError as err:
         raise ImageReadError(
             f"{path}: is neither PNG nor JPEG, whatever its name says; "
@@ -90,11 +118,6 @@ def _opened(path: Path) -> Image:
         ) from err
     except Image.DecompressionBombError as err:
         raise ImageReadError(f"{path}: has too many pixels for PNG or JPEG; save it as TIFF ({err})") from err
-    except _LIBRARY_ERRORS as err:
-        raise ImageReadError(f"{path}: the picture's header is damaged ({err})") from err
-    width, height = picture.size
-    _stream.require_memory(path, _BYTES_A_PIXEL * width * height, f"{width} x {height} pixels")
-    return picture
 
 
 def _exif_warning(picture: Image) -> tuple[str, ...]:
@@ -107,22 +130,19 @@ def _exif_warning(picture: Image) -> tuple[str, ...]:
     )
 
 
-def _expanded(picture: Image) -> tuple[Image, tuple[str, ...]]:
-    """Turn palettes and print colours into RGB."""
+def _expanded(picture: Image) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Pixels, palettes and print colours turned into RGB."""
     if picture.mode in ("P", "PA"):
         seen_through = picture.mode == "PA" or "transparency" in picture.info
-        return picture.convert("RGBA" if seen_through else "RGB"), ()
+        return _pixels(picture.convert("RGBA" if seen_through else "RGB")), ()
     if picture.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
-        return picture.convert("RGB"), (f"the {picture.mode} colours were turned into RGB",)
-    return picture, ()
+        return _pixels(picture.convert("RGB")), (f"the {picture.mode} colours were turned into RGB",)
+    return _pixels(picture), ()
 
 
-def _pixels(picture: Image, path: Path) -> NDArray[Any]:
+def _pixels(picture: Image) -> NDArray[Any]:
     """(J, I) or (J, I, C) pixels, decoded here."""
-    try:
-        pixels = np.array(picture)
-    except _LIBRARY_ERRORS as err:
-        raise ImageReadError(f"{path}: the picture is cut off or damaged ({err})") from err
+    pixels = np.array(picture)
     return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
 
 

@@ -24,6 +24,7 @@ from .terminology import code_from_terminology, code_to_terminology
 __all__ = ["flatten_layers", "is_segmentation", "segment_fields"]
 
 _FIELD = re.compile(r"Segment(\d+)_(\w+)")
+_ESCAPE = re.compile(r"\\([\\n])")  # NRRD writes a backslash and a line break so
 _DEFAULT_COLOUR = (0.5, 0.5, 0.5)
 _COLOUR_DIGITS = 6  # enough for round(x * 255) to give the byte back
 _EMPTY_EXTENT = (0, -1) * 3
@@ -156,7 +157,7 @@ def _segments(fields: Mapping[str, Any], path: object) -> list[_Segment]:
     for key, value in fields.items():
         match = _FIELD.fullmatch(key)
         if match:
-            unescaped = str(value).replace("\\n", " ").replace("\\\\", "\\")
+            unescaped = _ESCAPE.sub(lambda found: "\\" if found[1] == "\\" else " ", str(value))
             by_index.setdefault(int(match[1]), {})[match[2]] = unescaped
     try:
         return [_segment(index, by_index[index]) for index in sorted(by_index)]

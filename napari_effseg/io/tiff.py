@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -45,6 +46,8 @@ _UNNAMED_AXES = "QI"  # tifffile's names for pages without meaning
 _ALPHA = (1, 2)  # ExtraSamples: associated and unassociated
 _MINISWHITE, _RGB, _PALETTE = 0, 2, 3  # PhotometricInterpretation
 _SEPARATED, _CIELAB = 5, 8
+# What tifffile and the codecs raise on damaged files; TiffFileError and the codecs' own derive from these.
+_LIBRARY_ERRORS = (ValueError, OSError, RuntimeError, LookupError, TypeError, struct.error, zlib.error)
 _LARGEST_RATIO = 2000  # unpacked to packed bytes; deflate reaches 1032
 _SMALL_BYTES = 256_000_000  # below, any ratio is believed: a blank image packs to almost nothing
 
@@ -60,35 +63,48 @@ def read_labels(path: Path) -> LabelMap:
 
 
 def _read(path: Path, choice: Choice, *, as_labels: bool) -> Volume:
-    import tifffile
-
     if _stream.first_bytes(path, 2) not in (b"II", b"MM"):
         raise ImageReadError(
             f"{path}: is not a TIFF file, whatever its name says; "
             f"its first bytes are {_stream.first_bytes(path, 8)!r}"
         )
+    decoded = _decoded(path, as_labels=as_labels)
+    pixels = decoded.pixels.astype(np.uint8) if decoded.pixels.dtype == bool else decoded.pixels
+    if pixels.dtype.kind not in "iuf":
+        raise ImageReadError(f"{path}: its pixels are of type {pixels.dtype}; expected real numbers")
+    data, warnings = arrange(pixels, decoded.roles, choice, path)
+    sx, sy, sz = decoded.spacing or (1.0, 1.0, 1.0)
+    unknown = () if decoded.spacing else (NO_PIXEL_SIZE,)
+    return Volume(data, np.diag([-sx, -sy, sz, 1.0]), warnings=decoded.warnings + unknown + warnings)
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """The first series of a file: pixels, a letter for each axis, mm a pixel where known, what was odd."""
+
+    pixels: NDArray[Any]
+    roles: str
+    spacing: Spacing | None
+    warnings: tuple[str, ...]
+
+
+def _decoded(path: Path, *, as_labels: bool) -> _Decoded:
+    import tifffile
+
     try:
         with tifffile.TiffFile(path) as tiff:
             series = tiff.series[0]
             _refuse_broken(series, path)
+            roles, warnings = _roles(series.axes, series.shape, path)
             pixels = series.asarray()
-            spacing = _spacing(tiff, series)
-            page = series.keyframe
-            roles, warnings = _roles(series.axes, pixels.shape, path)
-    except (tifffile.TiffFileError, zlib.error, struct.error, OSError, RuntimeError, IndexError) as err:
+            if not as_labels:
+                pixels, roles, changed = _true_colours(pixels, roles, series.keyframe, path)
+                warnings += changed
+            return _Decoded(pixels, roles, _spacing(tiff, series), warnings)
+    except ImageReadError:
+        raise
+    except _LIBRARY_ERRORS as err:
         raise ImageReadError(f"{path}: the TIFF file is cut off or damaged ({err})") from err
-    if not as_labels:
-        pixels, roles, changed = _true_colours(pixels, roles, page, path)
-        warnings += changed
-    if pixels.dtype == bool:
-        pixels = pixels.astype(np.uint8)
-    if pixels.dtype.kind not in "iuf":
-        raise ImageReadError(f"{path}: its pixels are of type {pixels.dtype}; expected real numbers")
-    data, chosen = arrange(pixels, roles, choice, path)
-    if spacing is None:
-        spacing, warnings = (1.0, 1.0, 1.0), (*warnings, NO_PIXEL_SIZE)
-    affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
-    return Volume(data, affine, warnings=warnings + chosen)
 
 
 def _refuse_broken(series: TiffPageSeries, path: Path) -> None:
@@ -135,7 +151,8 @@ def _true_colours(
 ) -> tuple[NDArray[Any], str, tuple[str, ...]]:
     """Expand a palette, turn white-is-zero round, drop alpha."""
     if page.photometric == _PALETTE and page.colormap is not None:
-        return page.colormap.T[pixels] >> 8, roles + "c", ()  # a colormap counts to 65535
+        # a colour map counts to 65535
+        return (page.colormap.T[pixels] >> 8).astype(np.uint8), roles + "c", ()
     if page.photometric == _MINISWHITE and pixels.dtype.kind in "bu":
         return ~pixels, roles, ("the file stores white as 0: turned round, so that bright is large",)
     if page.photometric in (_SEPARATED, _CIELAB):
