@@ -16,7 +16,7 @@ import psutil
 
 from .engine.device import DeviceInfo, resolve_device
 from .errors import EffsegError
-from .nets import scan_report
+from .nets.selective_scan import scan_report
 from .zoo import Card
 from .zoo.registry import read_registry
 from .zoo.weights import verify, weights_path

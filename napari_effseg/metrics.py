@@ -91,8 +91,8 @@ def dice(a: ArrayLike, b: ArrayLike) -> float:
     0.5
     """
     first, second = _pair(a, b)
-    total = np.count_nonzero(first) + np.count_nonzero(second)
-    return 1.0 if total == 0 else 2.0 * np.count_nonzero(first & second) / total
+    total = _voxels(first) + _voxels(second)
+    return 1.0 if total == 0 else 2.0 * _voxels(first & second) / total
 
 
 def hausdorff95(a: ArrayLike, b: ArrayLike, spacing: Sequence[float]) -> float:
@@ -214,9 +214,13 @@ def _score(truth: LabelMap, result: LabelMap, label: int, tolerance_mm: float) -
         hausdorff95_mm=distance,
         surface_dice=agreement,
         tolerance_mm=tolerance_mm,
-        truth_ml=np.count_nonzero(first) * voxel_ml,
-        result_ml=np.count_nonzero(second) * voxel_ml,
+        truth_ml=_voxels(first) * voxel_ml,
+        result_ml=_voxels(second) * voxel_ml,
     )
+
+
+def _voxels(mask: BoolArray) -> int:
+    return int(np.count_nonzero(mask))  # newer numpy gives its own integer, which JSON does not take
 
 
 def _labels_of(truth: LabelMap, result: LabelMap) -> list[int]:

@@ -33,8 +33,9 @@ def convert(
         raise click.UsageError(f"the output {output} should end in {_ENDING}")
     check_output(output, [checkpoint])
     with StagedFiles([output], interrupt) as staged:
-        from ..zoo.convert import convert_checkpoint
+        from ..zoo import convert_checkpoint
 
-        convert_checkpoint(checkpoint, model, staged.place_for(output), config=config)
-        for written in staged.commit():
-            console.result(f"wrote {written}")
+        made = convert_checkpoint(checkpoint, model, staged.place_for(output), config=config)
+        staged.commit()
+    console.result(f"wrote {output}: {made.network}, {made.tensors} tensors, {made.values:,} values")
+    console.result(f"SHA-256 {made.sha256}")

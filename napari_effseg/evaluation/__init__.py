@@ -1,7 +1,7 @@
 """A model and a data set in, tables out."""
 
-from .bench import BenchRow, bench
-from .evaluate import CaseResult, Evaluation, EvaluationOptions, Spread, evaluate
+from .accuracy import CaseResult, Evaluation, EvaluationOptions, Spread, evaluate
+from .comparison import BenchRow, bench
 from .transforms import Guise, make_guise, transform_names
 
 __all__ = [

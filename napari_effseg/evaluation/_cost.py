@@ -9,13 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
+from unittest import mock
 
 import psutil
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..nets import Mamba
+from ..nets import mamba
 from ..types import CancelCheck
 
 __all__ = ["Cost", "count_operations", "count_parameters", "measure"]
@@ -109,6 +111,9 @@ def count_parameters(network: nn.Module) -> int:
 def count_operations(network: nn.Module, example: Tensor) -> tuple[int, int]:
     """Count the operations of one pass.
 
+    Selective scans and their causal convolutions are computed in ways that differ by device and that torch's
+    counter sees or does not see, so stand-ins take their places while counting.
+
     Returns
     -------
     operations : int
@@ -118,21 +123,20 @@ def count_operations(network: nn.Module, example: Tensor) -> tuple[int, int]:
     """
     scans: list[int] = []
 
-    def add(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        assert isinstance(module, Mamba)
-        batch, length = inputs[0].shape[:2]
-        directions = 1 if module.bimamba_type == "none" else 3
-        values = batch * length * module.d_inner
-        scans.append(directions * values * (_SCAN_OPERATIONS * module.d_state + 2))
+    def scan(u: Tensor, delta: Tensor, A: Tensor, *_: Tensor | None, z: Tensor | None, **__: Any) -> Tensor:
+        scans.append(u.numel() * (_SCAN_OPERATIONS * A.shape[1] + 1 + (z is not None)))
+        return u
 
-    blocks = [module for module in network.modules() if isinstance(module, Mamba)]
-    hooks = [block.register_forward_pre_hook(add) for block in blocks]
-    try:
-        with FlopCounterMode(display=False) as counter:
-            network(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        padded = F.conv1d(x, weight, bias, padding=weight.shape[-1] - 1, groups=x.shape[1])
+        return padded[..., : x.shape[-1]]
+
+    with (
+        mock.patch.object(mamba, "selective_scan", scan),
+        mock.patch.object(mamba, "causal_conv", convolve),
+        FlopCounterMode(display=False) as counter,
+    ):
+        network(example)
     return int(counter.get_total_flops()), sum(scans)
 
 

@@ -15,6 +15,7 @@ __all__ = ["Peer", "peers", "round_up"]
 
 _MULTIPLE = 32
 """Sides that all peers take (five halvings)."""
+_SMALLEST_SIDE = 4  # voxels, of nnU-Net's deepest features
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,14 @@ class Peer:
     build: Callable[[], nn.Module]
 
 
-def peers(dimensions: int, channels: int, classes: int) -> tuple[Peer, ...]:
+def peers(size: Sequence[int], channels: int, classes: int) -> tuple[Peer, ...]:
     """Return the peers for an input of `channels` and an output of `classes`.
+
+    Parameters
+    ----------
+    size : sequence of int
+        Two or three sides, as `round_up` gives them; nnU-Net's depth depends on them.
+    channels, classes : int
 
     Raises
     ------
@@ -34,11 +41,10 @@ def peers(dimensions: int, channels: int, classes: int) -> tuple[Peer, ...]:
         If MONAI is not installed.
     """
     monai = require("monai.networks.nets", "train", "the comparison with peers")
-    common: dict[str, Any] = {"spatial_dims": dimensions, "in_channels": channels, "out_channels": classes}
+    common: dict[str, Any] = {"spatial_dims": len(size), "in_channels": channels, "out_channels": classes}
     return (
-        Peer("nnU-Net (MONAI DynUNet)", lambda: monai.DynUNet(**common, **_nnunet_plan())),
+        Peer("nnU-Net (MONAI DynUNet)", lambda: monai.DynUNet(**common, **_nnunet_plan(min(size)))),
         Peer("SegResNet (MONAI)", lambda: monai.SegResNet(init_filters=32, **common)),
-        Peer("SwinUNETR (MONAI)", lambda: monai.SwinUNETR(feature_size=48, **common)),
         Peer("BasicUNet (MONAI)", lambda: monai.BasicUNet(**common)),
     )
 
@@ -48,11 +54,12 @@ def round_up(size: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.ceil(side / _MULTIPLE) * _MULTIPLE for side in size)
 
 
-def _nnunet_plan() -> dict[str, Any]:
-    """Six stages up to 320 features: nnU-Net's default plan in three dimensions."""
+def _nnunet_plan(side: int) -> dict[str, Any]:
+    """As nnU-Net plans: halved until four voxels are left, at most five times; at most 320 features."""
+    halvings = min(5, int(math.log2(side / _SMALLEST_SIDE)))
     return {
-        "kernel_size": [3] * 6,
-        "strides": [1, 2, 2, 2, 2, 2],
-        "upsample_kernel_size": [2] * 5,
-        "filters": [32, 64, 128, 256, 320, 320],
+        "kernel_size": [3] * (halvings + 1),
+        "strides": [1] + [2] * halvings,
+        "upsample_kernel_size": [2] * halvings,
+        "filters": [min(32 * 2**stage, 320) for stage in range(halvings + 1)],
     }

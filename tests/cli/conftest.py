@@ -36,6 +36,13 @@ class Ran:
 Command = Callable[..., Ran]
 
 
+@pytest.fixture(autouse=True)
+def _logs_elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the logs of faults out of the user's own folder."""
+    folder = tmp_path_factory.mktemp("logs")
+    monkeypatch.setattr("platformdirs.user_log_path", lambda *_, **__: folder)
+
+
 @pytest.fixture
 def effseg(capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `effseg` with these arguments in this process."""

@@ -93,10 +93,10 @@ def _candidates(card: Card, with_peers: bool) -> list[_Candidate]:
     shape = (1, channels, *card.window.size)
     found = [_Candidate(card.name, card.network, False, lambda: build_network(card), shape)]
     if with_peers:
-        theirs = (1, channels, *round_up(card.window.size))
+        size = round_up(card.window.size)
         found += [
-            _Candidate(peer.name, peer.name, True, peer.build, theirs)
-            for peer in peers(card.dimensions, channels, classes)
+            _Candidate(peer.name, peer.name, True, peer.build, (1, channels, *size))
+            for peer in peers(size, channels, classes)
         ]
     return found
 
