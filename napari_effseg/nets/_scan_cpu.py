@@ -1,39 +1,34 @@
-"""The selective scan on the CPU: numba kernels on threads of our own, behind a torch autograd function."""
+"""The selective scan on the CPU: compiled kernels on threads of our own, behind a torch autograd function."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ._scan_cpu_backward import backward, reduce_parts
-from ._scan_cpu_kernels import Shape, View, forward
+from ._scan_cpu_backward import Gradients, Span, backward, reduce_parts
+from ._scan_cpu_blocks import Problem, Shape, View, block_count, item_count
+from ._scan_cpu_forward import forward
 from ._scan_types import ScanInputs
 from ._simd import LANES
 from ._threads import run_tasks
 
 __all__ = ["compile_kernels", "cpu_scan"]
 
-_BLOCK = 128  # time steps whose intermediate values stay in the first two caches
-_INLINE_UPDATES = 100_000  # below this many state updates a second thread costs more than it gives
-_PARTS = 32  # tasks of a backward pass, at least, where the channels allow
+_STEPS_PER_BLOCK = 128  # a block's arrays then stay in the first two caches
+_STEPS_PER_STATE = 8  # a block is at least this long for each state, so that checkpoints stay few
+_INLINE_UPDATES = 200_000  # state updates below which a second thread costs more than it gives
+_TASKS_PER_THREAD = 4  # so that threads end together
+_PARTS = 32  # tasks of a backward pass, where there are as many items
+_PART_SHARE = 0.05  # of the memory of inputs and gradients that sums of B and C over parts may take
 
 
 def cpu_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
     """Return y (B, D, L) and the last state (B, D, N), which is not differentiated."""
-    y, last_state = _CpuScan.apply(
-        inputs.u,
-        inputs.delta,
-        inputs.A,
-        inputs.B,
-        inputs.C,
-        inputs.D,
-        inputs.z,
-        inputs.delta_bias,
-        inputs.delta_softplus,
-    )
+    y, last_state = _CpuScan.apply(*(getattr(inputs, field.name) for field in fields(inputs)))  # type: ignore[no-untyped-call]
     return y, last_state
 
 
@@ -46,130 +41,135 @@ def compile_kernels(dtype: torch.dtype) -> None:
 
 
 class _CpuScan(torch.autograd.Function):
-    """Forward and backward of the scan; tensors of `ScanInputs`, in its order."""
+    """Forward and backward of the scan; arguments are the fields of `ScanInputs`."""
 
     @staticmethod
-    def forward(ctx: Any, *fields: Any) -> tuple[Tensor, Tensor]:
-        inputs = ScanInputs(*fields)
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
+        inputs = ScanInputs(*arguments)
         keep = any(ctx.needs_input_grad)
         y, last_state, checkpoints = _run_forward(inputs, keep)
         if keep:
-            ctx.save_for_backward(*fields[:-1], checkpoints)
+            ctx.save_for_backward(*arguments[:-1], checkpoints)
             ctx.delta_softplus = inputs.delta_softplus
         ctx.mark_non_differentiable(last_state)
         return y, last_state
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         *tensors, checkpoints = ctx.saved_tensors
-        inputs = ScanInputs(*tensors, ctx.delta_softplus)
+        inputs = ScanInputs(*tensors, delta_softplus=ctx.delta_softplus)
         return (*_run_backward(inputs, dy, checkpoints), None)
 
 
 def _run_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return y, the last state, and the state at the start of every block (empty unless `keep`)."""
     shape = _shape(inputs)
-    items = _items(shape)
+    items = item_count(shape)
     y = torch.empty_like(inputs.u)
     states = inputs.u.new_empty(items, shape.states, LANES)
-    checkpoints = inputs.u.new_empty((items, _blocks(shape), shape.states, LANES) if keep else 0)
-    zero, size = _zero(inputs.u), inputs.u.element_size()
-    views = _views(inputs)
-    y_view = _sequence(y)
-    keep_at = checkpoints.data_ptr() if keep else 0
+    checkpoints = inputs.u.new_empty((items, block_count(shape), shape.states, LANES) if keep else 0)
+    problem, y_view, zero = _problem(inputs), _sequence(y), _zero(inputs.u)
+    starts = checkpoints.data_ptr() if keep else 0
 
-    def task(first: int) -> None:
-        forward(zero, size, first, first + 1, shape, *views, y_view, states.data_ptr(), keep_at)
+    def task(first: int, last: int) -> None:
+        forward(zero, first, last, shape, problem, y_view, states.data_ptr(), starts)
 
-    run_tasks(task, items, _threads(inputs))
-    last = states.transpose(1, 2).reshape(shape.batch, shape.groups, -1, shape.states)
-    last = last[:, :, : shape.channels].reshape(shape.batch, -1, shape.states)
-    return y, last, checkpoints
+    _share(task, items, inputs)
+    return y, _by_channel(states, shape).flatten(1, 2), checkpoints
 
 
 def _run_backward(inputs: ScanInputs, dy: Tensor, checkpoints: Tensor) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the tensors of `inputs`, in their order."""
     shape = _shape(inputs)
-    items = _items(shape)
-    u = inputs.u
-    zero, size = _zero(u), u.element_size()
-    groups = shape.batch * shape.groups
-    per_group = items // groups
-    parts = min(per_group, -(-_PARTS // groups))
-    items_of_part = -(-per_group // parts)
-    parts = -(-per_group // items_of_part)
-    du, ddelta = torch.empty_like(u), torch.empty_like(inputs.delta)
+    items, groups = item_count(shape), shape.batch * shape.groups
+    u, zero, problem = inputs.u, _zero(inputs.u), _problem(inputs)
+    du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, inputs.delta, inputs.B, inputs.C))
     dz = None if inputs.z is None else torch.empty_like(inputs.z)
-    dB, dC = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (inputs.B, inputs.C))
     dA, carry = (u.new_zeros(items, shape.states, LANES) for _ in range(2))
     dD, dbias = (u.new_zeros(items, LANES) for _ in range(2))
-    blocks = _blocks(shape)
-    step = max(1, min(blocks, int(0.35 * shape.channels * blocks / (2 * parts * shape.states))))
-    part_B, part_C = (
-        u.new_empty(groups * parts * shape.states * min(step * shape.block, shape.length)) for _ in range(2)
+    spans = _spans(shape)
+    parts = groups * spans[0].parts
+    longest = max(span.last_block - span.first_block for span in spans) * shape.block
+    part_B, part_C = (u.new_empty(parts * shape.states * min(longest, shape.length)) for _ in range(2))
+    gradients = Gradients(
+        *(_sequence(x) for x in (dy, du, ddelta, dz)),
+        *(x.data_ptr() for x in (part_B, part_C, dA, dD, dbias, carry)),
     )
-    views = _views(inputs)
-    threads = _threads(inputs)
-    grads = (_sequence(du), _sequence(ddelta), _sequence(dz))
-    for stop in range(blocks, 0, -step):
-        begin = max(0, stop - step)
-        start = begin * shape.block
-        span = min(stop * shape.block, shape.length) - start
+    for span in spans:
 
-        def task(part: int, begin: int = begin, stop: int = stop) -> None:
-            backward(
-                zero, size, part, part + 1, parts, items_of_part, begin, stop, shape,
-                *views, _sequence(dy), *grads, part_B.data_ptr(), part_C.data_ptr(),
-                dA.data_ptr(), dD.data_ptr(), dbias.data_ptr(), carry.data_ptr(), checkpoints.data_ptr(),
-            )  # fmt: skip
+        def task(first: int, last: int, span: Span = span) -> None:
+            backward(zero, first, last, shape, span, problem, gradients, checkpoints.data_ptr())
 
-        run_tasks(task, groups * parts, threads)
+        _share(task, parts, inputs)
         for source, target in ((part_B, dB), (part_C, dC)):
-            reduce_parts(
-                zero, size, 0, groups * shape.states, parts, start, span, shape.states, source.data_ptr(),
-                _sequence(target.flatten(0, 1)),
-            )  # fmt: skip
+            at, view = source.data_ptr(), _mixing(target)
 
-    def over_batch(x: Tensor) -> Tensor:
-        x = x.unflatten(0, (shape.batch, shape.groups, per_group)).movedim(-1, 3).sum(0)  # (G, K, LANES, ...)
-        return x.flatten(1, 2)[:, : shape.channels].flatten(0, 1)
+            def reduce(first: int, last: int, span: Span = span, at: int = at, view: View = view) -> None:
+                reduce_parts(zero, first, last, shape, span, at, view)
 
+            _share(reduce, groups * shape.states, inputs)
+    sums = (_by_channel(x, shape).sum(0).flatten(0, 1) for x in (dA, dD[:, None], dbias[:, None]))
+    dA, dD, dbias = sums
     return (
         du,
         ddelta,
-        over_batch(dA),
+        dA,
         dB,
         dC,
-        None if inputs.D is None else over_batch(dD),
+        None if inputs.D is None else dD[:, 0],
         dz,
-        None if inputs.delta_bias is None else over_batch(dbias),
+        None if inputs.delta_bias is None else dbias[:, 0],
     )
+
+
+def _spans(shape: Shape) -> list[Span]:
+    """Cut a backward pass into parts of channels and spans of time, the last span first.
+
+    Both follow from the shape alone, so that sums come out the same on any number of threads. dB and dC are
+    summed a part at a time into memory of their own; spans keep that memory to a small share of the tensors'.
+    """
+    groups = shape.batch * shape.groups
+    per_group = item_count(shape) // groups
+    items_of_part = -(-per_group // -(-_PARTS // groups))
+    parts = -(-per_group // items_of_part)
+    blocks = block_count(shape)
+    tensors = 6 * shape.channels  # numbers a time step and group: u, delta, z and their gradients
+    step = int(blocks * _PART_SHARE * tensors / (2 * parts * shape.states))
+    step = max(1, min(blocks, step))
+    return [Span(max(0, last - step), last, parts, items_of_part) for last in range(blocks, 0, -step)]
+
+
+def _share(task: Any, count: int, inputs: ScanInputs) -> None:
+    """Run ``task(first, last)`` over range(count), in pieces, on as many threads as torch uses."""
+    updates = inputs.u.numel() * inputs.A.shape[1]
+    threads = 1 if updates < _INLINE_UPDATES else min(count, torch.get_num_threads())
+    pieces = 1 if threads == 1 else min(count, threads * _TASKS_PER_THREAD)
+    bounds = [piece * count // pieces for piece in range(pieces + 1)]
+    run_tasks(lambda piece: task(bounds[piece], bounds[piece + 1]), pieces, threads)
+
+
+def _by_channel(x: Tensor, shape: Shape) -> Tensor:
+    """(items, M, LANES) -> (batch, groups, channels, M)."""
+    x = x.transpose(1, 2).reshape(shape.batch, shape.groups, -1, x.shape[1])
+    return x[:, :, : shape.channels]
 
 
 def _shape(inputs: ScanInputs) -> Shape:
     batch, channels, length = inputs.u.shape
     groups, states = inputs.B.shape[1:3]
-    return Shape(batch, groups, channels // groups, length, states, _BLOCK, int(inputs.delta_softplus))
-
-
-def _items(shape: Shape) -> int:
-    return shape.batch * shape.groups * -(-shape.channels // LANES)
-
-
-def _blocks(shape: Shape) -> int:
-    return -(-shape.length // shape.block)
-
-
-def _threads(inputs: ScanInputs) -> int:
-    updates = inputs.u.numel() * inputs.A.shape[1]
-    return 1 if updates < _INLINE_UPDATES else torch.get_num_threads()
+    longest = max(_STEPS_PER_BLOCK, _STEPS_PER_STATE * states)
+    block = min(-(-length // 2**4) * 2**4, longest)
+    return Shape(batch, groups, channels // groups, length, states, block, int(inputs.delta_softplus))
 
 
 def _zero(like: Tensor) -> np.floating[Any]:
+    """The number that tells a kernel its dtype."""
     return np.float64(0) if like.dtype == torch.float64 else np.float32(0)
 
 
-def _views(inputs: ScanInputs) -> tuple[View, ...]:
-    return (
+def _problem(inputs: ScanInputs) -> Problem:
+    return Problem(
         _sequence(inputs.u),
         _sequence(inputs.delta),
         _rows(inputs.A),
@@ -182,6 +182,7 @@ def _views(inputs: ScanInputs) -> tuple[View, ...]:
 
 
 def _sequence(x: Tensor | None) -> View:
+    """View of a tensor (B, D, L)."""
     if x is None:
         return View(0, 0, 0, 0, 0)
     batch, row, time = (stride * x.element_size() for stride in x.stride())
@@ -189,10 +190,12 @@ def _sequence(x: Tensor | None) -> View:
 
 
 def _mixing(x: Tensor) -> View:
+    """View of a tensor (B, G, N, L)."""
     return View(x.data_ptr(), *(stride * x.element_size() for stride in x.stride()))
 
 
 def _rows(x: Tensor | None) -> View:
+    """View of a tensor (D,) or (D, N)."""
     if x is None:
         return View(0, 0, 0, 0, 0)
     row, column = (*(stride * x.element_size() for stride in x.stride()), 0)[:2]

@@ -1,401 +1,447 @@
 """The compiled backward loops of the selective scan.
 
-A block of time steps is taken from its end to its start. Its states are computed again from the
-checkpoint at its start, so that only one state a block was kept from the forward pass.
+A block is taken from its end to its start. Its states are computed again from the checkpoint at its start,
+so that only one state a block was kept from the forward pass.
 
 With x = dt * u and p = exp(dt * A), the recurrence is h[t] = p[t] h[t-1] + B[t] x[t], y[t] = sum C[t] h[t];
-backwards, with g the gradient of y:
+backwards, with g the gradient of y before the gate:
 
     dh[t] = C[t] g[t] + p[t+1] dh[t+1]
     dC[t] = g[t] h[t],  dB[t] = dh[t] x[t]    summed over channels
-    dx[t] = sum over n of dh[t] B[t],  d(dt A)[t] = dh[t] p[t] h[t-1]
+    dx[t] = sum over states of dh[t] B[t],  d(dt * A)[t] = dh[t] p[t] h[t-1]
 """
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# Numba infers the types of these functions; vectors have no Python type.
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from ._scan_cpu_kernels import (
+from ._numba_cache import SOURCE, kernel
+from ._scan_cpu_blocks import (
+    View,
+    activate,
+    align,
+    clear,
+    gather,
+    item_of,
+    mixing_at,
+    multiply,
+    prepare_decay,
+    prepare_row,
+    reach_of,
+    scale,
+    scatter,
+)
+from ._scan_cpu_math import (
     ORDINARY,
     SMALL,
-    View,
-    _activate,
-    _aligned,
-    _exp2,
-    _exp2_wide,
-    _gather,
-    _ln2,
-    _multiply,
-    _one,
-    _prepare_decay,
-    _prepare_rows,
-    _quotient,
-    _scatter,
-    _sigmoid,
-    _slope_of_softplus,
+    decay_factor,
+    decay_factor_any,
+    decay_less_one,
+    ln2,
+    logistic,
+    one,
+    softplus_slope,
 )
-from ._simd import LANES, absolute, add, fill, fma, largest, load, mul, peek, poke, store, sub, total
+from ._simd import (
+    LANES,
+    add,
+    fill,
+    flush_denormals,
+    fma,
+    load,
+    mul,
+    peek,
+    poke,
+    restore_denormals,
+    size_of,
+    store,
+    sub,
+    sums_of_rows,
+    total,
+)
 
-__all__ = ["backward", "reduce_parts"]
+__all__ = ["Gradients", "Span", "backward", "reduce_parts"]
+
+
+class Span(NamedTuple):
+    """The stretch of time of one call, and how items are grouped into parts."""
+
+    first_block: int
+    last_block: int
+    parts: int  # of one group of one batch element
+    items_of_part: int
+
+
+class Gradients(NamedTuple):
+    """Where gradients go; all but the views are addresses.
+
+    What is summed over channels (B, C) is summed over a part's here, over parts by `reduce_parts`; what is
+    summed over time (A, D, bias) and the carry, which is the gradient of the last state of the span, is
+    added to from span to span and must start at 0. The batch is summed by the caller.
+    """
+
+    y: View  # of y: the one that is read
+    u: View
+    delta: View
+    z: View
+    B: int  # (parts, states, time of the span)
+    C: int
+    A: int  # (items, states, LANES)
+    D: int  # (items, LANES)
+    bias: int  # (items, LANES)
+    carry: int  # (items, states, LANES)
+
+
+class _Blocks(NamedTuple):
+    """Addresses of the blocks in a thread's own memory."""
+
+    dts: int
+    us: int
+    xs: int  # dt * u
+    ys: int
+    gs: int  # gradient of y before the gate
+    gates: int  # z, then what makes dz of ys
+    slopes: int  # of the softplus
+    dxs: int
+    dlogs: int  # sum over states of the gradient of dt * A, times A in base 2
+    ps: int  # decays of one state
+    hs: int  # one state, before the first step and after every step
+    tile_B: int  # (LANES, LANES)
+    tile_C: int
 
 
 @njit(error_model="numpy")
-def _replay_small(zero, size, steps, dts, xs, ys, decay, B, B_time, C, C_time, state, hs, ps):
-    """Sweep a block forwards, keeping every h (the first is the checkpoint) and every exp(dt A) - 1."""
-    step = LANES * size
+def _blocks_at(zero, shape, scratch):
+    vector = LANES * size_of(zero)
+    block = shape.block * vector
+    tile_B = scratch + 11 * block + vector
+    return _Blocks(
+        scratch,
+        scratch + block,
+        scratch + 2 * block,
+        scratch + 3 * block,
+        scratch + 4 * block,
+        scratch + 5 * block,
+        scratch + 6 * block,
+        scratch + 7 * block,
+        scratch + 8 * block,
+        scratch + 9 * block,
+        scratch + 10 * block,
+        tile_B,
+        tile_B + LANES * vector,
+    )
+
+
+@njit(error_model="numpy")
+def _replay_small(zero, steps, at, decay, B, B_time, C, C_time, state):
+    """Sweep one state through a block, keeping every h and exp(dt * A) - 1; |dt * A| <= `SMALL`."""
+    step = LANES * size_of(zero)
     A = load(zero, decay)
     h = load(zero, state)
-    store(hs, h)
-    for t in range(steps):
-        k = t * step
-        x = mul(load(zero, dts + k), A)
-        less = mul(x, _quotient(x))
-        h = add(h, fma(less, h, mul(load(zero, xs + k), fill(peek(zero, B + t * B_time)))))
-        store(hs + k + step, h)
-        store(ps + k, less)
-        store(ys + k, fma(h, fill(peek(zero, C + t * C_time)), load(zero, ys + k)))
+    store(at.hs, h)
+    for s in range(steps):
+        k = s * step
+        less = decay_less_one(load(zero, at.dts + k), A)
+        h = add(h, fma(less, h, mul(load(zero, at.xs + k), fill(peek(zero, B + s * B_time)))))
+        store(at.hs + k + step, h)
+        store(at.ps + k, less)
+        store(at.ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, at.ys + k)))
 
 
 @njit(error_model="numpy")
-def _replay(zero, size, steps, dts, xs, ys, decay, B, B_time, C, C_time, state, hs, ps, wide):
-    """Sweep a block forwards, keeping every h (the first is the checkpoint) and every exp(dt A)."""
-    step = LANES * size
+def _replay(zero, steps, at, decay, B, B_time, C, C_time, state):
+    """Sweep one state through a block, keeping every h and exp(dt * A); |dt * A| <= `ORDINARY`."""
+    step = LANES * size_of(zero)
     A = load(zero, decay)
     h = load(zero, state)
-    store(hs, h)
-    for t in range(steps):
-        k = t * step
-        x = mul(load(zero, dts + k), A)
-        p = _exp2_wide(x) if wide else _exp2(x)
-        h = fma(p, h, mul(load(zero, xs + k), fill(peek(zero, B + t * B_time))))
-        store(hs + k + step, h)
-        store(ps + k, p)
-        store(ys + k, fma(h, fill(peek(zero, C + t * C_time)), load(zero, ys + k)))
+    store(at.hs, h)
+    for s in range(steps):
+        k = s * step
+        p = decay_factor(load(zero, at.dts + k), A)
+        h = fma(p, h, mul(load(zero, at.xs + k), fill(peek(zero, B + s * B_time))))
+        store(at.hs + k + step, h)
+        store(at.ps + k, p)
+        store(at.ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, at.ys + k)))
 
 
 @njit(error_model="numpy")
-def _return(
-    zero, size, steps, small, dts, xs, gs, decay, B, B_time, C, C_time, hs, ps, dxs, dts_A, carry, dA, dB, dC
-):
-    """Sweep a block backwards; `small` says that `ps` holds exp(dt A) - 1."""
-    step = LANES * size
+def _replay_any(zero, steps, at, decay, B, B_time, C, C_time, state):
+    """Sweep one state through a block, keeping every h and exp(dt * A)."""
+    step = LANES * size_of(zero)
+    A = load(zero, decay)
+    h = load(zero, state)
+    store(at.hs, h)
+    for s in range(steps):
+        k = s * step
+        p = decay_factor_any(load(zero, at.dts + k), A)
+        h = fma(p, h, mul(load(zero, at.xs + k), fill(peek(zero, B + s * B_time))))
+        store(at.hs + k + step, h)
+        store(at.ps + k, p)
+        store(at.ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, at.ys + k)))
+
+
+@njit(error_model="numpy")
+def _return(zero, steps, small, at, decay, B, B_time, C, C_time, carry, dA, dB, dC):
+    """Sweep one state through a block backwards; `small` says that `at.ps` holds exp(dt * A) - 1."""
+    step = LANES * size_of(zero)
     A = load(zero, decay)
     back = load(zero, carry)
     sum_A = load(zero, dA)
-    h = load(zero, hs + steps * step)
-    for s in range(steps):
-        t = steps - 1 - s
-        k = t * step
-        g = load(zero, gs + k)
-        dh = fma(g, fill(peek(zero, C + t * C_time)), back)
-        poke(dC + t * size, peek(zero, dC + t * size) + total(mul(g, h)))
-        poke(dB + t * size, peek(zero, dB + t * size) + total(mul(dh, load(zero, xs + k))))
-        store(dxs + k, fma(dh, fill(peek(zero, B + t * B_time)), load(zero, dxs + k)))
-        p = load(zero, ps + k)
-        h = load(zero, hs + k)
-        if small:
-            back = fma(p, dh, dh)
-            through = mul(dh, fma(p, h, h))
-        else:
-            back = mul(p, dh)
-            through = mul(back, h)
-        store(dts_A + k, fma(through, A, load(zero, dts_A + k)))
-        sum_A = fma(through, load(zero, dts + k), sum_A)
+    h = load(zero, at.hs + steps * step)
+    top = steps
+    while top > 0:
+        bottom = (top - 1) // LANES * LANES
+        for s in range(top - 1, bottom - 1, -1):
+            k = s * step
+            g = load(zero, at.gs + k)
+            dh = fma(g, fill(peek(zero, C + s * C_time)), back)
+            store(at.tile_C + (s - bottom) * step, mul(g, h))
+            store(at.tile_B + (s - bottom) * step, mul(dh, load(zero, at.xs + k)))
+            store(at.dxs + k, fma(dh, fill(peek(zero, B + s * B_time)), load(zero, at.dxs + k)))
+            p = load(zero, at.ps + k)
+            h = load(zero, at.hs + k)
+            if small:
+                back = fma(p, dh, dh)
+                through = mul(dh, fma(p, h, h))
+            else:
+                back = mul(p, dh)
+                through = mul(back, h)
+            store(at.dlogs + k, fma(through, A, load(zero, at.dlogs + k)))
+            sum_A = fma(through, load(zero, at.dts + k), sum_A)
+        _add_sums(zero, top - bottom, at.tile_B, dB + bottom * size_of(zero))
+        _add_sums(zero, top - bottom, at.tile_C, dC + bottom * size_of(zero))
+        top = bottom
     store(carry, back)
     store(dA, sum_A)
 
 
 @njit(error_model="numpy")
-def _clear(zero, size, steps, target):
-    for t in range(steps):
-        store(target + t * LANES * size, fill(zero))
+def _add_sums(zero, rows, tile, target):
+    """Add the sum of every row of a tile to numbers that lie one after another."""
+    if rows == LANES:
+        store(target, add(load(zero, target), sums_of_rows(zero, tile)))
+        return
+    for row in range(rows):
+        place = target + row * size_of(zero)
+        poke(place, peek(zero, place) + total(load(zero, tile + row * LANES * size_of(zero))))
 
 
 @njit(error_model="numpy")
-def _scale(zero, size, steps, factor, source, target):
-    for t in range(steps):
-        store(target + t * LANES * size, mul(factor, load(zero, source + t * LANES * size)))
+def _open_gate(zero, steps, at):
+    """Turn (z, dy) in (`gates`, `gs`) into (dy * silu'(z), dy * silu(z))."""
+    step = LANES * size_of(zero)
+    for s in range(steps):
+        k = s * step
+        z = load(zero, at.gates + k)
+        dy = load(zero, at.gs + k)
+        weight = logistic(z)
+        silu = mul(z, weight)
+        store(at.gates + k, mul(dy, fma(silu, sub(one(zero), weight), weight)))
+        store(at.gs + k, mul(dy, silu))
 
 
 @njit(error_model="numpy")
-def _split_gate(zero, size, steps, gates, gs):
-    """Turn (z, dy) into (dy * silu'(z), dy * silu(z)), in place."""
-    for t in range(steps):
-        k = t * LANES * size
-        z = load(zero, gates + k)
-        dy = load(zero, gs + k)
-        s = _sigmoid(z)
-        zs = mul(z, s)
-        slope = fma(zs, sub(_one(zero), s), s)
-        store(gates + k, mul(dy, slope))
-        store(gs + k, mul(dy, zs))
+def _slopes(zero, steps, bias, at):
+    """Fill `slopes` from the raw step sizes in `dts`."""
+    step = LANES * size_of(zero)
+    offset = load(zero, bias)
+    for s in range(steps):
+        store(at.slopes + s * step, softplus_slope(add(load(zero, at.dts + s * step), offset)))
 
 
 @njit(error_model="numpy")
-def _finish(zero, size, steps, softplus, feed, dts, us, gs, slopes, dxs, dts_A, dD, dbias):
-    """Turn the sums over states into du (in `dxs`) and ddelta (in `dts_A`)."""
+def _finish(zero, shape, steps, at, feed, dD, dbias):
+    """Turn the sums over states into du (in `dxs`) and ddelta (in `dlogs`)."""
+    step = LANES * size_of(zero)
+    D = load(zero, feed)
     sum_D = load(zero, dD)
     sum_bias = load(zero, dbias)
-    for t in range(steps):
-        k = t * LANES * size
-        dx = load(zero, dxs + k)
-        g = load(zero, gs + k)
-        u = load(zero, us + k)
-        ddelta = fma(u, dx, mul(_ln2(zero), load(zero, dts_A + k)))
-        if softplus:
-            ddelta = mul(ddelta, load(zero, slopes + k))
-        store(dts_A + k, ddelta)
-        store(dxs + k, fma(load(zero, dts + k), dx, mul(feed, g)))
+    for s in range(steps):
+        k = s * step
+        dx = load(zero, at.dxs + k)
+        g = load(zero, at.gs + k)
+        u = load(zero, at.us + k)
+        ddelta = fma(u, dx, mul(ln2(zero), load(zero, at.dlogs + k)))
+        if shape.softplus:
+            ddelta = mul(ddelta, load(zero, at.slopes + k))
+        store(at.dlogs + k, ddelta)
+        store(at.dxs + k, fma(load(zero, at.dts + k), dx, mul(D, g)))
         sum_D = fma(g, u, sum_D)
         sum_bias = add(sum_bias, ddelta)
     store(dD, sum_D)
     store(dbias, sum_bias)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def backward(
-    zero,
-    size,
-    first,
-    last,
-    parts,
-    items_of_part,
-    first_block,
-    last_block,
-    shape,
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D,
-    z,
-    bias,
-    dy,
-    du,
-    ddelta,
-    dz,
-    dB,
-    dC,
-    dA,
-    dD,
-    dbias,
-    carry,
-    checkpoints,
-):
-    """Gradients of the parts `first` to `last` in the time blocks `first_block` to `last_block`.
+@njit(error_model="numpy")
+def _prepare_block(zero, shape, problem, gradients, item, t, steps, at, bias, feed):
+    """Fill the blocks that are the same for every state; return the largest |dt|."""
+    gather(zero, problem.delta, item, t, steps, at.dts)
+    gather(zero, problem.u, item, t, steps, at.us)
+    gather(zero, gradients.y, item, t, steps, at.gs)
+    if shape.softplus:
+        _slopes(zero, steps, bias, at)
+    bound = activate(zero, shape, steps, bias, at.dts)
+    multiply(zero, steps, at.dts, at.us, at.xs)
+    scale(zero, steps, feed, at.us, at.ys)
+    if problem.z.address:
+        gather(zero, problem.z, item, t, steps, at.gates)
+        _open_gate(zero, steps, at)
+    clear(zero, steps, at.dxs)
+    clear(zero, steps, at.dlogs)
+    return bound
 
-    A part is up to `items_of_part` items (LANES channels) of one group of one batch element; there are
-    `parts` of them a group. dB and dC are addresses of (all parts, states, time of these blocks), of which
-    this call sets what its parts sum over their channels. dA and carry (items, states, LANES), dD and dbias
-    (items, LANES) are added to and must start at 0.
+
+@njit(error_model="numpy")
+def _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, decay, checkpoint, sums, span):
+    """Take all states of an item through the block at time t and back.
+
+    `sums` is the place, in numbers, of this block in the first state's row of dB and dC; rows are `span` long.
     """
-    vector = LANES * size
-    block = shape.block * vector
-    scratch = np.empty(11 * block + (shape.states + 3) * vector + 64, np.uint8)
-    dts = _aligned(scratch)
-    us = dts + block
-    xs = us + block
-    ys = xs + block
-    gs = ys + block
-    gates = gs + block
-    slopes = gates + block
-    dxs = slopes + block
-    dts_A = dxs + block
-    ps = dts_A + block
-    hs = ps + block
-    decay = hs + block + vector
-    bias_row = decay + shape.states * vector
-    D_row = bias_row + vector
-    per_group = (shape.channels + LANES - 1) // LANES
+    size = size_of(zero)
+    step = LANES * size
+    B_time, C_time = problem.B.time, problem.C.time
+    for n in range(shape.states):
+        A, h = decay + n * step, checkpoint + n * step
+        B, C = mixing_at(problem.B, item, n, t), mixing_at(problem.C, item, n, t)
+        reach = reach_of(zero, bound, A)
+        if reach <= SMALL:
+            _replay_small(zero, steps, at, A, B, B_time, C, C_time, h)
+        elif reach <= ORDINARY:
+            _replay(zero, steps, at, A, B, B_time, C, C_time, h)
+        else:
+            _replay_any(zero, steps, at, A, B, B_time, C, C_time, h)
+        state = (item.index * shape.states + n) * step
+        row = (sums + n * span) * size
+        carry, dA = gradients.carry + state, gradients.A + state
+        dB, dC = gradients.B + row, gradients.C + row
+        _return(zero, steps, reach <= SMALL, at, A, B, B_time, C, C_time, carry, dA, dB, dC)
+
+
+@njit(error_model="numpy")
+def _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, checkpoint, sums, span):
+    """Gradients of one item in the block at time t."""
+    step = LANES * size_of(zero)
+    bias = decay + shape.states * step
+    feed = bias + step
+    bound = _prepare_block(zero, shape, problem, gradients, item, t, steps, at, bias, feed)
+    _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, decay, checkpoint, sums, span)
+    row = item.index * step
+    _finish(zero, shape, steps, at, feed, gradients.D + row, gradients.bias + row)
+    scatter(zero, at.dxs, gradients.u, item, t, steps)
+    scatter(zero, at.dlogs, gradients.delta, item, t, steps)
+    if problem.z.address:
+        multiply(zero, steps, at.gates, at.ys, at.gates)
+        scatter(zero, at.gates, gradients.z, item, t, steps)
+
+
+@njit(error_model="numpy")
+def _return_item(zero, shape, problem, gradients, item, span, at, decay, checkpoints, sums, length):
+    """Gradients of one item in the blocks of a span, the last first."""
+    step = LANES * size_of(zero)
     blocks = (shape.length + shape.block - 1) // shape.block
-    start = first_block * shape.block
-    span = min(last_block * shape.block, shape.length) - start
-    for part in range(first, last):
-        group_index = part // parts
-        b, g = group_index // shape.groups, group_index % shape.groups
-        sums = part * shape.states * span * size
-        for i in range(shape.states * span):
-            poke(dB + sums + i * size, zero)
-            poke(dC + sums + i * size, zero)
-        first_item = part % parts * items_of_part
-        for i in range(first_item, min(first_item + items_of_part, per_group)):
-            item = group_index * per_group + i
-            c = i * LANES
-            width = min(LANES, shape.channels - c)
-            c += g * shape.channels
-            _prepare_decay(zero, size, shape, width, A.address + c * A.row, A.row, A.time, decay)
-            _prepare_rows(
-                zero, size, bias.row, width, bias.address + c * bias.row if bias.address else 0, bias_row
-            )
-            _prepare_rows(zero, size, D.row, width, D.address + c * D.row if D.address else 0, D_row)
-            feed = load(zero, D_row)
-            for back in range(last_block - first_block):
-                k = last_block - 1 - back
-                t = k * shape.block
-                steps = min(shape.block, shape.length - t)
-                _gather(
-                    zero,
-                    size,
-                    delta.address + b * delta.batch + c * delta.row + t * delta.time,
-                    delta.row,
-                    delta.time,
-                    width,
-                    steps,
-                    dts,
-                )
-                _gather(
-                    zero,
-                    size,
-                    u.address + b * u.batch + c * u.row + t * u.time,
-                    u.row,
-                    u.time,
-                    width,
-                    steps,
-                    us,
-                )
-                _gather(
-                    zero,
-                    size,
-                    dy.address + b * dy.batch + c * dy.row + t * dy.time,
-                    dy.row,
-                    dy.time,
-                    width,
-                    steps,
-                    gs,
-                )
-                if shape.softplus:
-                    _slope_of_softplus(zero, size, steps, bias_row, dts, slopes)
-                bound = _activate(zero, size, steps, shape.softplus, bias_row, dts)
-                _multiply(zero, size, steps, dts, us, xs)
-                _scale(zero, size, steps, feed, us, ys)
-                if z.address:
-                    _gather(
-                        zero,
-                        size,
-                        z.address + b * z.batch + c * z.row + t * z.time,
-                        z.row,
-                        z.time,
-                        width,
-                        steps,
-                        gates,
-                    )
-                    _split_gate(zero, size, steps, gates, gs)
-                _clear(zero, size, steps, dxs)
-                _clear(zero, size, steps, dts_A)
-                for n in range(shape.states):
-                    at = decay + n * vector
-                    reach = bound * largest(absolute(load(zero, at)))
-                    Bn = B.address + b * B.batch + g * B.group + n * B.row + t * B.time
-                    Cn = C.address + b * C.batch + g * C.group + n * C.row + t * C.time
-                    h = checkpoints + ((item * blocks + k) * shape.states + n) * vector
-                    along = (item * shape.states + n) * vector
-                    here = sums + (n * span + t - start) * size
-                    small = reach <= SMALL
-                    if small:
-                        _replay_small(zero, size, steps, dts, xs, ys, at, Bn, B.time, Cn, C.time, h, hs, ps)
-                    else:
-                        _replay(
-                            zero,
-                            size,
-                            steps,
-                            dts,
-                            xs,
-                            ys,
-                            at,
-                            Bn,
-                            B.time,
-                            Cn,
-                            C.time,
-                            h,
-                            hs,
-                            ps,
-                            not reach <= ORDINARY,
-                        )
-                    _return(
-                        zero,
-                        size,
-                        steps,
-                        small,
-                        dts,
-                        xs,
-                        gs,
-                        at,
-                        Bn,
-                        B.time,
-                        Cn,
-                        C.time,
-                        hs,
-                        ps,
-                        dxs,
-                        dts_A,
-                        carry + along,
-                        dA + along,
-                        dB + here,
-                        dC + here,
-                    )
-                _finish(
-                    zero,
-                    size,
-                    steps,
-                    shape.softplus,
-                    feed,
-                    dts,
-                    us,
-                    gs,
-                    slopes,
-                    dxs,
-                    dts_A,
-                    dD + item * vector,
-                    dbias + item * vector,
-                )
-                _scatter(
-                    zero,
-                    size,
-                    dxs,
-                    width,
-                    steps,
-                    du.address + b * du.batch + c * du.row + t * du.time,
-                    du.row,
-                    du.time,
-                )
-                _scatter(
-                    zero,
-                    size,
-                    dts_A,
-                    width,
-                    steps,
-                    ddelta.address + b * ddelta.batch + c * ddelta.row + t * ddelta.time,
-                    ddelta.row,
-                    ddelta.time,
-                )
-                if z.address:
-                    _multiply(zero, size, steps, gates, ys, gates)
-                    _scatter(
-                        zero,
-                        size,
-                        gates,
-                        width,
-                        steps,
-                        dz.address + b * dz.batch + c * dz.row + t * dz.time,
-                        dz.row,
-                        dz.time,
-                    )
+    prepare_decay(zero, shape, problem.A, item, decay)
+    prepare_row(zero, problem.bias, item, decay + shape.states * step)
+    prepare_row(zero, problem.D, item, decay + (shape.states + 1) * step)
+    for k in range(span.last_block - 1, span.first_block - 1, -1):
+        t = k * shape.block
+        steps = min(shape.block, shape.length - t)
+        checkpoint = checkpoints + (item.index * blocks + k) * shape.states * step
+        place = sums + t - span.first_block * shape.block
+        _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, checkpoint, place, length)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def reduce_parts(zero, size, first, last, parts, start, span, states, source, target):
-    """Add the parts of every group, in order, into a tensor (batch * groups, states, length) from `start` on.
+@njit(error_model="numpy")
+def _return_parts(zero, first, last, shape, span, problem, gradients, checkpoints):
+    """Gradients of the parts `first` to `last` in the blocks of `span`.
 
-    Rows `first` to `last` of all batch * groups * states are done; `source` is an address,
-    `target` a view of which batch and group are one axis.
+    Parameters
+    ----------
+    zero : float32 or float64
+        Says the dtype.
+    first, last : int
+        Parts, of all groups and batch elements; a part is up to `span.items_of_part` items of one group.
+    shape : Shape
+    span : Span
+    problem : Problem
+    gradients : Gradients
+    checkpoints : address of (items, blocks, states, LANES)
+        The state at the start of every block, from the forward pass.
     """
+    size = size_of(zero)
+    vector = LANES * size
+    memory = np.empty((11 * shape.block + 2 * LANES + shape.states + 3) * vector + 64, np.uint8)
+    at = _blocks_at(zero, shape, align(memory.ctypes.data))
+    decay = at.tile_C + LANES * vector
+    per_group = (shape.channels + LANES - 1) // LANES
+    length = min(span.last_block * shape.block, shape.length) - span.first_block * shape.block
+    before = flush_denormals()
+    for part in range(first, last):
+        sums = part * shape.states * length
+        for i in range(sums, sums + shape.states * length):
+            poke(gradients.B + i * size, zero)
+            poke(gradients.C + i * size, zero)
+        start = part % span.parts * span.items_of_part
+        for i in range(start, min(start + span.items_of_part, per_group)):
+            item = item_of(part // span.parts * per_group + i, shape)
+            _return_item(zero, shape, problem, gradients, item, span, at, decay, checkpoints, sums, length)
+    restore_denormals(before)
+
+
+@njit(error_model="numpy")
+def _add_parts(zero, first, last, shape, span, source, target):
+    """Add up the parts of every group, in order, and write them where they belong.
+
+    Parameters
+    ----------
+    zero : float32 or float64
+        Says the dtype.
+    first, last : int
+        Rows: states of all groups and batch elements.
+    shape : Shape
+    span : Span
+    source : address of (parts, states, time of the span)
+    target : View
+        Of the gradient of B or C, whole.
+    """
+    start = span.first_block * shape.block
+    length = min(span.last_block * shape.block, shape.length) - start
     for row in range(first, last):
-        group, n = row // states, row % states
-        out = target.address + group * target.batch + n * target.row + start * target.time
-        for t in range(span):
+        group, n = row // shape.states, row % shape.states
+        place = target.address + group // shape.groups * target.batch + group % shape.groups * target.group
+        place += n * target.row + start * target.time
+        for s in range(length):
             value = zero
-            for part in range(parts):
-                value += peek(zero, source + (((group * parts + part) * states + n) * span + t) * size)
-            poke(out + t * target.time, value)
+            for part in range(group * span.parts, (group + 1) * span.parts):
+                value += peek(zero, source + ((part * shape.states + n) * length + s) * size_of(zero))
+            poke(place + s * target.time, value)
+
+
+def _backward_of(source):
+    """Make the kernel, with the hash of its sources in its closure, and so in its key on disk."""
+
+    def backward(zero, first, last, shape, span, problem, gradients, checkpoints):
+        _ = source
+        _return_parts(zero, first, last, shape, span, problem, gradients, checkpoints)
+
+    return backward
+
+
+def _reduce_parts_of(source):
+    """Make the kernel, with the hash of its sources in its closure, and so in its key on disk."""
+
+    def reduce_parts(zero, first, last, shape, span, source_at, target):
+        _ = source
+        _add_parts(zero, first, last, shape, span, source_at, target)
+
+    return reduce_parts
+
+
+backward = kernel(_backward_of(SOURCE))
+"""`_return_parts`, compiled on first use."""
+reduce_parts = kernel(_reduce_parts_of(SOURCE))
+"""`_add_parts`, compiled on first use."""

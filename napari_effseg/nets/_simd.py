@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llvmlite import binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, register_model
@@ -23,24 +24,42 @@ __all__ = [
     "absolute",
     "add",
     "choose_greater",
+    "constant",
     "div",
     "exponent_factor",
     "fill",
+    "flush_denormals",
     "fma",
     "largest",
     "load",
-    "constant",
     "mul",
     "peek",
     "poke",
     "polynomial",
+    "restore_denormals",
+    "size_of",
     "store",
     "sub",
+    "sums_of_rows",
     "total",
+    "transpose",
 ]
 
-LANES = 16
-"""Lanes of a vector: one AVX-512 register of float32, or two of AVX2."""
+
+def _host_lanes() -> int:
+    """16 lanes (one register of float32) with AVX-512, otherwise 8 (one AVX2, two NEON registers)."""
+    try:
+        features = llvm.get_host_cpu_features()
+    except RuntimeError:  # LLVM cannot tell on this platform
+        return 8
+    return 16 if features.get("avx512f", False) else 8
+
+
+LANES = _host_lanes()
+"""Lanes of a vector, 8 or 16."""
+
+TILE = 8
+"""Rows and columns of the tiles that `transpose` takes."""
 
 _SIZE = {"float32": 4, "float64": 8}
 _MANTISSA_BITS = {"float32": 23, "float64": 52}
@@ -144,6 +163,16 @@ def polynomial(coefficients: dict[str, tuple[float, ...]]) -> Any:
         return x(x), codegen
 
     return intrinsic(horner)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def size_of(typingctx: Any, like: Any) -> Any:
+    """Return the bytes of a number of the type of `like`, known to the compiler."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(ir.IntType(types.intp.bitwidth), _SIZE[like.name])
+
+    return types.intp(like), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -266,3 +295,128 @@ def largest(typingctx: Any, a: Any) -> Any:
         )
 
     return a.dtype(a), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def sums_of_rows(typingctx: Any, like: Any, address: Any) -> Any:
+    """Return the sum of each of `LANES` vectors that lie one after another, one sum a lane."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows = _load_rows(builder, args[1], None, _vector(like), LANES)
+        if LANES == 16:  # fold to two problems of 8 rows, one in each half
+            rows = [_add_pair(builder, rows[i], rows[i + 8], _HALVES) for i in range(8)]
+        while len(rows) > 2:
+            rows = [_add_pair(builder, *rows[i : i + 2], _IN_QUARTERS) for i in range(0, len(rows), 2)]
+        return _add_pair(builder, *rows, _QUARTERS)
+
+    return Lanes(like)(like, types.intp), codegen
+
+
+# For every lane of a sum of two vectors a, b: its two terms, as places in a followed by b.
+_Places = tuple[list[int], list[int]]
+_HALVES: _Places = ([*range(8), *range(16, 24)], [*range(8, 16), *range(24, 32)])
+_IN_QUARTERS: _Places = (
+    [q + k for q in range(0, LANES, 4) for k in (0, 2, LANES, LANES + 2)],
+    [q + k for q in range(0, LANES, 4) for k in (1, 3, LANES + 1, LANES + 3)],
+)
+_QUARTERS: _Places = (
+    [e + s + k for e in range(0, LANES, 8) for s in (0, LANES) for k in range(4)],
+    [e + s + k + 4 for e in range(0, LANES, 8) for s in (0, LANES) for k in range(4)],
+)
+
+
+def _add_pair(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, places: _Places) -> ir.Value:
+    first, second = (_shuffle(builder, a, b, where) for where in places)
+    return builder.fadd(first, second)
+
+
+def _shuffle(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, places: list[int]) -> ir.Value:
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
+
+
+def _load_rows(
+    builder: ir.IRBuilder, address: ir.Value, stride: ir.Value | None, vector: ir.VectorType, count: int
+) -> list[ir.Value]:
+    """Load `count` vectors, `stride` bytes apart or one after another."""
+    size = 4 if isinstance(vector.element, ir.FloatType) else 8
+    step = stride if stride is not None else ir.Constant(address.type, vector.count * size)
+    rows = []
+    for _ in range(count):
+        rows.append(builder.load(builder.inttoptr(address, vector.as_pointer()), align=size))
+        address = builder.add(address, step)
+    return rows
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def transpose(typingctx: Any, like: Any, source: Any, source_row: Any, target: Any, target_row: Any) -> Any:
+    """Copy a tile of `TILE` x `TILE` numbers, rows to columns; rows are as many bytes apart as given."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        vector = ir.VectorType(_scalar(like), TILE)
+        rows = _load_rows(builder, args[1], args[2], vector, TILE)
+        for distance in (4, 2, 1):
+            rows = _exchange(builder, rows, distance)
+        address = args[3]
+        for row in rows:
+            builder.store(row, builder.inttoptr(address, vector.as_pointer()), align=_SIZE[like.name])
+            address = builder.add(address, args[4])
+        return context.get_dummy_value()
+
+    return types.none(like, types.intp, types.intp, types.intp, types.intp), codegen
+
+
+def _exchange(builder: ir.IRBuilder, rows: list[ir.Value], distance: int) -> list[ir.Value]:
+    """Swap, between rows i and i + distance, the lanes of which that bit differs: a step of a transpose."""
+    upper = [k if not k & distance else TILE + k - distance for k in range(TILE)]
+    lower = [k + distance if not k & distance else TILE + k for k in range(TILE)]
+    result = list(rows)
+    for i in range(TILE):
+        if not i & distance:
+            a, b = rows[i], rows[i + distance]
+            result[i] = _shuffle(builder, a, b, upper)
+            result[i + distance] = _shuffle(builder, a, b, lower)
+    return result
+
+
+_FLUSH_BITS = 0x8040  # of the x86 register MXCSR: denormal results, and inputs, count as 0
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def flush_denormals(typingctx: Any) -> Any:
+    """Make this thread take denormals for 0 (x86), where they can cost a hundred cycles; return what was."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(32)
+        if not _is_x86():
+            return ir.Constant(word, 0)
+        place = builder.alloca(word)
+        _control_register(builder, "llvm.x86.sse.stmxcsr", place)
+        before = builder.load(place)
+        builder.store(builder.or_(before, ir.Constant(word, _FLUSH_BITS)), place)
+        _control_register(builder, "llvm.x86.sse.ldmxcsr", place)
+        return before
+
+    return types.uint32(), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def restore_denormals(typingctx: Any, before: Any) -> Any:
+    """Undo `flush_denormals`, given what it returned."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if _is_x86():
+            place = builder.alloca(ir.IntType(32))
+            builder.store(args[0], place)
+            _control_register(builder, "llvm.x86.sse.ldmxcsr", place)
+        return context.get_dummy_value()
+
+    return types.none(before), codegen
+
+
+def _is_x86() -> bool:
+    return llvm.get_default_triple().partition("-")[0] in ("x86_64", "i686", "i386")
+
+
+def _control_register(builder: ir.IRBuilder, name: str, place: ir.Value) -> None:
+    pointer = builder.bitcast(place, ir.IntType(8).as_pointer())
+    _call_llvm(builder, name, ir.VoidType(), [pointer])

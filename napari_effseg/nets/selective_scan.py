@@ -181,8 +181,9 @@ def _forced_path(name: str, kind: str) -> str:
 def _numba_problem(dtype: torch.dtype) -> str | None:
     """Compile the CPU kernels of a dtype; None if they work, otherwise what went wrong (said once, logged)."""
     try:
-        from ._scan_cpu import compile_kernels
         from numba.core.errors import NumbaError
+
+        from ._scan_cpu import compile_kernels
     except ImportError as err:
         problem = f"numba cannot be imported: {err}"
     else:

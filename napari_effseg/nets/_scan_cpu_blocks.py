@@ -1,0 +1,253 @@
+"""Where things lie: the compiled scan's problem, its items, and the blocks it works on.
+
+An *item* is `LANES` neighbouring channels of one group of one batch element; missing channels of the last
+item are 0. A *block* is a stretch of time steps, laid out as (time, lane) in a thread's own memory, so that
+channels are the lanes of vectors. Addresses, strides and offsets are in bytes.
+"""
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# Numba infers the types of these functions; vectors have no Python type.
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numba import njit
+
+from ._scan_cpu_math import log2e, softplus
+from ._simd import (
+    LANES,
+    TILE,
+    absolute,
+    add,
+    choose_greater,
+    fill,
+    largest,
+    load,
+    mul,
+    peek,
+    poke,
+    size_of,
+    store,
+    transpose,
+)
+
+__all__ = [
+    "Item",
+    "Problem",
+    "Shape",
+    "View",
+    "activate",
+    "align",
+    "block_count",
+    "clear",
+    "gather",
+    "item_count",
+    "item_of",
+    "mixing_at",
+    "multiply",
+    "prepare_decay",
+    "prepare_row",
+    "reach_of",
+    "scale",
+    "scatter",
+]
+
+
+class Shape(NamedTuple):
+    """Sizes of a problem."""
+
+    batch: int
+    groups: int
+    channels: int  # of one group
+    length: int
+    states: int
+    block: int  # time steps
+    softplus: int  # 1 or 0
+
+
+class View(NamedTuple):
+    """Where a tensor lies: address 0 if there is none; stride 0 along an axis that it lacks."""
+
+    address: int
+    batch: int
+    group: int
+    row: int  # a channel; of B and C, a state
+    time: int  # a time step; of A, a state
+
+
+class Problem(NamedTuple):
+    """The tensors that a scan reads."""
+
+    u: View
+    delta: View
+    A: View
+    B: View
+    C: View
+    D: View
+    z: View
+    bias: View
+
+
+class Item(NamedTuple):
+    """`LANES` channels of one batch element."""
+
+    index: int
+    batch: int
+    group: int
+    channel: int  # the first, counted over all groups
+    width: int  # channels that exist
+
+
+def item_count(shape: Shape) -> int:
+    """Count the items of all groups and batch elements."""
+    return shape.batch * shape.groups * -(-shape.channels // LANES)
+
+
+def block_count(shape: Shape) -> int:
+    """Count the blocks that a sequence is cut into."""
+    return -(-shape.length // shape.block)
+
+
+@njit(error_model="numpy")
+def item_of(index, shape):
+    """Return the item of an index; those of a group follow each other, then groups, then the batch."""
+    per_group = (shape.channels + LANES - 1) // LANES
+    row = index // per_group
+    first = index % per_group * LANES
+    batch, group = row // shape.groups, row % shape.groups
+    width = min(LANES, shape.channels - first)
+    return Item(index, batch, group, group * shape.channels + first, width)
+
+
+@njit(error_model="numpy")
+def align(address):
+    """Return the next multiple of a cache line."""
+    return (address + 63) // 64 * 64
+
+
+@njit(error_model="numpy")
+def mixing_at(view, item, n, t):
+    """Address of B or C, state n, time t."""
+    return view.address + item.batch * view.batch + item.group * view.group + n * view.row + t * view.time
+
+
+@njit(error_model="numpy")
+def _sequence_at(view, item, t):
+    return view.address + item.batch * view.batch + item.channel * view.row + t * view.time
+
+
+@njit(error_model="numpy")
+def gather(zero, view, item, t, steps, target):
+    """Lay `steps` time steps of an item of a sequence (B, D, L) out as a block."""
+    size = size_of(zero)
+    step = LANES * size
+    source = _sequence_at(view, item, t)
+    if view.row == size and item.width == LANES:
+        for s in range(steps):
+            store(target + s * step, load(zero, source + s * view.time))
+        return
+    if item.width < LANES:
+        clear(zero, steps, target)
+    rows, columns = 0, 0
+    if view.time == size:
+        rows, columns = item.width // TILE * TILE, steps // TILE * TILE
+        for w in range(0, rows, TILE):
+            for s in range(0, columns, TILE):
+                transpose(
+                    zero, source + w * view.row + s * size, view.row, target + s * step + w * size, step
+                )
+    for w in range(item.width):
+        for s in range(columns if w < rows else 0, steps):
+            poke(target + s * step + w * size, peek(zero, source + w * view.row + s * view.time))
+
+
+@njit(error_model="numpy")
+def scatter(zero, source, view, item, t, steps):
+    """Write a block to where it belongs in a sequence (B, D, L): the inverse of `gather`."""
+    size = size_of(zero)
+    step = LANES * size
+    target = _sequence_at(view, item, t)
+    if view.row == size and item.width == LANES:
+        for s in range(steps):
+            store(target + s * view.time, load(zero, source + s * step))
+        return
+    rows, columns = 0, 0
+    if view.time == size:
+        rows, columns = item.width // TILE * TILE, steps // TILE * TILE
+        for w in range(0, rows, TILE):
+            for s in range(0, columns, TILE):
+                transpose(
+                    zero, source + s * step + w * size, step, target + w * view.row + s * size, view.row
+                )
+    for w in range(item.width):
+        for s in range(columns if w < rows else 0, steps):
+            poke(target + w * view.row + s * view.time, peek(zero, source + s * step + w * size))
+
+
+@njit(error_model="numpy")
+def activate(zero, shape, steps, bias, deltas):
+    """Turn raw step sizes into step sizes, in place, and return the largest magnitude (NaN aside)."""
+    step = LANES * size_of(zero)
+    offset = load(zero, bias)
+    bound = fill(zero)
+    for s in range(steps):
+        dt = add(load(zero, deltas + s * step), offset)
+        if shape.softplus:
+            dt = softplus(dt)
+        store(deltas + s * step, dt)
+        magnitude = absolute(dt)
+        bound = choose_greater(magnitude, bound, magnitude, bound)
+    return largest(bound)
+
+
+@njit(error_model="numpy")
+def reach_of(zero, bound, decay):
+    """Return the largest |dt * A| of one state, given that of dt."""
+    return bound * largest(absolute(load(zero, decay)))
+
+
+@njit(error_model="numpy")
+def multiply(zero, steps, a, b, target):
+    """Set target = a * b, three blocks."""
+    step = LANES * size_of(zero)
+    for s in range(steps):
+        store(target + s * step, mul(load(zero, a + s * step), load(zero, b + s * step)))
+
+
+@njit(error_model="numpy")
+def scale(zero, steps, row, source, target):
+    """Set target = row * source, for every time step of two blocks."""
+    step = LANES * size_of(zero)
+    factor = load(zero, row)
+    for s in range(steps):
+        store(target + s * step, mul(factor, load(zero, source + s * step)))
+
+
+@njit(error_model="numpy")
+def clear(zero, steps, target):
+    """Set a block to 0."""
+    step = LANES * size_of(zero)
+    for s in range(steps):
+        store(target + s * step, fill(zero))
+
+
+@njit(error_model="numpy")
+def prepare_row(zero, view, item, target):
+    """Copy an item's numbers of a vector (D,), 0 if there is no such vector."""
+    store(target, fill(zero))
+    if view.address:
+        for w in range(item.width):
+            source = view.address + (item.channel + w) * view.row
+            poke(target + w * size_of(zero), peek(zero, source))
+
+
+@njit(error_model="numpy")
+def prepare_decay(zero, shape, view, item, target):
+    """Lay an item's A * log2(e) out as (state, lane)."""
+    for n in range(shape.states):
+        row = target + n * LANES * size_of(zero)
+        store(row, fill(zero))
+        for w in range(item.width):
+            source = view.address + (item.channel + w) * view.row + n * view.time
+            poke(row + w * size_of(zero), peek(zero, source))
+        store(row, mul(load(zero, row), log2e(zero)))

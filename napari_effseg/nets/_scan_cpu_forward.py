@@ -1,0 +1,175 @@
+"""The compiled forward loops of the selective scan.
+
+Each state of an item is swept through a block with its h in registers. Every lane is a channel, so the sum
+over states needs no sum across lanes, and the mixing B[n, t], C[n, t] is one number for the whole vector.
+"""
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# Numba infers the types of these functions; vectors have no Python type.
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ._numba_cache import SOURCE, kernel
+from ._scan_cpu_blocks import (
+    activate,
+    align,
+    clear,
+    gather,
+    item_of,
+    mixing_at,
+    multiply,
+    prepare_decay,
+    prepare_row,
+    reach_of,
+    scale,
+    scatter,
+)
+from ._scan_cpu_math import ORDINARY, SMALL, decay_factor, decay_factor_any, decay_less_one, logistic
+from ._simd import LANES, add, fill, flush_denormals, fma, load, mul, peek, restore_denormals, size_of, store
+
+__all__ = ["forward"]
+
+
+@njit(error_model="numpy")
+def _sweep_small(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
+    """Take one state through a block where |dt * A| <= `SMALL`."""
+    step = LANES * size_of(zero)
+    A = load(zero, decay)
+    h = load(zero, state)
+    for s in range(steps):
+        k = s * step
+        less = decay_less_one(load(zero, dts + k), A)
+        h = add(h, fma(less, h, mul(load(zero, xs + k), fill(peek(zero, B + s * B_time)))))
+        store(ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, ys + k)))
+    store(state, h)
+
+
+@njit(error_model="numpy")
+def _sweep(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
+    """Take one state through a block where |dt * A| <= `ORDINARY`."""
+    step = LANES * size_of(zero)
+    A = load(zero, decay)
+    h = load(zero, state)
+    for s in range(steps):
+        k = s * step
+        p = decay_factor(load(zero, dts + k), A)
+        h = fma(p, h, mul(load(zero, xs + k), fill(peek(zero, B + s * B_time))))
+        store(ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, ys + k)))
+    store(state, h)
+
+
+@njit(error_model="numpy")
+def _sweep_any(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
+    """Take one state through a block of any dt * A."""
+    step = LANES * size_of(zero)
+    A = load(zero, decay)
+    h = load(zero, state)
+    for s in range(steps):
+        k = s * step
+        p = decay_factor_any(load(zero, dts + k), A)
+        h = fma(p, h, mul(load(zero, xs + k), fill(peek(zero, B + s * B_time))))
+        store(ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, ys + k)))
+    store(state, h)
+
+
+@njit(error_model="numpy")
+def _sweep_states(zero, shape, problem, item, t, steps, bound, dts, xs, ys, decay, state):
+    """Take all states through the block that starts at time t, adding to `ys`."""
+    step = LANES * size_of(zero)
+    B_time, C_time = problem.B.time, problem.C.time
+    for n in range(shape.states):
+        A, h = decay + n * step, state + n * step
+        B, C = mixing_at(problem.B, item, n, t), mixing_at(problem.C, item, n, t)
+        reach = reach_of(zero, bound, A)
+        if reach <= SMALL:
+            _sweep_small(zero, steps, dts, xs, ys, A, B, B_time, C, C_time, h)
+        elif reach <= ORDINARY:
+            _sweep(zero, steps, dts, xs, ys, A, B, B_time, C, C_time, h)
+        else:
+            _sweep_any(zero, steps, dts, xs, ys, A, B, B_time, C, C_time, h)
+
+
+@njit(error_model="numpy")
+def _apply_gate(zero, steps, gates, ys):
+    """Set y = y * silu(z)."""
+    step = LANES * size_of(zero)
+    for s in range(steps):
+        z = load(zero, gates + s * step)
+        store(ys + s * step, mul(load(zero, ys + s * step), mul(z, logistic(z))))
+
+
+@njit(error_model="numpy")
+def _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed, state, y):
+    """Compute y of one item in the block that starts at time t."""
+    block = shape.block * LANES * size_of(zero)
+    dts, xs, ys = scratch, scratch + block, scratch + 2 * block
+    gather(zero, problem.delta, item, t, steps, dts)
+    gather(zero, problem.u, item, t, steps, xs)
+    bound = activate(zero, shape, steps, bias, dts)
+    scale(zero, steps, feed, xs, ys)
+    multiply(zero, steps, dts, xs, xs)
+    _sweep_states(zero, shape, problem, item, t, steps, bound, dts, xs, ys, decay, state)
+    if problem.z.address:
+        gather(zero, problem.z, item, t, steps, xs)
+        _apply_gate(zero, steps, xs, ys)
+    scatter(zero, ys, y, item, t, steps)
+
+
+@njit(error_model="numpy")
+def _scan_items(zero, first, last, shape, problem, y, states, checkpoints):
+    """Scan the items `first` to `last`.
+
+    Parameters
+    ----------
+    zero : float32 or float64
+        Says the dtype.
+    first, last : int
+    shape : Shape
+    problem : Problem
+    y : View
+    states : address of (items, states, LANES)
+        Receives the last state of every item.
+    checkpoints : address of (items, blocks, states, LANES), or 0
+        Receives the state at the start of every block.
+    """
+    vector = LANES * size_of(zero)
+    block = shape.block * vector
+    memory = np.empty(3 * block + (shape.states + 2) * vector + 64, np.uint8)
+    scratch = align(memory.ctypes.data)
+    decay = scratch + 3 * block
+    bias = decay + shape.states * vector
+    feed = bias + vector
+    blocks = (shape.length + shape.block - 1) // shape.block
+    before = flush_denormals()
+    for index in range(first, last):
+        item = item_of(index, shape)
+        prepare_decay(zero, shape, problem.A, item, decay)
+        prepare_row(zero, problem.bias, item, bias)
+        prepare_row(zero, problem.D, item, feed)
+        state = states + index * shape.states * vector
+        clear(zero, shape.states, state)
+        for k in range(blocks):
+            t = k * shape.block
+            steps = min(shape.block, shape.length - t)
+            if checkpoints:
+                keep = checkpoints + (index * blocks + k) * shape.states * vector
+                for n in range(shape.states):
+                    store(keep + n * vector, load(zero, state + n * vector))
+            _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed, state, y)
+    restore_denormals(before)
+
+
+def _forward_of(source):
+    """Make the kernel, with the hash of its sources in its closure, and so in its key on disk."""
+
+    def forward(zero, first, last, shape, problem, y, states, checkpoints):
+        _ = source
+        _scan_items(zero, first, last, shape, problem, y, states, checkpoints)
+
+    return forward
+
+
+forward = kernel(_forward_of(SOURCE))
+"""`_scan_items`, compiled on first use."""
