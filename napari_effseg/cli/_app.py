@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 import os
 import sys
@@ -82,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
-    with Interrupt() as interrupt, _warnings_in_the_log():
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path that the console cannot show is no fault
+    with Interrupt() as interrupt, _libraries_silent():
         try:
             answer = _run(sys.argv[1:] if arguments is None else list(arguments), interrupt)
         except BrokenPipeError:
@@ -104,11 +107,15 @@ def _run(arguments: list[str], interrupt: Interrupt) -> object:
 
 
 @contextmanager
-def _warnings_in_the_log() -> Iterator[None]:
-    """Send libraries' own warnings to the log: they are for developers, users read our reports."""
+def _libraries_silent() -> Iterator[None]:
+    """Keep libraries' own warnings off the screen: they are for developers, users read our reports."""
+    chatty = logging.getLogger("nibabel.global")  # prints to stderr by itself
+    level = chatty.level
+    chatty.setLevel(logging.CRITICAL + 1)
     logging.getLogger("py.warnings").addHandler(logging.NullHandler())
     logging.captureWarnings(True)
     try:
         yield
     finally:
         logging.captureWarnings(False)
+        chatty.setLevel(level)

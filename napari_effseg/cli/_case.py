@@ -58,16 +58,18 @@ def gather(inputs: Sequence[Path], channels: Mapping[str, Path], card: Card | No
     files = (*inputs, *channels.values())
     if not files:
         raise click.UsageError("no image was given; give a file, or several with --channel ROLE=FILE")
-    if card is None or len(files) == 1:
+    if card is None:
         return CaseInput(files)
     roles = _roles(card)
     for role in channels:
         if role not in roles:
             near = nearest_names(role, roles)
             raise click.UsageError(f"{card.name} has no channel {role!r}.{near} It has: {', '.join(roles)}")
+    if len(inputs) == 1 and not channels:
+        return CaseInput(files)  # one file may hold all channels
     if len(files) != len(roles):
         raise click.UsageError(
-            f"{len(files)} images were given; {card.name} takes {len(roles)}: {', '.join(roles)}"
+            f"images given: {len(files)}; {card.name} takes {len(roles)}: {', '.join(roles)}"
         )
     remaining = [role for role in roles if role not in channels]
     return CaseInput(files, (*remaining, *channels))

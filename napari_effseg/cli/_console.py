@@ -92,10 +92,12 @@ class ProgressBar:
             from tqdm import tqdm
 
             form = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-            self._bar = tqdm(total=_STEPS, file=sys.stderr, leave=False, bar_format=form, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=_STEPS, file=sys.stderr, leave=False, bar_format=form, dynamic_ncols=True, delay=1e-3
+            )
             self._bar.start_t -= time.monotonic() - self._started
-        self._bar.set_description_str(message, refresh=False)
-        self._bar.update(round(fraction * _STEPS) - self._bar.n)
+        self._bar.n = round(fraction * _STEPS)
+        self._bar.set_description_str(message, refresh=True)
 
 
 def speaks(command: Callable[P, R]) -> Callable[P, R]:

@@ -70,7 +70,8 @@ def report(error: BaseException, interrupted: bool) -> int:
 def _usage(error: click.ClickException) -> str:
     message = error.format_message()
     context = getattr(error, "ctx", None)
-    if isinstance(error, click.UsageError) and context is not None:
+    own_words = type(error) is click.UsageError  # ours say themselves what to do
+    if isinstance(error, click.UsageError) and context is not None and not own_words:
         return f"{message.rstrip('.')}. Try: {context.command_path} --help"
     return message
 

@@ -62,9 +62,19 @@ class Interrupt:
             raise KeyboardInterrupt
 
     def hold(self) -> None:
-        """Ignore signals from now on: what follows takes no time and must not be half done."""
+        """Ignore signals from now on: what follows takes no time and must not be half done.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the user has asked to stop before.
+        """
         if self.requested:
             raise KeyboardInterrupt
+        self._mode = _Mode.HELD
+
+    def shield(self) -> None:
+        """Ignore signals from now on, also if one came before: what is left is tidying up."""
         self._mode = _Mode.HELD
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

@@ -38,5 +38,5 @@ def split_role(context: click.Context, option: click.Parameter, values: tuple[st
 
 
 def as_json(document: Any) -> str:
-    """Lay out JSON, UTF-8 and a line at a time, for files and pipes."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Lay out JSON in plain ASCII, which every pipe and console can carry, whatever a path holds."""
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"

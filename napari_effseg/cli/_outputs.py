@@ -93,6 +93,7 @@ class StagedFiles:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the hidden folders; an error speaks of the final paths."""
+        self._interrupt.shield()
         self._remove()
         if isinstance(error, EffsegError) and error.args:
             text = str(error)

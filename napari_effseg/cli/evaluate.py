@@ -70,10 +70,11 @@ def evaluate(
             found = evaluation.evaluate(model, dataset, options, progress, interrupt.cancel)
         if json_file is not None:
             staged.place_for(json_file).write_text(as_json(evaluation_as_json(found)), encoding="utf-8")
+        scores = _as_table(found)
         staged.commit()
     for warning in found.warnings:
         console.warn(warning)
-    console.result(_as_table(found))
+    console.result(scores)
 
 
 def evaluation_as_json(found: Evaluation) -> dict[str, Any]:

@@ -105,8 +105,9 @@ def segment(
                 volume, card, device, list(roi) or None, _Announced(console, progress), interrupt.cancel
             )
         _write(result, volume, case, roi, wanted, staged)
+        volumes = _as_table(result)
         written = staged.commit()
-    console.result(_as_table(result))
+    console.result(volumes)
     for path in written:
         console.result(f"wrote {path}")
     for warning in result.report.warnings:

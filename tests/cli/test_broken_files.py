@@ -48,7 +48,7 @@ def test_an_odd_file_is_segmented_where_it_lies_or_refused_in_words(
     effseg: Command, shared_data: Path, tmp_path: Path, name: str
 ) -> None:
     scan, output = shared_data / "robustness" / "broken" / name, tmp_path / "out.nrrd"
-    ran = effseg("segment", scan, "-m", "synthetic", "-o", output)
+    ran = effseg("segment", scan, "-m", "synthetic", "-o", output, "--roi", "4,4,2:20,20,10")
     if ran.code == 0:
         assert np.allclose(load_labels(output).affine, load(scan).affine, atol=1e-4)
     else:

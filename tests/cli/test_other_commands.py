@@ -12,6 +12,7 @@ from napari_effseg import LabelMap, Volume, load, save, zoo
 from tests.zoo.synthetic import synthetic_card
 
 from .conftest import AFFINE, Command
+from .test_json_docs import NAMED, keys_of
 
 
 @pytest.fixture
@@ -76,6 +77,7 @@ def test_evaluate_prints_a_table_and_writes_every_score(
     assert ran.code == 0
     assert "liver" in ran.out
     document = json.loads(scores.read_text(encoding="utf-8"))
+    assert set(keys_of(document)) <= NAMED
     assert document["transform"] == "reorient"
     assert document["summary"]["cases"] == 1
     assert {label["name"] for label in document["cases"][0]["labels"]} == {"left kidney", "liver"}

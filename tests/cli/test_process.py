@@ -72,3 +72,13 @@ def test_a_broken_file_ends_a_process_with_2_and_one_line(models: Path, tmp_path
     assert (run.returncode, run.stdout) == (2, "")
     assert len(run.stderr.splitlines()) == 1
     assert "scan.nii.gz" in run.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a file name be no text")
+def test_a_file_name_that_is_no_text_is_no_trouble(models: Path, scan: Path) -> None:
+    odd = os.fsencode(scan.parent) + b"/scan\xff.nii.gz"
+    os.rename(scan, odd)
+    command = [*EFFSEG, "segment", odd, "-m", "synthetic", "--report", os.fsencode(scan.parent) + b"/r.json"]
+    run = subprocess.run(command, env=environment(models), capture_output=True, check=False)
+    assert (run.returncode, run.stderr.count(b"\n")) == (0, 1)
+    assert len(list(scan.parent.iterdir())) == 4

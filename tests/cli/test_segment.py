@@ -143,6 +143,8 @@ def test_the_roles_choose_the_model_that_has_them(effseg: Command, scan: Path) -
         (["{scan}", "{scan}", "-m", "synthetic"], "takes 1: t1"),
         (["{scan}", "-m", "two-sequences"], "t1, flair"),
         (["{scan}", "--channel", "flare={scan}", "-m", "two-sequences"], "Did you mean flair"),
+        (["--channel", "flair={scan}", "-m", "two-sequences"], "takes 2: t1, flair"),
+        (["--channel", "flair={scan}", "-m", "synthetic"], "no channel 'flair'"),
         (["--channel", "pet={scan}"], "no model has"),
         (["--channel", "flair"], "ROLE=FILE"),
         (["--channel", "t1={scan}", "--channel", "T1={scan}"], "twice"),
