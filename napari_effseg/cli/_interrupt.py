@@ -1,4 +1,4 @@
-"""Ctrl-C (and a cluster's SIGTERM): at once while reading, between two steps while computing."""
+"""Ctrl-C (and a cluster's SIGTERM, a closed terminal): at once while reading, between two steps while computing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 __all__ = ["Interrupt"]
 
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
 class _Mode(enum.Enum):
@@ -36,7 +37,8 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         """Install the handlers."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+            wanted = [number for number in _SIGNALS if not _under_nohup(number)]
+            self._before = {number: signal.signal(number, self._on_signal) for number in wanted}
         return self
 
     def __exit__(
@@ -81,3 +83,8 @@ class Interrupt:
         again, self.requested = self.requested, True
         if self._mode is _Mode.AT_ONCE or (self._mode is _Mode.ASKED and again):
             raise KeyboardInterrupt
+
+
+def _under_nohup(number: int) -> bool:
+    """Whether the user has asked that a closed terminal shall not end the command."""
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
