@@ -1,4 +1,4 @@
-"""Ctrl-C (and a cluster's SIGTERM, a closed terminal): at once while reading, between two steps while computing."""
+"""Ctrl-C, a cluster's SIGTERM, a closed terminal: at once while reading, between steps while computing."""
 
 from __future__ import annotations
 
