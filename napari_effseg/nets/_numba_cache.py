@@ -17,7 +17,7 @@ from numba import njit
 
 from ._simd import LANES
 
-__all__ = ["SOURCE", "kernel"]
+__all__ = ["SOURCE", "inlined", "kernel"]
 
 _log = logging.getLogger(__name__)
 _FILES = (
@@ -40,11 +40,15 @@ def _fingerprint() -> int:
 SOURCE = _fingerprint()
 
 
+inlined = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Decorator of the functions that kernels are made of; Python cannot call them, which saves compile time."""
+
+
 def kernel(function: Callable[..., None]) -> Any:
     """Return `function` as a kernel that is compiled on its first call and releases the GIL.
 
     The compiled code is kept where numba keeps it: ``NUMBA_CACHE_DIR`` if set, beside the source, or in the
-    user's cache folder. Where none of them can be written, every process compiles anew, and a warning says so.
+    user's cache folder. Where none of them can be written, each process compiles anew, and a warning says so.
     """
     try:
         return njit(nogil=True, cache=True, error_model="numpy")(function)

@@ -22,8 +22,9 @@ _STEPS_PER_BLOCK = 128  # a block's arrays then stay in the first two caches
 _STEPS_PER_STATE = 8  # a block is at least this long for each state, so that checkpoints stay few
 _INLINE_UPDATES = 200_000  # state updates below which a second thread costs more than it gives
 _TASKS_PER_THREAD = 4  # so that threads end together
-_PARTS = 32  # tasks of a backward pass, where there are as many items
-_PART_SHARE = 0.05  # of the memory of inputs and gradients that sums of B and C over parts may take
+_PARTS = 16  # tasks of a backward pass, where there are as many items
+_PART_SHARE = 0.05  # of the memory of inputs and gradients that sums of B and C over parts may take,
+_PART_NUMBERS = 1 << 20  # or this much, whichever is more
 
 
 def cpu_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
@@ -32,12 +33,13 @@ def cpu_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
     return y, last_state
 
 
-def compile_kernels(dtype: torch.dtype) -> None:
+def compile_kernels(dtype: torch.dtype, gradients: bool) -> None:
     """Compile the kernels of a dtype, or read them from the disk, by running the smallest scan there is."""
     one = torch.ones(1, 1, 1, dtype=dtype)
     inputs = ScanInputs(one, one, one[0], one[None], one[None], None, None, None, False)
     y, _, checkpoints = _run_forward(inputs, keep=True)
-    _run_backward(inputs, y, checkpoints)
+    if gradients:
+        _run_backward(inputs, y, checkpoints)
 
 
 class _CpuScan(torch.autograd.Function):
@@ -134,9 +136,9 @@ def _spans(shape: Shape) -> list[Span]:
     items_of_part = -(-per_group // -(-_PARTS // groups))
     parts = -(-per_group // items_of_part)
     blocks = block_count(shape)
-    tensors = 6 * shape.channels  # numbers a time step and group: u, delta, z and their gradients
-    step = int(blocks * _PART_SHARE * tensors / (2 * parts * shape.states))
-    step = max(1, min(blocks, step))
+    tensors = 6 * groups * shape.channels * shape.length  # u, delta, z and their gradients
+    room = max(_PART_NUMBERS, int(_PART_SHARE * tensors))
+    step = max(1, min(blocks, room // (2 * groups * parts * shape.states * shape.block)))
     return [Span(max(0, last - step), last, parts, items_of_part) for last in range(blocks, 0, -step)]
 
 
@@ -164,7 +166,7 @@ def _shape(inputs: ScanInputs) -> Shape:
 
 
 def _zero(like: Tensor) -> np.floating[Any]:
-    """The number that tells a kernel its dtype."""
+    """Return the number that tells a kernel its dtype."""
     return np.float64(0) if like.dtype == torch.float64 else np.float32(0)
 
 

@@ -18,13 +18,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from ._numba_cache import SOURCE, kernel
+from ._numba_cache import SOURCE, inlined, kernel
 from ._scan_cpu_blocks import (
     View,
     activate,
     align,
+    block_bytes,
     clear,
     gather,
     item_of,
@@ -45,7 +45,6 @@ from ._scan_cpu_math import (
     ln2,
     logistic,
     one,
-    softplus_slope,
 )
 from ._simd import (
     LANES,
@@ -115,10 +114,10 @@ class _Blocks(NamedTuple):
     tile_C: int
 
 
-@njit(error_model="numpy")
+@inlined
 def _blocks_at(zero, shape, scratch):
     vector = LANES * size_of(zero)
-    block = shape.block * vector
+    block = block_bytes(zero, shape)
     tile_B = scratch + 11 * block + vector
     return _Blocks(
         scratch,
@@ -137,7 +136,7 @@ def _blocks_at(zero, shape, scratch):
     )
 
 
-@njit(error_model="numpy")
+@inlined
 def _replay_small(zero, steps, at, decay, B, B_time, C, C_time, state):
     """Sweep one state through a block, keeping every h and exp(dt * A) - 1; |dt * A| <= `SMALL`."""
     step = LANES * size_of(zero)
@@ -153,7 +152,7 @@ def _replay_small(zero, steps, at, decay, B, B_time, C, C_time, state):
         store(at.ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, at.ys + k)))
 
 
-@njit(error_model="numpy")
+@inlined
 def _replay(zero, steps, at, decay, B, B_time, C, C_time, state):
     """Sweep one state through a block, keeping every h and exp(dt * A); |dt * A| <= `ORDINARY`."""
     step = LANES * size_of(zero)
@@ -169,7 +168,7 @@ def _replay(zero, steps, at, decay, B, B_time, C, C_time, state):
         store(at.ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, at.ys + k)))
 
 
-@njit(error_model="numpy")
+@inlined
 def _replay_any(zero, steps, at, decay, B, B_time, C, C_time, state):
     """Sweep one state through a block, keeping every h and exp(dt * A)."""
     step = LANES * size_of(zero)
@@ -185,7 +184,7 @@ def _replay_any(zero, steps, at, decay, B, B_time, C, C_time, state):
         store(at.ys + k, fma(h, fill(peek(zero, C + s * C_time)), load(zero, at.ys + k)))
 
 
-@njit(error_model="numpy")
+@inlined
 def _return(zero, steps, small, at, decay, B, B_time, C, C_time, carry, dA, dB, dC):
     """Sweep one state through a block backwards; `small` says that `at.ps` holds exp(dt * A) - 1."""
     step = LANES * size_of(zero)
@@ -213,25 +212,27 @@ def _return(zero, steps, small, at, decay, B, B_time, C, C_time, carry, dA, dB, 
                 through = mul(back, h)
             store(at.dlogs + k, fma(through, A, load(zero, at.dlogs + k)))
             sum_A = fma(through, load(zero, at.dts + k), sum_A)
-        _add_sums(zero, top - bottom, at.tile_B, dB + bottom * size_of(zero))
-        _add_sums(zero, top - bottom, at.tile_C, dC + bottom * size_of(zero))
+        places_B, places_C = dB + bottom * size_of(zero), dC + bottom * size_of(zero)
+        if top - bottom == LANES:
+            store(places_B, add(load(zero, places_B), sums_of_rows(zero, at.tile_B)))
+            store(places_C, add(load(zero, places_C), sums_of_rows(zero, at.tile_C)))
+        else:
+            _add_sums(zero, top - bottom, at.tile_B, places_B)
+            _add_sums(zero, top - bottom, at.tile_C, places_C)
         top = bottom
     store(carry, back)
     store(dA, sum_A)
 
 
-@njit(error_model="numpy")
+@inlined
 def _add_sums(zero, rows, tile, target):
-    """Add the sum of every row of a tile to numbers that lie one after another."""
-    if rows == LANES:
-        store(target, add(load(zero, target), sums_of_rows(zero, tile)))
-        return
+    """Add the sum of each of the first rows of a tile to numbers that lie one after another."""
     for row in range(rows):
         place = target + row * size_of(zero)
         poke(place, peek(zero, place) + total(load(zero, tile + row * LANES * size_of(zero))))
 
 
-@njit(error_model="numpy")
+@inlined
 def _open_gate(zero, steps, at):
     """Turn (z, dy) in (`gates`, `gs`) into (dy * silu'(z), dy * silu(z))."""
     step = LANES * size_of(zero)
@@ -245,16 +246,7 @@ def _open_gate(zero, steps, at):
         store(at.gs + k, mul(dy, silu))
 
 
-@njit(error_model="numpy")
-def _slopes(zero, steps, bias, at):
-    """Fill `slopes` from the raw step sizes in `dts`."""
-    step = LANES * size_of(zero)
-    offset = load(zero, bias)
-    for s in range(steps):
-        store(at.slopes + s * step, softplus_slope(add(load(zero, at.dts + s * step), offset)))
-
-
-@njit(error_model="numpy")
+@inlined
 def _finish(zero, shape, steps, at, feed, dD, dbias):
     """Turn the sums over states into du (in `dxs`) and ddelta (in `dlogs`)."""
     step = LANES * size_of(zero)
@@ -277,15 +269,13 @@ def _finish(zero, shape, steps, at, feed, dD, dbias):
     store(dbias, sum_bias)
 
 
-@njit(error_model="numpy")
+@inlined
 def _prepare_block(zero, shape, problem, gradients, item, t, steps, at, bias, feed):
     """Fill the blocks that are the same for every state; return the largest |dt|."""
     gather(zero, problem.delta, item, t, steps, at.dts)
     gather(zero, problem.u, item, t, steps, at.us)
     gather(zero, gradients.y, item, t, steps, at.gs)
-    if shape.softplus:
-        _slopes(zero, steps, bias, at)
-    bound = activate(zero, shape, steps, bias, at.dts)
+    bound = activate(zero, shape, steps, bias, at.dts, at.slopes)
     multiply(zero, steps, at.dts, at.us, at.xs)
     scale(zero, steps, feed, at.us, at.ys)
     if problem.z.address:
@@ -296,11 +286,11 @@ def _prepare_block(zero, shape, problem, gradients, item, t, steps, at, bias, fe
     return bound
 
 
-@njit(error_model="numpy")
+@inlined
 def _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, decay, checkpoint, sums, span):
     """Take all states of an item through the block at time t and back.
 
-    `sums` is the place, in numbers, of this block in the first state's row of dB and dC; rows are `span` long.
+    `sums` is the place, in numbers, of this block in the first state's row of dB and dC, of `span` each.
     """
     size = size_of(zero)
     step = LANES * size
@@ -322,7 +312,7 @@ def _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, d
         _return(zero, steps, reach <= SMALL, at, A, B, B_time, C, C_time, carry, dA, dB, dC)
 
 
-@njit(error_model="numpy")
+@inlined
 def _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, checkpoint, sums, span):
     """Gradients of one item in the block at time t."""
     step = LANES * size_of(zero)
@@ -339,7 +329,7 @@ def _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, ch
         scatter(zero, at.gates, gradients.z, item, t, steps)
 
 
-@njit(error_model="numpy")
+@inlined
 def _return_item(zero, shape, problem, gradients, item, span, at, decay, checkpoints, sums, length):
     """Gradients of one item in the blocks of a span, the last first."""
     step = LANES * size_of(zero)
@@ -355,7 +345,7 @@ def _return_item(zero, shape, problem, gradients, item, span, at, decay, checkpo
         _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, checkpoint, place, length)
 
 
-@njit(error_model="numpy")
+@inlined
 def _return_parts(zero, first, last, shape, span, problem, gradients, checkpoints):
     """Gradients of the parts `first` to `last` in the blocks of `span`.
 
@@ -374,7 +364,7 @@ def _return_parts(zero, first, last, shape, span, problem, gradients, checkpoint
     """
     size = size_of(zero)
     vector = LANES * size
-    memory = np.empty((11 * shape.block + 2 * LANES + shape.states + 3) * vector + 64, np.uint8)
+    memory = np.empty(11 * block_bytes(zero, shape) + (2 * LANES + shape.states + 3) * vector + 64, np.uint8)
     at = _blocks_at(zero, shape, align(memory.ctypes.data))
     decay = at.tile_C + LANES * vector
     per_group = (shape.channels + LANES - 1) // LANES
@@ -392,7 +382,7 @@ def _return_parts(zero, first, last, shape, span, problem, gradients, checkpoint
     restore_denormals(before)
 
 
-@njit(error_model="numpy")
+@inlined
 def _add_parts(zero, first, last, shape, span, source, target):
     """Add up the parts of every group, in order, and write them where they belong.
 

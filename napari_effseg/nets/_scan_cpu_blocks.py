@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numba import njit
-
-from ._scan_cpu_math import log2e, softplus
+from ._numba_cache import inlined
+from ._scan_cpu_math import log2e, softplus, softplus_with_slope
 from ._simd import (
     LANES,
     TILE,
@@ -38,6 +37,7 @@ __all__ = [
     "View",
     "activate",
     "align",
+    "block_bytes",
     "block_count",
     "clear",
     "gather",
@@ -51,6 +51,9 @@ __all__ = [
     "scale",
     "scatter",
 ]
+
+
+_STAGGER = 5 * 64
 
 
 class Shape(NamedTuple):
@@ -108,7 +111,7 @@ def block_count(shape: Shape) -> int:
     return -(-shape.length // shape.block)
 
 
-@njit(error_model="numpy")
+@inlined
 def item_of(index, shape):
     """Return the item of an index; those of a group follow each other, then groups, then the batch."""
     per_group = (shape.channels + LANES - 1) // LANES
@@ -119,24 +122,33 @@ def item_of(index, shape):
     return Item(index, batch, group, group * shape.channels + first, width)
 
 
-@njit(error_model="numpy")
+@inlined
 def align(address):
     """Return the next multiple of a cache line."""
     return (address + 63) // 64 * 64
 
 
-@njit(error_model="numpy")
+@inlined
+def block_bytes(zero, shape):
+    """Return the distance between two blocks in memory.
+
+    One cache line and more than a block: blocks at a multiple of 4096 bytes would share cache sets.
+    """
+    return align(shape.block * LANES * size_of(zero)) + _STAGGER
+
+
+@inlined
 def mixing_at(view, item, n, t):
     """Address of B or C, state n, time t."""
     return view.address + item.batch * view.batch + item.group * view.group + n * view.row + t * view.time
 
 
-@njit(error_model="numpy")
+@inlined
 def _sequence_at(view, item, t):
     return view.address + item.batch * view.batch + item.channel * view.row + t * view.time
 
 
-@njit(error_model="numpy")
+@inlined
 def gather(zero, view, item, t, steps, target):
     """Lay `steps` time steps of an item of a sequence (B, D, L) out as a block."""
     size = size_of(zero)
@@ -161,7 +173,7 @@ def gather(zero, view, item, t, steps, target):
             poke(target + s * step + w * size, peek(zero, source + w * view.row + s * view.time))
 
 
-@njit(error_model="numpy")
+@inlined
 def scatter(zero, source, view, item, t, steps):
     """Write a block to where it belongs in a sequence (B, D, L): the inverse of `gather`."""
     size = size_of(zero)
@@ -184,29 +196,36 @@ def scatter(zero, source, view, item, t, steps):
             poke(target + w * view.row + s * view.time, peek(zero, source + s * step + w * size))
 
 
-@njit(error_model="numpy")
-def activate(zero, shape, steps, bias, deltas):
-    """Turn raw step sizes into step sizes, in place, and return the largest magnitude (NaN aside)."""
+@inlined
+def activate(zero, shape, steps, bias, deltas, slopes):
+    """Turn raw step sizes into step sizes, in place, and return the largest magnitude (NaN aside).
+
+    The slopes of a softplus go to the block `slopes` unless that is 0.
+    """
     step = LANES * size_of(zero)
     offset = load(zero, bias)
     bound = fill(zero)
     for s in range(steps):
         dt = add(load(zero, deltas + s * step), offset)
         if shape.softplus:
-            dt = softplus(dt)
+            if slopes:
+                dt, slope = softplus_with_slope(dt)
+                store(slopes + s * step, slope)
+            else:
+                dt = softplus(dt)
         store(deltas + s * step, dt)
         magnitude = absolute(dt)
         bound = choose_greater(magnitude, bound, magnitude, bound)
     return largest(bound)
 
 
-@njit(error_model="numpy")
+@inlined
 def reach_of(zero, bound, decay):
     """Return the largest |dt * A| of one state, given that of dt."""
     return bound * largest(absolute(load(zero, decay)))
 
 
-@njit(error_model="numpy")
+@inlined
 def multiply(zero, steps, a, b, target):
     """Set target = a * b, three blocks."""
     step = LANES * size_of(zero)
@@ -214,7 +233,7 @@ def multiply(zero, steps, a, b, target):
         store(target + s * step, mul(load(zero, a + s * step), load(zero, b + s * step)))
 
 
-@njit(error_model="numpy")
+@inlined
 def scale(zero, steps, row, source, target):
     """Set target = row * source, for every time step of two blocks."""
     step = LANES * size_of(zero)
@@ -223,7 +242,7 @@ def scale(zero, steps, row, source, target):
         store(target + s * step, mul(factor, load(zero, source + s * step)))
 
 
-@njit(error_model="numpy")
+@inlined
 def clear(zero, steps, target):
     """Set a block to 0."""
     step = LANES * size_of(zero)
@@ -231,7 +250,7 @@ def clear(zero, steps, target):
         store(target + s * step, fill(zero))
 
 
-@njit(error_model="numpy")
+@inlined
 def prepare_row(zero, view, item, target):
     """Copy an item's numbers of a vector (D,), 0 if there is no such vector."""
     store(target, fill(zero))
@@ -241,7 +260,7 @@ def prepare_row(zero, view, item, target):
             poke(target + w * size_of(zero), peek(zero, source))
 
 
-@njit(error_model="numpy")
+@inlined
 def prepare_decay(zero, shape, view, item, target):
     """Lay an item's A * log2(e) out as (state, lane)."""
     for n in range(shape.states):

@@ -9,12 +9,12 @@ over states needs no sum across lanes, and the mixing B[n, t], C[n, t] is one nu
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ._numba_cache import SOURCE, kernel
+from ._numba_cache import SOURCE, inlined, kernel
 from ._scan_cpu_blocks import (
     activate,
     align,
+    block_bytes,
     clear,
     gather,
     item_of,
@@ -32,7 +32,7 @@ from ._simd import LANES, add, fill, flush_denormals, fma, load, mul, peek, rest
 __all__ = ["forward"]
 
 
-@njit(error_model="numpy")
+@inlined
 def _sweep_small(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
     """Take one state through a block where |dt * A| <= `SMALL`."""
     step = LANES * size_of(zero)
@@ -46,7 +46,7 @@ def _sweep_small(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
     store(state, h)
 
 
-@njit(error_model="numpy")
+@inlined
 def _sweep(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
     """Take one state through a block where |dt * A| <= `ORDINARY`."""
     step = LANES * size_of(zero)
@@ -60,7 +60,7 @@ def _sweep(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
     store(state, h)
 
 
-@njit(error_model="numpy")
+@inlined
 def _sweep_any(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
     """Take one state through a block of any dt * A."""
     step = LANES * size_of(zero)
@@ -74,7 +74,7 @@ def _sweep_any(zero, steps, dts, xs, ys, decay, B, B_time, C, C_time, state):
     store(state, h)
 
 
-@njit(error_model="numpy")
+@inlined
 def _sweep_states(zero, shape, problem, item, t, steps, bound, dts, xs, ys, decay, state):
     """Take all states through the block that starts at time t, adding to `ys`."""
     step = LANES * size_of(zero)
@@ -91,7 +91,7 @@ def _sweep_states(zero, shape, problem, item, t, steps, bound, dts, xs, ys, deca
             _sweep_any(zero, steps, dts, xs, ys, A, B, B_time, C, C_time, h)
 
 
-@njit(error_model="numpy")
+@inlined
 def _apply_gate(zero, steps, gates, ys):
     """Set y = y * silu(z)."""
     step = LANES * size_of(zero)
@@ -100,14 +100,14 @@ def _apply_gate(zero, steps, gates, ys):
         store(ys + s * step, mul(load(zero, ys + s * step), mul(z, logistic(z))))
 
 
-@njit(error_model="numpy")
+@inlined
 def _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed, state, y):
     """Compute y of one item in the block that starts at time t."""
-    block = shape.block * LANES * size_of(zero)
+    block = block_bytes(zero, shape)
     dts, xs, ys = scratch, scratch + block, scratch + 2 * block
     gather(zero, problem.delta, item, t, steps, dts)
     gather(zero, problem.u, item, t, steps, xs)
-    bound = activate(zero, shape, steps, bias, dts)
+    bound = activate(zero, shape, steps, bias, dts, 0)
     scale(zero, steps, feed, xs, ys)
     multiply(zero, steps, dts, xs, xs)
     _sweep_states(zero, shape, problem, item, t, steps, bound, dts, xs, ys, decay, state)
@@ -117,7 +117,7 @@ def _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed
     scatter(zero, ys, y, item, t, steps)
 
 
-@njit(error_model="numpy")
+@inlined
 def _scan_items(zero, first, last, shape, problem, y, states, checkpoints):
     """Scan the items `first` to `last`.
 
@@ -135,7 +135,7 @@ def _scan_items(zero, first, last, shape, problem, y, states, checkpoints):
         Receives the state at the start of every block.
     """
     vector = LANES * size_of(zero)
-    block = shape.block * vector
+    block = block_bytes(zero, shape)
     memory = np.empty(3 * block + (shape.states + 2) * vector + 64, np.uint8)
     scratch = align(memory.ctypes.data)
     decay = scratch + 3 * block

@@ -131,7 +131,8 @@ def scan_path(device: torch.device | str, dtype: torch.dtype, states: int = 16) 
     forced = os.environ.get("EFFSEG_SCAN", "")
     if forced:
         return _forced_path(forced, kind)
-    if kind == "cpu" and _numba_problem(torch.float64 if dtype == torch.float64 else torch.float32) is None:
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    if kind == "cpu" and _numba_problem(wide, torch.is_grad_enabled()) is None:
         return _NUMBA
     if kind == "cuda" and dtype != torch.float64 and states <= LARGEST_STATE and cuda_kernel_installed():
         return _CUDA
@@ -178,8 +179,11 @@ def _forced_path(name: str, kind: str) -> str:
 
 
 @cache
-def _numba_problem(dtype: torch.dtype) -> str | None:
-    """Compile the CPU kernels of a dtype; None if they work, otherwise what went wrong (said once, logged)."""
+def _numba_problem(dtype: torch.dtype, gradients: bool) -> str | None:
+    """Compile the CPU kernels of a dtype, those for gradients on request, and say what went wrong.
+
+    None if they work. A problem is logged, once a process, because the other paths are much slower.
+    """
     try:
         from numba.core.errors import NumbaError
 
@@ -188,7 +192,7 @@ def _numba_problem(dtype: torch.dtype) -> str | None:
         problem = f"numba cannot be imported: {err}"
     else:
         try:
-            compile_kernels(dtype)
+            compile_kernels(dtype, gradients)
         except (NumbaError, OSError) as err:
             problem = f"numba cannot compile the kernels: {err}"
         else:
@@ -210,7 +214,7 @@ def _reason(kind: str, path: str) -> str:
     if os.environ.get("EFFSEG_SCAN"):
         return f"forced by EFFSEG_SCAN={os.environ['EFFSEG_SCAN']}"
     if kind == "cpu":
-        return _numba_problem(torch.float32) or f"{torch.get_num_threads()} threads"
+        return _numba_problem(torch.float32, False) or f"{torch.get_num_threads()} threads"
     if kind == "cuda" and path != _CUDA:
         return 'mamba-ssm is not installed; pip install "napari-effseg[cuda]" brings its faster kernel'
     return "fused kernel" if path == _CUDA else "plain torch operations"
