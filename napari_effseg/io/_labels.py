@@ -42,8 +42,9 @@ def labels_from(volume: Volume, table: LabelTable, path: object) -> LabelMap:
     if data.dtype.kind == "f":
         _refuse_fractions(data, path)
     low, high = value_range(data)
-    if low < 0:
-        raise ImageReadError(f"{path}: holds the number {low:g}; labels are integers from 0")
+    if low < 0 or high > np.iinfo(np.uint64).max:
+        wrong = low if low < 0 else high
+        raise ImageReadError(f"{path}: holds the number {wrong:g}; labels are integers from 0")
     if data.dtype.kind == "f":
         data = data.astype(smallest_integers(int(high)))
     return LabelMap(

@@ -90,7 +90,7 @@ def read_header(path: Path) -> NiftiHeader:
         dtype = raw.get_data_dtype()
         slope, intercept = raw.get_slope_inter()
         offset = int(raw["vox_offset"]) or _HEADER_SIZES[int(raw["sizeof_hdr"])]
-    except (HeaderDataError, ValueError, OverflowError) as err:
+    except (HeaderDataError, KeyError, ValueError, OverflowError) as err:
         raise ImageReadError(f"{path}: its NIfTI header is damaged ({err})") from err
     if offset < _HEADER_SIZES[int(raw["sizeof_hdr"])]:
         raise ImageReadError(f"{path}: its NIfTI header puts the voxels at byte {offset}, inside the header")

@@ -180,6 +180,8 @@ def _roles(fields: Mapping[str, Any], shape: tuple[int, ...], path: Path) -> str
         spatial = [kind in _SPACE_KINDS for kind in kinds]
     else:
         spatial = [axis < 3 for axis in range(len(shape))]
+    if not len(kinds) == len(spatial) == len(shape):
+        raise ImageReadError(f"{path}: its NRRD header does not describe each of its {len(shape)} axes")
     roles, letters = "", iter("ijk")
     for is_space, kind in zip(spatial, kinds, strict=True):
         other = "t" if kind in _TIME_KINDS or kind in (*_SPACE_KINDS, "???", "none") else "c"

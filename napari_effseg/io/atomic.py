@@ -74,20 +74,23 @@ def place_files(replacements: Sequence[Replacement]) -> None:
     ExportError
         If a file cannot be put in its place; then every target is as it was.
     """
-    for step in replacements:
-        if step.staged is not None:
-            _flush(step.staged)
-    backups = {step.target: _backup(step.target) for step in replacements[:-1]}  # the last needs none
+    backups: dict[Path, Path | None] = {}
     done: list[Path] = []
     try:
+        for step in replacements:
+            if step.staged is not None:
+                _flush(step.staged)
+        for step in replacements[:-1]:  # the last needs none
+            backups[step.target] = _backup(step.target)
         for step in replacements:
             _replace(step)
             done.append(step.target)
     except OSError as err:
-        for target in reversed(done):
-            _restore(target, backups[target])
         raise ExportError(f"{step.target}: cannot be written: {err.strerror or err}") from err
     finally:
+        if len(done) < len(replacements):
+            for target in reversed(done):
+                _restore(target, backups[target])
         for backup in backups.values():
             if backup is not None:
                 backup.unlink(missing_ok=True)

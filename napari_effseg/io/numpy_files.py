@@ -6,6 +6,8 @@ as in this package. An .npz may hold "affine" (4 x 4, RAS mm) or "spacing" (mm a
 
 from __future__ import annotations
 
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -27,6 +29,20 @@ __all__ = ["read", "read_labels"]
 
 _NPY_MAGIC, _ZIP_MAGIC = b"\x93NUMPY", b"PK"
 _LARGEST_DEFLATE_RATIO = 1032
+_LIBRARY_ERRORS = (
+    EOFError,
+    LookupError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,  # numpy's headers are Python literals
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _GEOMETRY = ("affine", "spacing")
 _ROLES = {2: "ji", 3: "ijk", 4: "cijk"}
 
@@ -45,9 +61,9 @@ def read(path: Path, choice: Choice) -> Volume:
             raise ImageReadError(
                 f"{path}: is not a NumPy file, whatever its name says; it starts with {head!r}"
             )
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as err:
-        if isinstance(err, ImageReadError):
-            raise
+    except ImageReadError:
+        raise
+    except _LIBRARY_ERRORS as err:
         raise ImageReadError(f"{path}: cannot be read as a NumPy array ({err})") from err
     if array.ndim not in _ROLES or array.dtype.kind not in "biuf" or 0 in array.shape:
         raise ImageReadError(

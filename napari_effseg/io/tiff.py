@@ -5,12 +5,13 @@ Only OME and ImageJ give sizes in real units; the resolution of a plain TIFF is 
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "read_labels"]
 
+# What is odd in a file is said by us; without a handler Python would print tifffile's notes on stderr.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
 _MM_OF_UNIT = {
     "nm": 1e-6,
     "um": 1e-3,
@@ -47,7 +51,19 @@ _ALPHA = (1, 2)  # ExtraSamples: associated and unassociated
 _MINISWHITE, _RGB, _PALETTE = 0, 2, 3  # PhotometricInterpretation
 _SEPARATED, _CIELAB = 5, 8
 # What tifffile and the codecs raise on damaged files; TiffFileError and the codecs' own derive from these.
-_LIBRARY_ERRORS = (ValueError, OSError, RuntimeError, LookupError, TypeError, struct.error, zlib.error)
+_LIBRARY_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+_BIGTIFF = 43  # version number; classic TIFF has 42
+_LARGEST_OFFSET = 2**63 - 1  # that a file can be asked for
 _LARGEST_RATIO = 2000  # unpacked to packed bytes; deflate reaches 1032
 _SMALL_BYTES = 256_000_000  # below, any ratio is believed: a blank image packs to almost nothing
 
@@ -68,6 +84,7 @@ def _read(path: Path, choice: Choice, *, as_labels: bool) -> Volume:
             f"{path}: is not a TIFF file, whatever its name says; "
             f"its first bytes are {_stream.first_bytes(path, 8)!r}"
         )
+    _refuse_endless_pages(path)
     decoded = _decoded(path, as_labels=as_labels)
     pixels = decoded.pixels.astype(np.uint8) if decoded.pixels.dtype == bool else decoded.pixels
     if pixels.dtype.kind not in "iuf":
@@ -97,6 +114,8 @@ def _decoded(path: Path, *, as_labels: bool) -> _Decoded:
             _refuse_broken(series, path)
             roles, warnings = _roles(series.axes, series.shape, path)
             pixels = series.asarray()
+            if pixels.ndim != len(roles):
+                raise ImageReadError(f"{path}: its pages do not have the axes {series.axes} that it names")
             if not as_labels:
                 pixels, roles, changed = _true_colours(pixels, roles, series.keyframe, path)
                 warnings += changed
@@ -105,6 +124,32 @@ def _decoded(path: Path, *, as_labels: bool) -> _Decoded:
         raise
     except _LIBRARY_ERRORS as err:
         raise ImageReadError(f"{path}: the TIFF file is cut off or damaged ({err})") from err
+
+
+def _refuse_endless_pages(path: Path) -> None:
+    """Follow the chain of pages once: tifffile would walk a damaged one that bites its tail for hours."""
+    head = _stream.first_bytes(path, 16).ljust(16, b"\0")
+    order = "<" if head[:2] == b"II" else ">"
+    is_big = struct.unpack(f"{order}H", head[2:4])[0] == _BIGTIFF
+    offset_format, count_format, entry = ("Q", "Q", 20) if is_big else ("I", "H", 12)
+    offset = struct.unpack_from(f"{order}{offset_format}", head, 8 if is_big else 4)[0]
+    seen: set[int] = set()
+    with path.open("rb") as file:
+        while offset:
+            seen.add(offset)
+            count = _number(file, offset, f"{order}{count_format}")
+            table = struct.calcsize(count_format) + (count or 0) * entry
+            after = _number(file, offset + table, f"{order}{offset_format}")
+            if after is None or after in seen:
+                raise ImageReadError(f"{path}: the TIFF file is cut off or damaged (page {len(seen)})")
+            offset = after
+
+
+def _number(file: BinaryIO, offset: int, form: str) -> int | None:
+    """Read one number at a place in the file; None beyond its end."""
+    file.seek(min(offset, _LARGEST_OFFSET))
+    packed = file.read(struct.calcsize(form))
+    return struct.unpack(form, packed)[0] if len(packed) == struct.calcsize(form) else None
 
 
 def _refuse_broken(series: TiffPageSeries, path: Path) -> None:
