@@ -13,7 +13,7 @@ Parameter names and shapes are those of mamba-ssm's ``Mamba`` module, so its sta
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -87,7 +87,7 @@ class Mamba(nn.Module):
         for suffix in suffixes:
             self._register_projections(suffix)
         self.out_proj = nn.Linear(self.d_inner, d_model, bias=False)
-        self._initialise_dt(self.dt_proj)
+        self._initialise_dt(self._branch("").dt_proj)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Mix a sequence.
@@ -123,10 +123,10 @@ class Mamba(nn.Module):
     def _scan(self, x: Tensor, z: Tensor, suffix: str) -> Tensor:
         """Convolve, project and scan one orientation: x and its gate z, (B, D, L) each -> (B, D, L)."""
         branch = self._branch(suffix)
-        x = F.silu(causal_conv(x, branch.conv1d.weight, branch.conv1d.bias))
+        x = F.silu(causal_conv(x, branch.conv1d.weight, cast("Tensor", branch.conv1d.bias)))
         projected = _mix_channels(branch.x_proj.weight, x)  # (B, R + 2N, L)
         dt_low, B, C = projected.split([self.dt_rank, self.d_state, self.d_state], dim=1)
-        y = selective_scan(
+        mixed = selective_scan(
             x,
             _mix_channels(branch.dt_proj.weight, dt_low),  # its bias goes into the scan
             -torch.exp(_at_least_float32(branch.A_log)),
@@ -137,7 +137,7 @@ class Mamba(nn.Module):
             delta_bias=_at_least_float32(branch.dt_proj.bias),
             delta_softplus=True,
         )
-        return y
+        return cast("Tensor", mixed)
 
     def _branch(self, suffix: str) -> _Branch:
         infix = f"{suffix}_log" if suffix else "_log"

@@ -202,7 +202,10 @@ def _section(kind: type[_Section], document: Mapping[str, Any], name: str, path:
     if missing:
         raise ConfigError(f"{path} [{name}] lacks {', '.join(missing)}")
     return kind(
-        **{key: _typed(value, fields[key].type, f"{path} [{name}] {key}") for key, value in given.items()}
+        **{
+            key: _typed(value, str(fields[key].type), f"{path} [{name}] {key}")
+            for key, value in given.items()
+        }
     )
 
 

@@ -116,7 +116,7 @@ class Trainer:
             If `cancel` said so; `resume` goes on from there.
         """
         run, clock = self.config.run, _Clock(time.monotonic(), self.state.seconds)
-        loss_of = segmentation_loss(_activation(self.card), self.config.optimiser.dice_weight)
+        loss_of = segmentation_loss(self.config.optimiser.dice_weight)
         losses: list[float] = []
         saved = time.monotonic()
         with EnergyMeter(run.country, self.folder) as meter:
@@ -178,7 +178,3 @@ class Trainer:
     def _message(self) -> str:
         best = f", best validation Dice {self.state.best:.4f}" if self.state.history else ""
         return f"step {self.state.step} of {self.config.run.steps}{best}"
-
-
-def _activation(card: Card) -> str:
-    return card.output.activation

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from torch import Tensor
 
@@ -15,13 +14,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits (B, C, *S) and targets (B, 1, *S) in, one number out."""
 
 
-def segmentation_loss(activation: Literal["softmax", "sigmoid"], dice_weight: float) -> Loss:
-    """Weighted sum of soft Dice over the batch and cross entropy.
+def segmentation_loss(dice_weight: float) -> Loss:
+    """Weighted sum of soft Dice over the batch, without the background, and cross entropy, after softmax.
 
     Parameters
     ----------
-    activation : {"softmax", "sigmoid"}
-        As the card's output says; softmax leaves the background out of Dice.
     dice_weight : float
         In [0, 1]; cross entropy has the rest.
 
@@ -36,19 +33,17 @@ def segmentation_loss(activation: Literal["softmax", "sigmoid"], dice_weight: fl
         If MONAI is not installed.
     """
     losses = require("monai.losses", "train", "training")
-    softmax = activation == "softmax"
     both = losses.DiceCELoss(
-        include_background=not softmax,
-        to_onehot_y=softmax,
-        softmax=softmax,
-        sigmoid=not softmax,
+        include_background=False,
+        to_onehot_y=True,
+        softmax=True,
         batch=True,
         lambda_dice=dice_weight,
         lambda_ce=1 - dice_weight,
     )
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
-        value: Tensor = both(logits.float(), targets.long() if softmax else targets.float())
+        value: Tensor = both(logits.float(), targets.long())
         return value
 
     return loss

@@ -46,9 +46,14 @@ def draft_card(config: TrainConfig) -> Card:
     }
     table["training"] = dict.fromkeys(("dataset", "licence", "citation", "split", "config"), unknown)
     try:
-        return parse_card(table, source=f"{config.path} [card]")
+        card = parse_card(table, source=f"{config.path} [card]")
     except CardError as err:
         raise ConfigError(str(err)) from err
+    if card.output.activation != "softmax":
+        raise ConfigError(
+            f'{config.path}: [card.output] activation is "{card.output.activation}"; training knows "softmax"'
+        )
+    return card
 
 
 def warm_start(net: nn.Module, path: Path) -> None:

@@ -23,7 +23,7 @@ from ..zoo.card import Card
 from .augment import Augmenter
 from .config import TrainConfig, read_config
 from .curves import draw_curves
-from .data import PatchSampler, load_cases
+from .data import PatchSampler, TrainingCase, load_cases
 from .loop import Trainer
 from .release import draft_card, finished_card, warm_start
 
@@ -98,7 +98,7 @@ def _cases(
     dataset: Dataset,
     progress: Progress | None,
     cancel: CancelCheck | None,
-) -> tuple[PatchSampler, list]:
+) -> tuple[PatchSampler, list[TrainingCase]]:
     limit = config.data.limit_cases or None
     training = load_cases(dataset.split("training")[:limit], card, progress, cancel)
     validation = load_cases(dataset.split("validation")[:limit], card, progress, cancel)
