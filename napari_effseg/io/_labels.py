@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageReadError
-from ..types import IntArray
 from ..volume import LabelMap, Volume
 from .label_table import LabelTable
 
@@ -82,11 +81,3 @@ def _refuse_fractions(data: NDArray[Any], path: object) -> None:
                 f"{path}: holds the value {slab[wrong][0]:g}; labels are integers. "
                 "Is this an image or a probability map rather than a segmentation?"
             )
-
-
-def as_label_array(data: IntArray) -> IntArray:
-    """Labels in the smallest type that holds them; the array itself where it has that type already."""
-    low, high = value_range(data)
-    if low < 0:
-        raise ValueError(f"the label {low} is negative; labels are integers from 0")
-    return data.astype(smallest_integers(int(high)), copy=False)

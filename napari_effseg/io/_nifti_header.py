@@ -24,7 +24,7 @@ _HEADER_SIZES = {348: 352, 540: 544}  # bytes of the header -> of header and ext
 _MAGICS = {348: (b"n+1\0", 344), 540: (b"n+2\0", 4)}
 AXIS_ROLES = "ijktc"
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # NIFTI_UNITS unknown, metre, mm, micron
-_SHEAR_COSINE = 1e-3  # between two axes; float32 headers of right-angled images stay below 1e-5
+_FORMS_APART_MM = 0.5  # beyond, a qform and an sform that claim the same world contradict each other
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,6 @@ def _affine(raw: Any, path: Path) -> tuple[Affine, int, tuple[str, ...]]:
     if scale != 1.0:
         affine = np.diag([scale, scale, scale, 1.0]) @ affine
         warnings.append(f"the file counts in {'metres' if unit == 1 else 'micrometres'}: turned into mm")
-    direction = Grid((1, 1, 1), affine).direction
-    if np.abs(direction.T @ direction - np.eye(3)).max() > _SHEAR_COSINE:
-        warnings.append("the affine is sheared: its axes are not at right angles; it is kept as it is")
     return affine, form, tuple(warnings)
 
 
@@ -179,7 +176,9 @@ def _chosen_form(raw: Any, path: Path, warnings: list[str]) -> tuple[Affine, int
 
     try:
         if raw["sform_code"] > 0:
-            return _sform(raw, warnings), int(raw["sform_code"])
+            sform = _sform(raw, warnings)
+            _compare_forms(raw, sform, warnings)
+            return sform, int(raw["sform_code"])
         if raw["qform_code"] > 0:
             return as_affine(raw.get_qform()), int(raw["qform_code"])
         warnings.append(
@@ -191,6 +190,26 @@ def _chosen_form(raw: Any, path: Path, warnings: list[str]) -> tuple[Affine, int
         raise AffineError(f"{path}: {err}") from err
     except (HeaderDataError, ValueError) as err:
         raise AffineError(f"{path}: the file's orientation cannot be read ({err})") from err
+
+
+def _compare_forms(raw: Any, sform: Affine, warnings: list[str]) -> None:
+    """Warn when the two transforms claim the same world and place the voxels differently."""
+    from nibabel.spatialimages import HeaderDataError
+
+    if raw["sform_code"] != raw["qform_code"]:
+        return
+    try:
+        qform = as_affine(raw.get_qform())
+    except (HeaderDataError, ValueError):
+        return  # it is not needed
+    i, j, k = (max(1, int(side)) for side in raw["dim"][1:4])
+    apart = Grid((i, j, k), sform).corners_ras - Grid((i, j, k), qform).corners_ras
+    distance = float(np.linalg.norm(apart, axis=1).max())
+    if distance > _FORMS_APART_MM:
+        warnings.append(
+            f"the file's sform and qform are up to {distance:.1f} mm apart: the sform is taken, as nibabel "
+            "does; other programs may take the qform"
+        )
 
 
 def _sform(raw: Any, warnings: list[str]) -> Affine:

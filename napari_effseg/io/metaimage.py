@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import AffineError, ImageReadError
 from ..types import Affine
 from ..volume import LabelMap, Volume, as_affine, lps_to_ras, ras_to_lps
 from . import _stream
 from ._arrange import Choice, arrange
-from ._labels import as_label_array, labels_from
+from ._labels import labels_from
 from .label_table import read_table
 
 __all__ = ["read", "read_labels", "write"]
@@ -72,21 +71,13 @@ def write(thing: LabelMap | Volume, path: Path) -> None:
     import SimpleITK as sitk
 
     is_vector = isinstance(thing, Volume) and thing.channels > 1
-    array = as_label_array(thing.data) if isinstance(thing, LabelMap) else _image_array(thing)
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T), isVector=is_vector)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(thing.data.T), isVector=is_vector)
     lps = ras_to_lps(thing.affine)
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetDirection((lps[:3, :3] / spacing).ravel().tolist())
     image.SetOrigin(lps[:3, 3].tolist())
     sitk.WriteImage(image, str(path), useCompression=True, imageIO="MetaImageIO")
-
-
-def _image_array(volume: Volume) -> NDArray[Any]:
-    data = volume.data.reshape(volume.shape) if volume.channels == 1 else volume.data
-    if data.dtype == bool:
-        return data.astype(np.uint8)
-    return data.astype(np.float32) if data.dtype == np.float16 else data
 
 
 def _affine(image: Any, path: Path) -> Affine:

@@ -20,7 +20,7 @@ from ..types import Affine
 from ..volume import Grid, LabelMap, Volume, as_affine, same_grid
 from . import _stream
 from ._arrange import Choice, arrange, pick_frame
-from ._labels import as_label_array, labels_from
+from ._labels import labels_from
 from ._nifti_header import AXIS_ROLES, NiftiHeader, read_header
 from .label_table import read_table
 
@@ -28,6 +28,7 @@ __all__ = ["form_code", "read", "read_grid", "read_labels", "write"]
 
 _QFORM_TOLERANCE_MM = 1e-3  # a quaternion in float32 can be this far off; beyond, it is left out
 _VECTOR_INTENT = 1007  # NIFTI_INTENT_VECTOR
+_BYTES_OF_FLOAT = 4  # that slope and intercept give
 _SCANNER_CODE = 1  # NIFTI_XFORM_SCANNER_ANAT
 _LABEL_COMPRESSION, _IMAGE_COMPRESSION = 6, 1  # labels shrink fast at any level, images hardly at all
 
@@ -104,7 +105,8 @@ def _unpacked(path: Path, header: NiftiHeader, shape: tuple[int, ...], index: in
     wanted = math.prod(shape) * header.dtype.itemsize
     before = wanted * index
     after = header.bytes_needed - before - wanted
-    _stream.require_memory(path, wanted, header.claim)
+    scaled = _BYTES_OF_FLOAT * math.prod(shape) if header.is_scaled else 0
+    _stream.require_memory(path, wanted + scaled, header.claim)
     with _stream.opened(path) as stream:
         found = _stream.skip(stream, header.offset + before) - header.offset
         buffer = _stream.read_up_to(stream, wanted)
@@ -163,7 +165,9 @@ def write(thing: LabelMap | Volume, path: Path, form: int = _SCANNER_CODE) -> No
 def _nifti_image(thing: LabelMap | Volume, form: int) -> Any:
     import nibabel
 
-    data = _writable(thing)
+    data = thing.data
+    if data.ndim == 4:
+        data = np.moveaxis(data, 0, -1)[:, :, :, np.newaxis, :]  # the fifth axis is NIfTI's for vectors
     kind: Any = nibabel.Nifti1Image
     if max(data.shape) > np.iinfo(np.int16).max or not _holds_affine(thing.grid, np.float32):
         kind = nibabel.Nifti2Image
@@ -176,19 +180,6 @@ def _nifti_image(thing: LabelMap | Volume, form: int) -> Any:
     if isinstance(thing, Volume) and thing.channels > 1:
         image.header["intent_code"] = _VECTOR_INTENT
     return image
-
-
-def _writable(thing: LabelMap | Volume) -> NDArray[Any]:
-    if isinstance(thing, LabelMap):
-        return as_label_array(thing.data)
-    data = thing.data
-    if data.dtype == bool:
-        data = data.astype(np.uint8)
-    elif data.dtype.kind == "f" and data.dtype.itemsize not in (4, 8):
-        data = data.astype(np.float32)
-    if data.ndim == 4:
-        return np.moveaxis(data, 0, -1)[:, :, :, np.newaxis, :]  # the fifth axis is NIfTI's for vectors
-    return data
 
 
 def _holds_affine(grid: Grid, dtype: type[np.floating[Any]]) -> bool:

@@ -23,7 +23,7 @@ from ..errors import ImageReadError
 from ..volume import LabelMap, Volume, ras_to_lps
 from . import _stream
 from ._arrange import Choice, arrange
-from ._labels import as_label_array, labels_from
+from ._labels import labels_from
 from ._nrrd_header import NrrdHeader, read_header, type_name
 from .label_table import LabelTable
 from .slicer_segments import flatten_layers, is_segmentation, segment_fields
@@ -129,8 +129,7 @@ def write(thing: LabelMap | Volume, path: Path) -> None:
         Channels become a first axis of kind "vector".
     path : Path
     """
-    data = as_label_array(thing.data) if isinstance(thing, LabelMap) else _image_array(thing)
-    data = data.astype(data.dtype.newbyteorder("<"), copy=False)
+    data = thing.data.astype(thing.data.dtype.newbyteorder("<"), copy=False)
     text = _header_text(thing, data)
     with path.open("wb") as file:
         file.write(text.encode("utf-8"))
@@ -164,9 +163,3 @@ def _header_text(thing: LabelMap | Volume, data: NDArray[Any]) -> str:
 
 def _vector(numbers: NDArray[np.float64]) -> str:
     return "(" + ",".join(repr(float(number)) for number in numbers) + ")"
-
-
-def _image_array(volume: Volume) -> NDArray[Any]:
-    if volume.data.dtype == bool:
-        return volume.data.astype(np.uint8)
-    return volume.data.astype(np.float32) if volume.data.dtype == np.float16 else volume.data

@@ -22,6 +22,8 @@ from .channels import join_channels
 
 __all__ = ["load", "load_grid", "load_labels"]
 
+_SHEAR_COSINE = 1e-3  # between two axes; float32 headers of right-angled images stay below 1e-5
+
 
 def load(
     path: PathLike | Sequence[PathLike],
@@ -96,7 +98,7 @@ def load_labels(path: PathLike) -> LabelMap:
     """
     path = Path(path)
     labels: LabelMap = _module_for(path).read_labels(path)
-    return labels
+    return replace(labels, warnings=(*labels.warnings, *_shear_warning(labels.grid)))
 
 
 def load_grid(path: PathLike) -> Grid:
@@ -111,10 +113,10 @@ def load_grid(path: PathLike) -> Grid:
 
 def _load_one(path: Path, choice: Choice) -> Volume:
     volume: Volume = _module_for(path).read(path, choice)
-    odd = _count_not_finite(volume.data)
-    if not odd:
-        return volume
-    return replace(volume, warnings=(*volume.warnings, f"{odd:,} voxels are NaN or infinite"))
+    warnings = [*volume.warnings, *_shear_warning(volume.grid)]
+    if odd := _count_not_finite(volume.data):
+        warnings.append(f"{odd:,} voxels are NaN or infinite")
+    return replace(volume, warnings=tuple(warnings))
 
 
 def _module_for(path: Path) -> Any:
@@ -124,6 +126,13 @@ def _module_for(path: Path) -> Any:
     entry = format_for_reading(path)
     _stream.check_file(path)
     return entry.load_module()
+
+
+def _shear_warning(grid: Grid) -> tuple[str, ...]:
+    cosines = grid.direction.T @ grid.direction - np.eye(3)
+    if np.abs(cosines).max() <= _SHEAR_COSINE:
+        return ()
+    return ("the affine is sheared: its axes are not at right angles; it is kept as it is",)
 
 
 def _count_not_finite(data: NDArray[Any]) -> int:

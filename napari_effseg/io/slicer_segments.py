@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import ImageReadError
 from ..types import Colour, IntArray
 from ..volume import Code, LabelMap
-from ._labels import slabs_of, smallest_integers
+from ._labels import smallest_integers
 from .label_table import LabelTable
 from .terminology import code_from_terminology, code_to_terminology
 
@@ -27,6 +27,7 @@ _FIELD = re.compile(r"Segment(\d+)_(\w+)")
 _ESCAPE = re.compile(r"\\([\\n])")  # NRRD writes a backslash and a line break so
 _DEFAULT_COLOUR = (0.5, 0.5, 0.5)
 _COLOUR_DIGITS = 6  # enough for round(x * 255) to give the byte back
+_LARGEST_DIRECT_LABEL = 100_000
 _EMPTY_EXTENT = (0, -1) * 3
 
 
@@ -128,27 +129,21 @@ def _one_segment(labels: LabelMap, label: int, extent: tuple[int, ...]) -> dict[
 
 def _extents(data: IntArray) -> dict[int, tuple[int, ...]]:
     """Box of each label that occurs, (i0, i1, j0, j1, k0, k1), ends included."""
-    found: dict[int, list[int]] = {}
-    slowest = int(np.argmax(np.abs(data.strides)))
-    for position, slab in enumerate(slabs_of(data)):
-        if not slab.any():
-            continue
-        for label in np.unique(slab[slab > 0]).tolist():
-            _grow(found, label, np.nonzero(slab == label), slowest, position)
-    return {label: tuple(box) for label, box in sorted(found.items())}
+    from scipy.ndimage import find_objects
 
-
-def _grow(
-    found: dict[int, list[int]], label: int, where: tuple[IntArray, ...], slowest: int, position: int
-) -> None:
-    axes = [axis for axis in range(3) if axis != slowest]
-    low, high = [position] * 3, [position] * 3
-    for axis, indices in zip(axes, where, strict=True):
-        low[axis], high[axis] = int(indices.min()), int(indices.max())
-    box = found.setdefault(label, [end for pair in zip(low, high, strict=True) for end in pair])
-    for axis in range(3):
-        box[2 * axis] = min(box[2 * axis], low[axis])
-        box[2 * axis + 1] = max(box[2 * axis + 1], high[axis])
+    labels = sorted(LabelMap(data, np.eye(4)).counts())
+    if not labels:
+        return {}
+    if labels[-1] > _LARGEST_DIRECT_LABEL:  # find_objects lists every number up to the largest
+        data = np.searchsorted([0, *labels], data)
+        numbers = dict(enumerate(labels, start=1))
+    else:
+        numbers = {label: label for label in labels}
+    boxes = find_objects(data.T)  # (K, J, I): in the order in which the voxels lie in memory
+    return {
+        label: tuple(end for side in reversed(boxes[number - 1]) for end in (side.start, side.stop - 1))
+        for number, label in numbers.items()
+    }
 
 
 def _segments(fields: Mapping[str, Any], path: object) -> list[_Segment]:

@@ -13,6 +13,7 @@ from ..types import PathLike
 from ..volume import Grid, LabelMap, Volume, same_grid
 from ._formats import Format, ending_of, format_for_writing
 from ._labels import slabs_of
+from ._storage import as_stored
 from .atomic import Replacement, place_files, staging_path
 from .label_table import is_label_table, table_path, table_text
 from .reading import load, load_grid, load_labels
@@ -56,6 +57,7 @@ def save(thing: LabelMap | Volume, path: PathLike, *, reference: PathLike | None
     entry = format_for_writing(path)
     if ending_of(path) == ".seg.nrrd" and not isinstance(thing, LabelMap):
         raise ExportError(f"{path}: a .seg.nrrd holds labels, but an image was given; use .nrrd for it")
+    thing = as_stored(thing)
     options = _from_reference(thing, entry, reference)
     table = _table_step(thing, entry, path)
     with staging_path(path) as staged:

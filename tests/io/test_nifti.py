@@ -91,6 +91,19 @@ def test_the_qform_stands_in_for_an_sform_without_an_inverse(tmp_path):
     assert "qform is taken" in volume.warnings[0]
 
 
+def test_two_forms_that_contradict_each_other_are_said(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros((3, 4, 5), np.int16), oblique())
+    image.set_sform(oblique(), 1)
+    image.set_qform(oblique(degrees=(21, -12)), 1)
+    image.to_filename(tmp_path / "a.nii")
+    volume = eff.load(tmp_path / "a.nii")
+    np.testing.assert_allclose(volume.affine, oblique(), atol=1e-4)
+    assert volume.warnings == ()  # a degree on so small a volume
+    image.set_qform(oblique(degrees=(200, -12)), 1)
+    image.to_filename(tmp_path / "b.nii")
+    assert "mm apart: the sform is taken" in eff.load(tmp_path / "b.nii").warnings[0]
+
+
 @pytest.mark.parametrize(("unit", "factor"), [("meter", 1000), ("micron", 0.001), ("mm", 1), ("unknown", 1)])
 def test_every_length_becomes_mm(tmp_path, unit, factor):
     image = nibabel.Nifti1Image(np.zeros((3, 4, 5), np.int16), oblique())

@@ -81,13 +81,14 @@ def test_any_right_angled_affine_holds_to_a_ten_thousandth_mm(tmp_path, degrees,
     np.testing.assert_allclose(affine[:3, 3], labels.affine[:3, 3], atol=2e-3)
 
 
-@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd"])
-def test_a_sheared_affine_is_kept(labels, tmp_path, ending):
+@pytest.mark.parametrize("ending", LABEL_ENDINGS)
+def test_a_sheared_affine_is_kept_with_a_warning(labels, tmp_path, ending):
     shear = np.eye(4)
     shear[0, 1] = 0.3
     sheared = LabelMap(labels.data, labels.affine @ shear)
     back = eff.load_labels(eff.save(sheared, tmp_path / f"a{ending}"))
     assert same_grid(back.grid, sheared.grid)
+    assert "sheared" in back.warnings[0]
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".nrrd", ".mha"])
