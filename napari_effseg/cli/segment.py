@@ -149,6 +149,10 @@ def _check(wanted: _Wanted, case: CaseInput, may_replace: bool) -> None:
 
     for image in filter(None, (wanted.labels, wanted.doubt)):
         format_for_writing(image)
+    if wanted.doubt is not None and wanted.doubt.name.lower().endswith(".seg.nrrd"):
+        raise click.UsageError(
+            f"{wanted.doubt}: a .seg.nrrd holds labels; write the doubt to .nrrd or .nii.gz"
+        )
     names = table_path(wanted.labels)
     if names.exists() and not is_label_table(names):
         raise click.UsageError(f"{names} exists and is no table of label names; give another output with -o")

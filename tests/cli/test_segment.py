@@ -127,6 +127,7 @@ def test_the_roles_choose_the_model_that_has_them(effseg: Command, scan: Path) -
         (["{scan}", "-m", "synthetic", "-o", "{folder}/out.xyz"], ".seg.nrrd"),
         (["{scan}", "-m", "synthetic", "-o", "{folder}/out"], ".nii.gz"),
         (["{scan}", "-m", "synthetic", "--save-doubt", "{folder}/doubt.jpg"], ".nii.gz"),
+        (["{scan}", "-m", "synthetic", "--save-doubt", "{folder}/doubt.seg.nrrd"], "holds labels"),
         (["{scan}", "-m", "synthetic", "--overlay", "{folder}/picture.gif"], "end in .png"),
         (["{scan}", "-m", "synthetic", "--report", "{folder}/a", "--overlay", "{folder}/a"], "end in .png"),
         (
