@@ -15,7 +15,7 @@ from ..types import IndexBox, SpatialShape
 from ..volume import Grid, Reorientation, box_shape, grid_with_spacing
 from ..zoo.card import Card
 
-__all__ = ["Frame", "is_other_plane", "rows_of", "slice_axis", "sub_grid", "turning", "window_shape"]
+__all__ = ["Frame", "is_other_plane", "slice_axis", "sub_grid", "turning", "window_shape"]
 
 SPACING_TOLERANCE = 0.01
 """A voxel size within 1 % of the card's is not resampled: the network has seen far larger differences of
@@ -157,11 +157,6 @@ def sub_grid(grid: Grid, box: IndexBox) -> Grid:
     affine = np.array(grid.affine)
     affine[:3, 3] += affine[:3, :3] @ np.asarray(box[0], dtype=np.float64)
     return Grid(box_shape(box), affine)
-
-
-def rows_of(grid: Grid, start: int, stop: int) -> Grid:
-    """Grid of the rows ``start`` to ``stop`` along the first axis."""
-    return sub_grid(grid, ((start, 0, 0), (stop, grid.shape[1], grid.shape[2])))
 
 
 def _across_plane(grid: Grid, card: Card) -> int:

@@ -213,7 +213,7 @@ def _band_bytes(card: Card, region: RegionPlan, step: Step) -> int:
 def _seconds(grid: Grid, regions: tuple[RegionPlan, ...], step: Step, cost: Cost) -> float:
     """Estimated seconds: the network over all windows, and a pass over the image before and after."""
     windows = sum(region.tiling.count for region in regions)
-    passes = 1e-7 * math.prod(grid.shape)
+    passes = 1.5e-7 * math.prod(grid.shape)
     return windows * math.prod(step.window) * cost.seconds_per_voxel + passes
 
 

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from ..errors import VolumeError
 from ..types import IndexBox
-from ..volume import Grid, Volume, resample_array
+from ..volume import Grid, Volume
 from ..zoo.card import Card
-from .frame import Frame, is_other_plane, rows_of
+from .frame import Frame, is_other_plane
 from .intensity import Statistics, apply_rule, finite_float32, pool, statistics_of
-from .rows import RowMap
+from .rows import RowResampling
 
 __all__ = ["Channels", "NetworkImage", "Prepared", "prepare", "select_channels"]
 
@@ -142,7 +142,7 @@ class NetworkImage:
         self.frame = frame
         self._rule = card.input.intensity
         self._by_slice = card.dimensions == 2
-        self._map = RowMap.between(frame.network, frame.seen_grid)
+        self._way = RowResampling(frame.seen_grid, frame.network) if frame.is_resampled else None
         self._after_chunk = after_chunk
         # A grey image repeated for a colour card is one array three times; it is measured once.
         self._first = [next(at for at, other in enumerate(channels) if other is one) for one in channels]
@@ -152,6 +152,8 @@ class NetworkImage:
         self.statistics = self._measure(self._seen)
         by_region = card.field_of_view.locate == "region" or frame.sees_all
         self._case = self._pooled(self.statistics if by_region else self._measure(whole))
+        # For slices: the arrays whose slices are cases, and the slice of theirs that is the first seen.
+        self._slices = (self._seen, 0) if by_region else (whole, frame.seen[0][0])
         self.warnings = _warnings(self.statistics, card, is_other_plane(frame.turn.source, card))
 
     @property
@@ -170,16 +172,17 @@ class NetworkImage:
         shape = (len(self._seen), stop - start, *self.frame.network.shape[1:])
         if stop <= start:
             return torch.zeros(shape)
-        low, high = self._map.needed(start, stop) if self.frame.is_resampled else (start, stop)
-        rows = np.stack([self._normalised(index, low, high) for index in range(len(self._seen))])
-        if self.frame.is_resampled:
-            source = rows_of(self.frame.seen_grid, low, high)
-            target = rows_of(self.frame.network, start, stop)
-            rows = resample_array(rows, source, target, order=1)
-        return torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32))
+        if self._way is None:
+            return self._normalised(start, stop)
+        low, high = self._way.needed(start, stop)
+        return self._way.across(self._way.in_plane(self._normalised(low, high)), low, start, stop)
 
-    def _normalised(self, index: int, low: int, high: int) -> NDArray[np.float32]:
-        """Rows of one channel at the image's own spacing, intensities as the card wants them."""
+    def _normalised(self, low: int, high: int) -> Tensor:
+        """Rows at the image's own spacing, intensities as the card wants them: (C, high - low, J, K)."""
+        rows = [self._normalised_channel(index, low, high) for index in range(len(self._seen))]
+        return torch.from_numpy(np.stack(rows) if len(rows) > 1 else rows[0][None])
+
+    def _normalised_channel(self, index: int, low: int, high: int) -> NDArray[np.float32]:
         channel = self._seen[index]
         rows = finite_float32(channel[low:high], self.statistics[index].minimum)
         if self._by_slice and self._rule.rule in ("zscore", "clip_zscore"):
@@ -190,9 +193,10 @@ class NetworkImage:
 
     def _of_slice(self, row: int) -> list[Statistics]:
         """Statistics of one slice: to a 2D network, each is a case."""
+        channels, first = self._slices
         slices = [
-            finite_float32(channel[row : row + 1], found.minimum)
-            for channel, found in zip(self._seen, self.statistics, strict=True)
+            finite_float32(channel[first + row][None], found.minimum)
+            for channel, found in zip(channels, self.statistics, strict=True)
         ]
         return self._pooled([statistics_of(one, self._rule) for one in slices])
 

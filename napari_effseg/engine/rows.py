@@ -1,8 +1,11 @@
-"""Rows of one grid against rows of another along the first axis, so that resampling can go band by band."""
+"""Resample rows of one grid to rows of another as they come, so that no whole float volume is needed.
+
+The weights are those of `volume.resample_array`, taken from it axis by axis: linear, smoothed before
+downsampling. Images go to the network's grid this way, class scores come back.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,46 +14,104 @@ import torch
 from torch import Tensor
 
 from ..volume import Grid, resample_array
-from .frame import rows_of
 from .windows import ROWS_BYTES, Rows
 
-__all__ = ["RowMap", "bring_to"]
+__all__ = ["AxisTaps", "RowResampling", "bring_to"]
 
 
-@dataclass(frozen=True)
-class RowMap:
-    """Target row t lies at ``scale * t + offset`` among the source's rows, and reaches `reach` rows around.
+@dataclass(frozen=True, eq=False)
+class AxisTaps:
+    """Which source voxels each target voxel of an axis is made of.
 
-    Both grids have parallel axes.
+    Attributes
+    ----------
+    index : Tensor, shape (T, target side), int64
+        Source voxels, ascending in T.
+    weight : Tensor, shape (T, target side), float32
+        Sums to 1 over T; 0 where fewer than T are needed.
     """
 
-    scale: float
-    offset: float
-    reach: int
-    source_side: int
+    index: Tensor
+    weight: Tensor
 
     @classmethod
-    def between(cls, target: Grid, source: Grid) -> RowMap:
-        """Map the rows of `target` to those of `source`."""
+    def between(cls, scale: float, offset: float, source_side: int, target_side: int) -> AxisTaps:
+        """Taps of an axis on which target voxel t lies at ``scale * t + offset`` among the source's."""
+        to_source = np.diag([scale, 1.0, 1.0, 1.0])
+        to_source[0, 3] = offset
+        units = np.eye(source_side, dtype=np.float32)[:, :, None]  # resampled, they are the operator itself
+        target = Grid((target_side, source_side, 1), to_source)
+        operator = resample_array(units, Grid((source_side, source_side, 1), np.eye(4)), target)[:, :, 0]
+        taps = int(np.count_nonzero(operator, axis=1).max())
+        # The largest weights' places, then in ascending order; argsort is stable, so equal weights stay so.
+        index = np.sort(np.argsort(-operator, axis=1, kind="stable")[:, :taps], axis=1)
+        weight = np.take_along_axis(operator, index, axis=1)
+        return cls(torch.from_numpy(index.T.copy()), torch.from_numpy(weight.T.astype(np.float32)))
+
+    @property
+    def side(self) -> int:
+        """Target voxels along the axis."""
+        return self.index.shape[1]
+
+    def needed(self, start: int, stop: int) -> tuple[int, int]:
+        """Half-open range of source voxels that the target voxels ``start`` to ``stop`` depend on."""
+        used = self.index[:, start:stop][self.weight[:, start:stop] > 0]
+        return int(used.min()), int(used.max()) + 1
+
+    def part(self, start: int, stop: int, first: int) -> AxisTaps:
+        """Taps of the target voxels ``start`` to ``stop`` out of source voxels that begin at `first`."""
+        weight = self.weight[:, start:stop]
+        index = torch.where(weight > 0, self.index[:, start:stop] - first, 0)
+        return AxisTaps(index, weight)
+
+    def apply(self, values: Tensor, axis: int) -> Tensor:
+        """Resample one axis of a tensor."""
+        shape = [1] * values.ndim
+        shape[axis] = self.side
+        sampled = values.index_select(axis, self.index[0]).mul_(self.weight[0].reshape(shape))
+        for index, weight in zip(self.index[1:], self.weight[1:], strict=True):
+            sampled.addcmul_(values.index_select(axis, index), weight.reshape(shape))
+        return sampled
+
+
+class RowResampling:
+    """The way from rows of one grid to rows of another with parallel axes, inside its field of view.
+
+    Parameters
+    ----------
+    source, target : Grid
+    """
+
+    def __init__(self, source: Grid, target: Grid) -> None:
         to_source = np.linalg.inv(source.affine) @ target.affine
-        scale = float(to_source[0, 0])
-        # `volume.resample_array` smooths before downsampling with this sigma, cut off at four of them.
-        sigma = math.sqrt(max(scale**2 - 1, 0) / (8 * math.log(2)))
-        return cls(scale, float(to_source[0, 3]), math.ceil(4 * sigma) + 2, source.shape[0])
+        self._target = target
+        self._taps = [
+            AxisTaps.between(
+                to_source[axis, axis], to_source[axis, 3], source.shape[axis], target.shape[axis]
+            )
+            for axis in range(3)
+        ]
 
     def needed(self, start: int, stop: int) -> tuple[int, int]:
         """Half-open range of source rows that the target rows ``start`` to ``stop`` depend on."""
-        low = math.floor(self.scale * start + self.offset) - self.reach
-        high = math.ceil(self.scale * (stop - 1) + self.offset) + self.reach + 1
-        first = min(max(low, 0), self.source_side - 1)
-        return first, max(min(high, self.source_side), first + 1)
+        return self._taps[0].needed(start, stop)
 
-    def complete(self, start: int, side: int, available: int, most: int) -> int:
+    def complete(self, start: int, available: int, most: int) -> int:
         """End of the target rows from `start` that need no source row from `available` on, `most` at most."""
         stop = start
-        while stop < min(side, start + most) and self.needed(stop, stop + 1)[1] <= available:
+        while stop < min(self._target.shape[0], start + most) and self.needed(stop, stop + 1)[1] <= available:
             stop += 1
         return stop
+
+    def in_plane(self, rows: Tensor) -> Tensor:
+        """Resample the last two axes: (C, rows, J, K) of the source -> (C, rows, J, K) of the target."""
+        # Whole rows are copied where the axis is not the last: six times as fast as one voxel at a time.
+        turned = self._taps[2].apply(rows.transpose(2, 3).contiguous(), 2)
+        return self._taps[1].apply(turned.transpose(2, 3).contiguous(), 2)
+
+    def across(self, rows: Tensor, first: int, start: int, stop: int) -> Tensor:
+        """Make target rows ``start`` to ``stop`` of source rows from `first` on, resampled in plane."""
+        return self._taps[0].part(start, stop, first).apply(rows, 1)
 
 
 def bring_to(rows: Iterator[Rows], source: Grid, target: Grid) -> Iterator[Rows]:
@@ -73,25 +134,19 @@ def bring_to(rows: Iterator[Rows], source: Grid, target: Grid) -> Iterator[Rows]
     if offset is not None:
         yield from _cut(rows, offset, target)
         return
-    way = RowMap.between(target, source)
+    way = RowResampling(source, target)
     held, first, done = torch.zeros((0,)), 0, 0
     for part in rows:
-        values = part.values.cpu()
-        held = torch.cat([held, values], dim=1) if held.numel() else values
-        most = max(ROWS_BYTES // (4 * values.shape[0] * target.shape[1] * target.shape[2]), 1)
-        while (stop := way.complete(done, target.shape[0], first + held.shape[1], most)) > done:
-            yield Rows(done, _sample(held, first, source, target, done, stop))
-            done = stop
-        if done < target.shape[0]:
-            keep = way.needed(done, done + 1)[0]
-            held, first = held[:, keep - first :].clone(), keep
-
-
-def _sample(held: Tensor, first: int, source: Grid, target: Grid, start: int, stop: int) -> Tensor:
-    """Target rows ``start`` to ``stop`` out of source rows that begin at `first`."""
-    here = rows_of(source, first, first + held.shape[1])
-    there = rows_of(target, start, stop)
-    return torch.from_numpy(np.ascontiguousarray(resample_array(held.numpy(), here, there, order=1)))
+        most = max(ROWS_BYTES // (4 * part.values.shape[0] * target.shape[1] * target.shape[2]), 1)
+        for at in range(0, part.values.shape[1], most):
+            fresh = way.in_plane(part.values[:, at : at + most].cpu())
+            held = torch.cat([held, fresh], dim=1) if held.numel() else fresh
+            while (stop := way.complete(done, first + held.shape[1], most)) > done:
+                yield Rows(done, way.across(held, first, done, stop))
+                done = stop
+            if done < target.shape[0]:
+                keep = min(way.needed(done, done + 1)[0], first + held.shape[1])
+                held, first = held[:, keep - first :].clone(), keep
 
 
 def _whole_offset(source: Grid, target: Grid) -> tuple[int, int, int] | None:
@@ -114,4 +169,4 @@ def _cut(rows: Iterator[Rows], offset: tuple[int, int, int], target: Grid) -> It
         high = min(part.start + part.values.shape[1], i0 + i)
         if low < high:
             inside = part.values[:, low - part.start : high - part.start, j0 : j0 + j, k0 : k0 + k]
-            yield Rows(low - i0, inside)
+            yield Rows(low - i0, inside.cpu())

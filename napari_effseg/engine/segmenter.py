@@ -20,7 +20,7 @@ from .canvas import Canvas
 from .choose import Roi, choose_card, regions_of
 from .device import DeviceInfo, peak_memory_bytes, resolve_device
 from .doubt import check_channels, decide_labels, doubt_of
-from .frame import sub_grid
+from .frame import sub_grid, turning
 from .ladder import climb_down, is_memory_error
 from .networks import cached_network
 from .plan import Plan, PlanOptions, RegionPlan, Step, plan_step, resolve, steps_of
@@ -204,6 +204,7 @@ def _run(
 
 def _check_geometry(grid: Grid, card: Card, boxes: tuple[IndexBox, ...], watch: Watch) -> None:
     """Refuse what the network must not be applied to, before anything is computed."""
+    turning(grid, card)  # refuses one slice for a 3D card, which no region would help
     for box in boxes:
         watch.warn(*check_field_of_view(sub_grid(grid, box), card, "region"))
     if not boxes:
@@ -271,10 +272,17 @@ def _fill_part(
         batch=step.batch,
         after_windows=job.watch.count_windows,
     )
+    no_number = 0
     for part in bring_to(rows, region.frame.network, region.frame.labelled_grid):
         where = slice(part.start, part.start + part.values.shape[1])
         labels[where] = decide_labels(part.values, output).numpy()
-        doubt[where] = doubt_of(part.values, output).numpy()
+        found = doubt_of(part.values, output)
+        no_number += int(torch.isnan(found).sum())
+        doubt[where] = found.nan_to_num_(1.0).numpy()
+    if no_number:
+        job.watch.warn(
+            f"the network gave no number at {no_number} voxels, in {step.precision}; their doubt is 1"
+        )
 
 
 def _predictor(network: nn.Module, step: Step, card: Card) -> Callable[[Tensor], Tensor]:

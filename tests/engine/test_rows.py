@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_effseg.engine.frame import rows_of, sub_grid
-from napari_effseg.engine.rows import RowMap, bring_to
+from napari_effseg.engine.frame import sub_grid
+from napari_effseg.engine.rows import AxisTaps, RowResampling, bring_to
 from napari_effseg.engine.windows import Rows
 from napari_effseg.volume import Grid, grid_with_spacing, resample_array
 
@@ -55,14 +55,21 @@ def test_a_part_of_a_resampled_image_comes_out_as_in_the_whole():
     np.testing.assert_allclose(found.numpy(), whole[:, 3:17, 1:20, 2:9], atol=1e-5)
 
 
-def test_rows_needed_lie_within_the_source():
-    way = RowMap.between(INPUT, grid_with_spacing(INPUT, 0.7))
+def test_rows_needed_lie_within_the_source_and_suffice():
+    source = grid_with_spacing(INPUT, 0.7)
+    way = RowResampling(source, INPUT)
+    scores = scores_on(source)
+    planes = way.in_plane(scores)
     for row in range(INPUT.shape[0]):
         low, high = way.needed(row, row + 1)
-        assert 0 <= low < high <= way.source_side
+        assert 0 <= low < high <= source.shape[0]
+        torch.testing.assert_close(
+            way.across(planes[:, low:high], low, row, row + 1), way.across(planes, 0, row, row + 1)
+        )
 
 
-def test_the_grid_of_some_rows_begins_at_the_first_of_them():
-    rows = rows_of(INPUT, 4, 7)
-    assert rows.shape == (3, *SHAPE[1:])
-    np.testing.assert_allclose(rows.affine[:3, 3], (OBLIQUE @ [4, 0, 0, 1])[:3])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 1.6, 3.0])
+def test_taps_of_an_axis_sum_to_one(scale):
+    taps = AxisTaps.between(scale, 0.1, 30, int(29 / scale))
+    torch.testing.assert_close(taps.weight.sum(dim=0), torch.ones(taps.side))
+    assert (taps.index.diff(dim=0) > 0).all()
