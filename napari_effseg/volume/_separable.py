@@ -87,11 +87,12 @@ def _linear(positions: NDArray[np.float64], side: int) -> csr_array[Any]:
 
 def _smoothing(sigma: float, side: int) -> csr_array[Any]:
     """Gaussian over the voxels of an axis; at the ends the weights that remain are scaled to sum 1."""
-    from scipy.sparse import csr_array, diags_array
+    from scipy.sparse import csr_array
 
     reach = min(side - 1, int(np.ceil(_GAUSSIAN_REACH * sigma)))
     offsets = np.arange(-reach, reach + 1)
-    weights = np.exp(-0.5 * (offsets / sigma) ** 2)
-    band = diags_array(weights, offsets=offsets, shape=(side, side)).tocsr()
-    scaled: csr_array[Any] = csr_array(diags_array(1 / band.sum(axis=1)) @ band)
-    return scaled
+    columns = np.arange(side)[:, None] + offsets
+    weights = np.exp(-0.5 * (offsets / sigma) ** 2) * ((columns >= 0) & (columns < side))
+    weights /= weights.sum(axis=1, keepdims=True)
+    rows, taps = np.nonzero(weights)
+    return csr_array((weights[rows, taps], (rows, columns[rows, taps])), shape=(side, side))
