@@ -75,8 +75,14 @@ def _refuse_collapsed_axes(affine: Affine) -> None:
     if (spacing < _SMALLEST_SPACING_MM).any():
         axes = ", ".join("IJK"[axis] for axis in np.flatnonzero(spacing < _SMALLEST_SPACING_MM))
         raise AffineError(f"the affine gives axis {axes} a voxel size of 0 mm; expected a positive size")
-    if abs(np.linalg.det(affine[:3, :3] / spacing)) < _SMALLEST_RELATIVE_VOLUME:
+    if _cell_volume(affine[:3, :3] / spacing) < _SMALLEST_RELATIVE_VOLUME:
         raise AffineError("the affine cannot be inverted: its axes lie in one plane")
+
+
+def _cell_volume(matrix: NDArray[np.float64]) -> float:
+    """Volume between three columns; their triple product, which no singular matrix can upset."""
+    i, j, k = matrix.T
+    return float(abs(np.dot(i, np.cross(j, k))))
 
 
 def affine_spacing(affine: Affine) -> Spacing:
@@ -209,7 +215,7 @@ class Grid:
     @property
     def voxel_mm3(self) -> float:
         """Volume of one voxel in mm³."""
-        return float(abs(np.linalg.det(self.affine[:3, :3])))
+        return _cell_volume(self.affine[:3, :3])
 
     @property
     def is_flat(self) -> bool:
