@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 
 from ..zoo.card import Card, Performance
-from .device import DeviceInfo
 from .frame import window_shape
 from .windows import Tiling
 
@@ -55,31 +54,41 @@ _CUDA_THREADS = 200.0
 """CPU threads that a CUDA device stands for; a guess on the low side, until the card tells measured times."""
 
 
-def cost_of(card: Card, device: DeviceInfo) -> Cost:
-    """Return a network's cost on a device: as measured for its card, else from the table."""
-    tabled = _tabled_cost(card, device)
+def cost_of(card: Card, kind: str, threads: int) -> Cost:
+    """Estimate what a network costs.
+
+    Parameters
+    ----------
+    card : Card
+        Times that were measured for it on such a device come first, then the table.
+    kind : str
+        "cpu", "cuda" or "mps".
+    threads : int
+        Threads of the CPU; a network gains about their square root.
+    """
+    tabled = _tabled_cost(card, kind, threads)
     for measured in card.performance:
-        seconds = _seconds_per_voxel(measured, card, device)
+        seconds = _seconds_per_voxel(measured, card, kind)
         if seconds is not None:
             return Cost(tabled.bytes_per_voxel, seconds)
     return tabled
 
 
-def _tabled_cost(card: Card, device: DeviceInfo) -> Cost:
+def _tabled_cost(card: Card, kind: str, threads: int) -> Cost:
     rate = _RATES.get(card.network, _UNKNOWN)
     width = card.constructor.get(rate.width_argument, rate.default_width)
     channels = float(width) if isinstance(width, (int, float)) else float(rate.default_width)
-    threads = _CUDA_THREADS if device.kind == "cuda" else math.sqrt(device.threads) * 1.2
+    speed = _CUDA_THREADS if kind == "cuda" else math.sqrt(threads)
     return Cost(
         rate.bytes_per_voxel_and_channel * channels,
-        rate.seconds_per_voxel_and_channel * channels / max(threads, 1.0),
+        rate.seconds_per_voxel_and_channel * channels / speed,
     )
 
 
-def _seconds_per_voxel(measured: Performance, card: Card, device: DeviceInfo) -> float | None:
+def _seconds_per_voxel(measured: Performance, card: Card, kind: str) -> float | None:
     """Seconds a window voxel of a measured case; None for another kind of device or a case without a size."""
     size = _CASE_SIZE.search(measured.case)
-    if device.kind not in measured.device.lower() or size is None:
+    if kind not in measured.device.lower() or size is None:
         return None
     shape = (int(size[1]), int(size[2]), int(size[3]))
     window = window_shape(card)

@@ -114,9 +114,8 @@ class Plan:
             memory += f" and {self.device_memory_bytes / 1e9:.1f} GB on the device"
         windows = f"{self.windows} window{'s' * (self.windows != 1)}"
         step = self.step.describe().replace("windows", windows, 1)
-        return (
-            f"{self.model}: {step} ({self.device.description}), about {_duration(self.seconds)} and {memory}"
-        )
+        where = f" ({self.device.description})" if self.step.device == self.device.name else ""
+        return f"{self.model}: {step}{where}, about {_duration(self.seconds)} and {memory}"
 
 
 def resolve(options: PlanOptions, card: Card, grid: Grid, device: DeviceInfo) -> Plan:
@@ -177,7 +176,7 @@ def plan_step(card: Card, grid: Grid, device: DeviceInfo, frames: list[Frame], s
     regions = tuple(
         RegionPlan(frame, Tiling.over(frame.network.shape, step.window, overlap)) for frame in frames
     )
-    cost = cost_of(card, device)
+    cost = cost_of(card, step.device.partition(":")[0], device.threads)
     on_host, on_device = _memory(card, grid, device, regions, step, cost)
     return Plan(card.name, device, step, regions, _seconds(grid, regions, step, cost), on_host, on_device, ())
 
@@ -188,11 +187,13 @@ def _memory(
     """Estimated peak bytes of the process, and of a device that is not the CPU."""
     result = _result_bytes(grid, regions)
     bands = max(_band_bytes(card, region, step) for region in regions)
-    activations = cost.bytes_per_voxel * math.prod(step.window) * step.batch
+    voxels = math.prod(step.window) * step.batch
+    logits, activations = 4.0 * channels_of(card) * voxels, cost.bytes_per_voxel * voxels
     on_device = 0.0
     if step.device != "cpu":
         on_device, activations = activations / (2 if step.precision == "float16" else 1), 0.0
-    return int(device.process_bytes + result + bands + activations + WORKING_BYTES), int(on_device)
+    on_host = result + bands + logits + activations + WORKING_BYTES
+    return int(device.process_bytes + on_host), int(on_device)
 
 
 def _result_bytes(grid: Grid, regions: tuple[RegionPlan, ...]) -> int:

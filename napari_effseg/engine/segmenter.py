@@ -247,11 +247,9 @@ def _fill_canvas(job: _Job, plan: Plan) -> Canvas:
 
 
 def _warn_of_input(image: NetworkImage, job: _Job) -> None:
-    job.watch.warn(
-        *image.warnings,
-        *check_contrast(image.statistics, job.card),
-        *check_modality(job.volume.modality, image.statistics, job.card),
-    )
+    job.watch.warn(*image.warnings, *check_contrast(image.statistics, job.card))
+    if not image.is_constant:
+        job.watch.warn(*check_modality(job.volume.modality, image.statistics, job.card))
 
 
 def _fill_part(

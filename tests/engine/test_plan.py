@@ -113,7 +113,7 @@ def test_measured_times_of_a_card_are_used():
 
 def test_measured_times_of_another_kind_of_device_are_not_used():
     measured = (zoo.Performance("CUDA, RTX 4090", "40 x 50 x 30 voxels", 21.6, 900.0),)
-    assert cost_of(card_for(performance=measured), CPU) == cost_of(card_for(), CPU)
+    assert cost_of(card_for(performance=measured), "cpu", 2) == cost_of(card_for(), "cpu", 2)
 
 
 def test_a_plan_of_one_slice_for_a_volume_model_is_refused():

@@ -1,6 +1,7 @@
 """The whole engine on small volumes and tiny networks: laws first, then each promise of the contract."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -105,6 +106,17 @@ def test_a_mirrored_body_with_its_affine_following_is_the_same_body():
         segment_with(Context(), mirrored, card).labels.data[::-1],
         segment_with(Context(), volume, card).labels.data,
     )
+
+
+@pytest.mark.parametrize("axcodes", ["ILP", "LAS", "LPS", "PIR", "SRA"])
+def test_a_real_ct_gets_the_same_labels_in_every_axis_order(shared_data, axcodes):
+    folder = shared_data / "viewer_nifti" / "orientation" / "images"
+    card = card_for(spacing=(2.0, 2.0, 2.0))
+    wanted = segment_with(Levels(), eff.load(folder / "ct_RAS.nii.gz"), card).labels
+    found = segment_with(Levels(), eff.load(folder / f"ct_{axcodes}.nii.gz"), card).labels
+    back = reorient(found, wanted.axcodes)
+    assert same_grid(back.grid, wanted.grid, tolerance_mm=1e-3)
+    assert dice(wanted.data == 1, back.data == 1) > 0.9999
 
 
 # What the network sees
@@ -346,6 +358,28 @@ def test_no_memory_for_the_result_is_out_of_memory_too(monkeypatch):
     monkeypatch.setattr(Canvas, "blank", fail)
     with pytest.raises(OutOfMemory):
         segment_with(Levels(), noise_volume(), card_for())
+
+
+class NoNumber(nn.Module):
+    def forward(self, x):
+        return Levels()(x).masked_fill(x > 900, torch.nan)
+
+
+def test_where_the_network_gives_no_number_doubt_is_one_and_it_is_said():
+    volume = noise_volume()
+    result = segment_with(NoNumber(), volume, card_for())
+    lost = volume.data > 900
+    assert (result.doubt[lost] == 1).all()
+    assert any(f"no number at {lost.sum()} voxels" in sentence for sentence in result.report.warnings)
+
+
+def test_two_threads_at_once_do_not_disturb_each_other(tmp_path):
+    card = synthetic_card(tmp_path)
+    volumes = [noise_volume((24, 16, 32), seed) for seed in range(2)]
+    wanted = [segment(volume, card, device="cpu").labels.data for volume in volumes]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda volume: segment(volume, card, device="cpu").labels.data, volumes * 2))
+    assert all(np.array_equal(a, b) for a, b in zip(found, wanted * 2, strict=True))
 
 
 # Progress and cancel
