@@ -91,7 +91,7 @@ class _ChunkedScan(torch.autograd.Function):
         return y, h
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Tensor, ...]:
         u, dt, A, B, C, *starts = ctx.saved_tensors
         du, ddt, dB, dC = (torch.empty_like(x) for x in (u, dt, B, C))

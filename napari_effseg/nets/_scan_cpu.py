@@ -29,7 +29,7 @@ _PART_NUMBERS = 1 << 20  # or this much, whichever is more
 
 def cpu_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
     """Return y (B, D, L) and the last state (B, D, N), which is not differentiated."""
-    y, last_state = _CpuScan.apply(*(getattr(inputs, field.name) for field in fields(inputs)))  # type: ignore[no-untyped-call]
+    y, last_state = _CpuScan.apply(*(getattr(inputs, field.name) for field in fields(inputs)))
     return y, last_state
 
 
@@ -59,8 +59,8 @@ class _CpuScan(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        *tensors, checkpoints = ctx.saved_tensors
-        inputs = ScanInputs(*tensors, delta_softplus=ctx.delta_softplus)
+        u, delta, A, B, C, D, z, delta_bias, checkpoints = ctx.saved_tensors
+        inputs = ScanInputs(u, delta, A, B, C, D, z, delta_bias, ctx.delta_softplus)
         return (*_run_backward(inputs, dy, checkpoints), None)
 
 
@@ -95,8 +95,16 @@ def _run_backward(inputs: ScanInputs, dy: Tensor, checkpoints: Tensor) -> tuple[
     longest = max(span.last_block - span.first_block for span in spans) * shape.block
     part_B, part_C = (u.new_empty(parts * shape.states * min(longest, shape.length)) for _ in range(2))
     gradients = Gradients(
-        *(_sequence(x) for x in (dy, du, ddelta, dz)),
-        *(x.data_ptr() for x in (part_B, part_C, dA, dD, dbias, carry)),
+        _sequence(dy),
+        _sequence(du),
+        _sequence(ddelta),
+        _sequence(dz),
+        part_B.data_ptr(),
+        part_C.data_ptr(),
+        dA.data_ptr(),
+        dD.data_ptr(),
+        dbias.data_ptr(),
+        carry.data_ptr(),
     )
     for span in spans:
 

@@ -305,7 +305,7 @@ def _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, d
             _replay(zero, steps, at, A, B, B_time, C, C_time, h)
         else:
             _replay_any(zero, steps, at, A, B, B_time, C, C_time, h)
-        state = (item.index * shape.states + n) * step
+        state = (item.number * shape.states + n) * step
         row = (sums + n * span) * size
         carry, dA = gradients.carry + state, gradients.A + state
         dB, dC = gradients.B + row, gradients.C + row
@@ -320,7 +320,7 @@ def _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, ch
     feed = bias + step
     bound = _prepare_block(zero, shape, problem, gradients, item, t, steps, at, bias, feed)
     _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, decay, checkpoint, sums, span)
-    row = item.index * step
+    row = item.number * step
     _finish(zero, shape, steps, at, feed, gradients.D + row, gradients.bias + row)
     scatter(zero, at.dxs, gradients.u, item, t, steps)
     scatter(zero, at.dlogs, gradients.delta, item, t, steps)
@@ -340,7 +340,7 @@ def _return_item(zero, shape, problem, gradients, item, span, at, decay, checkpo
     for k in range(span.last_block - 1, span.first_block - 1, -1):
         t = k * shape.block
         steps = min(shape.block, shape.length - t)
-        checkpoint = checkpoints + (item.index * blocks + k) * shape.states * step
+        checkpoint = checkpoints + (item.number * blocks + k) * shape.states * step
         place = sums + t - span.first_block * shape.block
         _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, checkpoint, place, length)
 

@@ -94,7 +94,7 @@ class Problem(NamedTuple):
 class Item(NamedTuple):
     """`LANES` channels of one batch element."""
 
-    index: int
+    number: int
     batch: int
     group: int
     channel: int  # the first, counted over all groups
@@ -112,14 +112,14 @@ def block_count(shape: Shape) -> int:
 
 
 @inlined
-def item_of(index, shape):
-    """Return the item of an index; those of a group follow each other, then groups, then the batch."""
+def item_of(number, shape):
+    """Return the item of a number; those of a group follow each other, then groups, then the batch."""
     per_group = (shape.channels + LANES - 1) // LANES
-    row = index // per_group
-    first = index % per_group * LANES
+    row = number // per_group
+    first = number % per_group * LANES
     batch, group = row // shape.groups, row % shape.groups
     width = min(LANES, shape.channels - first)
-    return Item(index, batch, group, group * shape.channels + first, width)
+    return Item(number, batch, group, group * shape.channels + first, width)
 
 
 @inlined

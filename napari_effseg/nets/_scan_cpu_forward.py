@@ -143,18 +143,18 @@ def _scan_items(zero, first, last, shape, problem, y, states, checkpoints):
     feed = bias + vector
     blocks = (shape.length + shape.block - 1) // shape.block
     before = flush_denormals()
-    for index in range(first, last):
-        item = item_of(index, shape)
+    for number in range(first, last):
+        item = item_of(number, shape)
         prepare_decay(zero, shape, problem.A, item, decay)
         prepare_row(zero, problem.bias, item, bias)
         prepare_row(zero, problem.D, item, feed)
-        state = states + index * shape.states * vector
+        state = states + number * shape.states * vector
         clear(zero, shape.states, state)
         for k in range(blocks):
             t = k * shape.block
             steps = min(shape.block, shape.length - t)
             if checkpoints:
-                keep = checkpoints + (index * blocks + k) * shape.states * vector
+                keep = checkpoints + (number * blocks + k) * shape.states * vector
                 for n in range(shape.states):
                     store(keep + n * vector, load(zero, state + n * vector))
             _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed, state, y)

@@ -110,10 +110,10 @@ def _check_shapes(present: dict[str, Tensor]) -> None:
         groups = B.shape[1]
         if groups == 0 or channels % groups:
             raise ValueError(f"B has {groups} groups; expected a divisor of the {channels} channels of u")
-        mixing = (batch, groups, states, length)
+        mixing: tuple[int, ...] = (batch, groups, states, length)
     else:
         mixing = (batch, states, length)
-    expected = {
+    expected: dict[str, tuple[int, ...]] = {
         "delta": (batch, channels, length),
         "B": mixing,
         "C": mixing,

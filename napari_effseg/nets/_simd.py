@@ -120,7 +120,7 @@ def _binary(instruction: str) -> Callable[..., Any]:
         return left(left, right), codegen
 
     operation.__name__ = instruction
-    return intrinsic(operation)  # type: ignore[no-any-return]
+    return intrinsic(operation)
 
 
 add = _binary("fadd")
@@ -304,10 +304,10 @@ def sums_of_rows(typingctx: Any, like: Any, address: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         rows = _load_rows(builder, args[1], None, _vector(like), LANES)
         if LANES == 16:  # fold to two problems of 8 rows, one in each half
-            rows = [_add_pair(builder, rows[i], rows[i + 8], _HALVES) for i in range(8)]
+            rows = [_add_pair(builder, [rows[i], rows[i + 8]], _HALVES) for i in range(8)]
         while len(rows) > 2:
-            rows = [_add_pair(builder, *rows[i : i + 2], _IN_QUARTERS) for i in range(0, len(rows), 2)]
-        return _add_pair(builder, *rows, _QUARTERS)
+            rows = [_add_pair(builder, rows[i : i + 2], _IN_QUARTERS) for i in range(0, len(rows), 2)]
+        return _add_pair(builder, rows, _QUARTERS)
 
     return Lanes(like)(like, types.intp), codegen
 
@@ -325,8 +325,8 @@ _QUARTERS: _Places = (
 )
 
 
-def _add_pair(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, places: _Places) -> ir.Value:
-    first, second = (_shuffle(builder, a, b, where) for where in places)
+def _add_pair(builder: ir.IRBuilder, pair: list[ir.Value], places: _Places) -> ir.Value:
+    first, second = (_shuffle(builder, pair[0], pair[1], where) for where in places)
     return builder.fadd(first, second)
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import logging
 import os
 from functools import cache
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -35,6 +36,37 @@ _log = logging.getLogger(__name__)
 
 _NUMBA, _CUDA, _CHUNKED, _REFERENCE = "numba-cpu", "mamba-ssm-cuda", "chunked-torch", "reference"
 _FORCED = {"reference": _REFERENCE, "chunked": _CHUNKED, "numba": _NUMBA}
+
+
+@overload
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    return_last_state: Literal[False] = False,
+) -> Tensor: ...
+
+
+@overload
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    *,
+    return_last_state: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
 
 
 def selective_scan(
@@ -127,16 +159,7 @@ def scan_path(device: torch.device | str, dtype: torch.dtype, states: int = 16) 
     ValueError
         If ``EFFSEG_SCAN`` asks for a path that does not exist, or not on this device.
     """
-    kind = torch.device(device).type
-    forced = os.environ.get("EFFSEG_SCAN", "")
-    if forced:
-        return _forced_path(forced, kind)
-    wide = torch.float64 if dtype == torch.float64 else torch.float32
-    if kind == "cpu" and _numba_problem(wide, torch.is_grad_enabled()) is None:
-        return _NUMBA
-    if kind == "cuda" and dtype != torch.float64 and states <= LARGEST_STATE and cuda_kernel_installed():
-        return _CUDA
-    return _CHUNKED
+    return _path(torch.device(device).type, dtype, states, torch.is_grad_enabled())
 
 
 def scan_report() -> dict[str, str]:
@@ -150,7 +173,7 @@ def scan_report() -> dict[str, str]:
     """
     report = {}
     for kind in _devices():
-        path = scan_path(kind, torch.float32)
+        path = _path(kind, torch.float32, 16, gradients=False)
         report[kind] = f"{path} ({_reason(kind, path)})"
     return report
 
@@ -165,6 +188,19 @@ def _run(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
         return cuda_scan(inputs)
     with torch.autocast(inputs.u.device.type, enabled=False):
         return reference_scan(inputs) if path == _REFERENCE else chunked_scan(inputs)
+
+
+def _path(kind: str, dtype: torch.dtype, states: int, gradients: bool) -> str:
+    """Choose a path for a device type; the CPU kernels are compiled here, those for gradients on request."""
+    forced = os.environ.get("EFFSEG_SCAN", "")
+    if forced:
+        return _forced_path(forced, kind)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    if kind == "cpu" and _numba_problem(wide, gradients) is None:
+        return _NUMBA
+    if kind == "cuda" and wide == torch.float32 and states <= LARGEST_STATE and cuda_kernel_installed():
+        return _CUDA
+    return _CHUNKED
 
 
 def _forced_path(name: str, kind: str) -> str:
