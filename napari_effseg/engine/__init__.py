@@ -1,5 +1,6 @@
 """Volume in, LabelMap out. No paths, file formats, threads or windows: progress and cancel are callables."""
 
+from .calibration import fit_temperature
 from .choose import Roi, fits
 from .device import DeviceInfo, resolve_device
 from .plan import Plan, PlanOptions, resolve
@@ -15,6 +16,7 @@ __all__ = [
     "Report",
     "Result",
     "Roi",
+    "fit_temperature",
     "fits",
     "plan_segmentation",
     "prepare",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..zoo.card import Card, Performance
 from .frame import window_shape
-from .windows import Tiling
+from .tiling import Tiling
 
 __all__ = ["Cost", "cost_of"]
 

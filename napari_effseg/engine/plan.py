@@ -16,7 +16,8 @@ from .costs import Cost, cost_of
 from .device import DeviceInfo
 from .doubt import channels_of
 from .frame import Frame, window_shape
-from .windows import ROWS_BYTES, Tiling
+from .tiling import Tiling
+from .windows import ROWS_BYTES
 
 __all__ = ["Plan", "PlanOptions", "RegionPlan", "Step", "resolve", "steps_of"]
 

@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import EffsegError, OutOfMemory
 from ..types import CancelCheck, IndexBox, IntArray, PathLike, Progress
 from ..volume import Code, Grid, LabelMap, Volume
 from ..zoo.card import Card
-from .canvas import Canvas
+from .attempt import Job, NetworkSource, compute
 from .choose import Roi, choose_card, regions_of
 from .device import DeviceInfo, peak_memory_bytes, resolve_device
-from .doubt import check_channels, decide_labels, doubt_of
 from .frame import sub_grid, turning
-from .ladder import climb_down, is_memory_error
+from .ladder import is_memory_error
 from .networks import cached_network
-from .plan import Plan, PlanOptions, RegionPlan, Step, plan_step, resolve, steps_of
-from .plausibility import (
-    check_contrast,
-    check_field_of_view,
-    check_modality,
-    check_pieces,
-    check_sides,
-    check_volumes,
-)
-from .postprocess import tidy
-from .preprocess import NetworkImage, select_channels
+from .plan import Plan, PlanOptions, resolve
+from .plausibility import check_field_of_view, check_pieces, check_sides, check_volumes
+from .preprocess import select_channels
 from .report import Report, Result, versions
-from .rows import bring_to
 from .watch import Watch
-from .windows import blend
 
 __all__ = ["plan_segmentation", "segment", "segment_with"]
-
-NetworkSource = Callable[[str], nn.Module]
-"""``source(device)`` -> the network in evaluation mode, on that device."""
 
 
 def segment(
@@ -146,17 +127,6 @@ def plan_segmentation(
     return resolve(PlanOptions(boxes), card, volume.grid, resolve_device(device))
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What stays the same over all attempts of a run."""
-
-    source: NetworkSource
-    volume: Volume
-    card: Card
-    channels: tuple[NDArray[np.generic], ...]
-    watch: Watch
-
-
 def _run(
     source: NetworkSource,
     volume: Volume,
@@ -175,8 +145,8 @@ def _run(
         plan = resolve(PlanOptions(boxes), card, volume.grid, device)
         watch.warn(*plan.notes)
         watch.say(plan.describe(), 0.0)
-        job = _Job(source, volume, card, channels.arrays, watch)
-        final, canvas = _compute(job, plan)
+        job = Job(source, volume, card, channels.arrays, watch)
+        final, canvas = compute(job, plan)
         labels = _label_map(canvas.labels, volume, card)
         watch.say("checking the result", 0.98)
         watch.warn(*check_volumes(labels, card), *check_pieces(labels.data, card), *check_sides(labels, card))
@@ -209,94 +179,6 @@ def _check_geometry(grid: Grid, card: Card, boxes: tuple[IndexBox, ...], watch: 
         watch.warn(*check_field_of_view(sub_grid(grid, box), card, "region"))
     if not boxes:
         watch.warn(*check_field_of_view(grid, card))
-
-
-def _compute(job: _Job, plan: Plan) -> tuple[Plan, Canvas]:
-    """Fill a canvas, with less memory each time it runs out; the plan that succeeded comes with it."""
-    steps = steps_of(job.card, plan.device)
-    frames = [region.frame for region in plan.regions]
-
-    def attempt(step: Step) -> tuple[Plan, Canvas]:
-        here = plan_step(job.card, job.volume.grid, plan.device, frames, step)
-        return here, _fill_canvas(job, here)
-
-    def say(sentence: str) -> None:
-        job.watch.warn(sentence)
-        job.watch.say(sentence)
-
-    return climb_down(steps[steps.index(plan.step) :], attempt, say)
-
-
-def _fill_canvas(job: _Job, plan: Plan) -> Canvas:
-    network = job.source(plan.step.device)
-    job.watch.begin_windows(plan.windows)
-    canvas = Canvas.blank(job.volume.shape, job.card, len(plan.regions))
-    for region in plan.regions:
-        job.watch.say("measuring intensities")
-        image = NetworkImage(job.channels, region.frame, job.card, job.watch.check)
-        _warn_of_input(image, job)
-        if image.is_constant:
-            job.watch.count_windows(region.tiling.count)
-            continue
-        with canvas.part(region.frame) as part:
-            _fill_part(part.labels, part.doubt, image, network, region, plan.step, job)
-            job.watch.say("tidying labels")
-            flat = 0 if job.card.dimensions == 2 else None
-            tidy(part.labels, job.card.postprocess, job.volume.grid.voxel_mm3, flat)
-    return canvas
-
-
-def _warn_of_input(image: NetworkImage, job: _Job) -> None:
-    job.watch.warn(*image.warnings, *check_contrast(image.statistics, job.card))
-    if not image.is_constant:
-        job.watch.warn(*check_modality(job.volume.modality, image.statistics, job.card))
-
-
-def _fill_part(
-    labels: IntArray,
-    doubt: NDArray[np.float32],
-    image: NetworkImage,
-    network: nn.Module,
-    region: RegionPlan,
-    step: Step,
-    job: _Job,
-) -> None:
-    """Label one region, rows after rows; both arrays are those of the region, axes turned."""
-    output = job.card.output
-    rows = blend(
-        image.read,
-        _predictor(network, step, job.card),
-        region.tiling,
-        batch=step.batch,
-        after_windows=job.watch.count_windows,
-    )
-    no_number = 0
-    for part in bring_to(rows, region.frame.network, region.frame.labelled_grid):
-        where = slice(part.start, part.start + part.values.shape[1])
-        labels[where] = decide_labels(part.values, output).numpy()
-        found = doubt_of(part.values, output)
-        no_number += int(torch.isnan(found).sum())
-        doubt[where] = found.nan_to_num_(1.0).numpy()
-    if no_number:
-        job.watch.warn(
-            f"the network gave no number at {no_number} voxels, in {step.precision}; their doubt is 1"
-        )
-
-
-def _predictor(network: nn.Module, step: Step, card: Card) -> Callable[[Tensor], Tensor]:
-    """Wrap a network: windows (B, C, I, J, K) in, logits (B, classes, I, J, K) out, without gradients."""
-    device = torch.device(step.device)
-    half = torch.autocast(device.type, torch.float16, enabled=step.precision == "float16")
-
-    @torch.inference_mode()
-    def predict(windows: Tensor) -> Tensor:
-        given = windows.squeeze(2) if card.dimensions == 2 else windows
-        with half:
-            logits: Tensor = network(given.to(device))
-        check_channels(card, logits.shape[1])
-        return logits.unsqueeze(2) if card.dimensions == 2 else logits
-
-    return predict
 
 
 def _label_map(labels: IntArray, volume: Volume, card: Card) -> LabelMap:

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_effseg.engine.windows import Tiling, blend, window_starts, window_weights
+from napari_effseg.engine.tiling import Tiling, window_starts
+from napari_effseg.engine.windows import blend, window_weights
 
 SIDES = st.tuples(st.integers(1, 14), st.integers(1, 11), st.integers(1, 9))
 WINDOWS = st.tuples(st.integers(1, 8), st.integers(1, 6), st.integers(1, 7))
