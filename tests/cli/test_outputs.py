@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import errno
+import tempfile
 from pathlib import Path
 
 import click
@@ -65,11 +65,13 @@ def test_one_file_for_two_outputs_is_refused(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.skipif(
-    sys.platform == "win32" or os.geteuid() == 0, reason="needs a folder that refuses its owner"
-)
-def test_a_folder_that_cannot_be_written_in_is_found_at_once(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
+def test_a_folder_that_cannot_be_written_in_is_found_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
     with (
         pytest.raises(click.UsageError, match="nothing can be written"),
         StagedFiles([tmp_path / "a"], Interrupt()),
