@@ -24,7 +24,7 @@ _INLINE_UPDATES = 200_000  # state updates below which a second thread costs mor
 _TASKS_PER_THREAD = 4  # so that threads end together
 _PARTS = 16  # tasks of a backward pass, where there are as many items
 _PART_SHARE = 0.05  # of the memory of inputs and gradients that sums of B and C over parts may take,
-_PART_NUMBERS = 1 << 20  # or this much, whichever is more
+_PART_NUMBERS = 1 << 18  # or this much, whichever is more
 
 
 def cpu_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
@@ -112,13 +112,12 @@ def _run_backward(inputs: ScanInputs, dy: Tensor, checkpoints: Tensor) -> tuple[
             backward(zero, first, last, shape, span, problem, gradients, checkpoints.data_ptr())
 
         _share(task, parts, inputs)
-        for source, target in ((part_B, dB), (part_C, dC)):
-            at, view = source.data_ptr(), _mixing(target)
 
-            def reduce(first: int, last: int, span: Span = span, at: int = at, view: View = view) -> None:
-                reduce_parts(zero, first, last, shape, span, at, view)
+        def reduce(first: int, last: int, span: Span = span) -> None:
+            at_B, at_C = gradients.B, gradients.C
+            reduce_parts(zero, first, last, shape, span, at_B, _mixing(dB), at_C, _mixing(dC))
 
-            _share(reduce, groups * shape.states, inputs)
+        _share(reduce, groups * shape.states, inputs)
     sums = (_by_channel(x, shape).sum(0).flatten(0, 1) for x in (dA, dD[:, None], dbias[:, None]))
     dA, dD, dbias = sums
     return (

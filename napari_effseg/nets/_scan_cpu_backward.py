@@ -398,16 +398,25 @@ def _add_parts(zero, first, last, shape, span, source, target):
     target : View
         Of the gradient of B or C, whole.
     """
+    size = size_of(zero)
     start = span.first_block * shape.block
     length = min(span.last_block * shape.block, shape.length) - start
+    apart = shape.states * length * size  # from part to part
     for row in range(first, last):
         group, n = row // shape.states, row % shape.states
         place = target.address + group // shape.groups * target.batch + group % shape.groups * target.group
         place += n * target.row + start * target.time
-        for s in range(length):
-            value = zero
-            for part in range(group * span.parts, (group + 1) * span.parts):
-                value += peek(zero, source + ((part * shape.states + n) * length + s) * size_of(zero))
+        begin = source + (group * span.parts * shape.states + n) * length * size
+        whole = length // LANES * LANES if target.time == size else 0
+        for s in range(0, whole, LANES):
+            values = load(zero, begin + s * size)
+            for part in range(1, span.parts):
+                values = add(values, load(zero, begin + part * apart + s * size))
+            store(place + s * size, values)
+        for s in range(whole, length):
+            value = peek(zero, begin + s * size)
+            for part in range(1, span.parts):
+                value += peek(zero, begin + part * apart + s * size)
             poke(place + s * target.time, value)
 
 
@@ -424,9 +433,10 @@ def _backward_of(source):
 def _reduce_parts_of(source):
     """Make the kernel, with the hash of its sources in its closure, and so in its key on disk."""
 
-    def reduce_parts(zero, first, last, shape, span, source_at, target):
+    def reduce_parts(zero, first, last, shape, span, source_B, target_B, source_C, target_C):
         _ = source
-        _add_parts(zero, first, last, shape, span, source_at, target)
+        _add_parts(zero, first, last, shape, span, source_B, target_B)
+        _add_parts(zero, first, last, shape, span, source_C, target_C)
 
     return reduce_parts
 
@@ -434,4 +444,4 @@ def _reduce_parts_of(source):
 backward = kernel(_backward_of(SOURCE))
 """`_return_parts`, compiled on first use."""
 reduce_parts = kernel(_reduce_parts_of(SOURCE))
-"""`_add_parts`, compiled on first use."""
+"""`_add_parts` for B and for C, compiled on first use."""

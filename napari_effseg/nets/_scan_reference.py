@@ -21,18 +21,22 @@ __all__ = ["reference_scan"]
 
 def reference_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
     """Return y (B, D, L) and the last state (B, D, N), both of the dtype of the inputs."""
-    delta = step_sizes(inputs)
-    per_group = inputs.u.shape[1] // inputs.B.shape[1]
-    B = inputs.B.repeat_interleave(per_group, dim=1)  # (B, D, N, L)
-    C = inputs.C.repeat_interleave(per_group, dim=1)
-    h = inputs.u.new_zeros(inputs.u.shape[0], *inputs.A.shape)
+    groups = inputs.B.shape[1]
+    A = inputs.A.unflatten(0, (groups, -1))  # (G, D / G, N)
+    h = torch.zeros_like(A).expand(inputs.u.shape[0], -1, -1, -1)  # (B, G, D / G, N)
     outputs = []
-    for t in range(inputs.u.shape[2]):
-        step = delta[:, :, t, None]  # (B, D, 1)
-        h = torch.exp(step * inputs.A) * h + step * B[..., t] * inputs.u[:, :, t, None]
-        outputs.append((C[..., t] * h).sum(-1))
-    y = torch.stack(outputs, dim=2)
-    return gated(y, inputs), h
+    for u, delta, B, C in zip(
+        inputs.u.unflatten(1, (groups, -1)).unbind(-1),  # (B, G, D / G) at each time
+        step_sizes(inputs).unflatten(1, (groups, -1)).unbind(-1),
+        inputs.B.unbind(-1),  # (B, G, N) at each time
+        inputs.C.unbind(-1),
+        strict=True,
+    ):
+        step = delta[..., None]
+        h = torch.exp(step * A) * h + step * B[:, :, None] * u[..., None]
+        outputs.append((C[:, :, None] * h).sum(-1))
+    y = torch.stack(outputs, dim=-1).flatten(1, 2)
+    return gated(y, inputs), h.detach().flatten(1, 2)
 
 
 def step_sizes(inputs: ScanInputs) -> Tensor:

@@ -30,7 +30,7 @@ from ._scan_cuda import LARGEST_STATE, cuda_kernel_installed, cuda_scan
 from ._scan_reference import reference_scan
 from ._scan_types import ScanInputs, checked_inputs
 
-__all__ = ["scan_path", "scan_report", "selective_scan"]
+__all__ = ["ScanInputs", "checked_inputs", "run_path", "scan_path", "scan_report", "selective_scan"]
 
 _log = logging.getLogger(__name__)
 
@@ -132,7 +132,8 @@ def selective_scan(
     algorithm 2 and section 3.3; the values are those of mamba-ssm's ``selective_scan_ref``.
     """
     inputs = checked_inputs(u, delta, A, B, C, D, z, delta_bias, delta_softplus)
-    y, last_state = _run(inputs)
+    path = scan_path(inputs.u.device, inputs.u.dtype, inputs.A.shape[1])
+    y, last_state = run_path(path, inputs)
     y = y.to(u.dtype)
     return (y, last_state) if return_last_state else y
 
@@ -178,8 +179,22 @@ def scan_report() -> dict[str, str]:
     return report
 
 
-def _run(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
-    path = scan_path(inputs.u.device, inputs.u.dtype, inputs.A.shape[1])
+def run_path(path: str, inputs: ScanInputs) -> tuple[Tensor, Tensor]:
+    """Run one path on checked inputs, whatever the environment says; to compare paths with each other.
+
+    Parameters
+    ----------
+    path : str
+        One of `scan_path`'s names, fit for the inputs' device.
+    inputs : ScanInputs
+        From `checked_inputs`.
+
+    Returns
+    -------
+    y : Tensor, shape (B, D, L)
+    last_state : Tensor, shape (B, D, N)
+        Both of the dtype of the inputs.
+    """
     if path == _NUMBA:
         from ._scan_cpu import cpu_scan  # numba is imported, and compiles, on first use
 
