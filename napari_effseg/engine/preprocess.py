@@ -21,7 +21,7 @@ from ..volume import Grid, Volume
 from ..zoo.card import Card
 from .frame import Frame, is_other_plane
 from .intensity import Statistics, apply_rule, finite_float32, pool, statistics_of
-from .rows import RowResampling
+from .rows import AxisTaps, RowResampling
 
 __all__ = ["Channels", "NetworkImage", "Prepared", "prepare", "select_channels"]
 
@@ -142,7 +142,9 @@ class NetworkImage:
         self.frame = frame
         self._rule = card.input.intensity
         self._by_slice = card.dimensions == 2
-        self._way = RowResampling(frame.seen_grid, frame.network) if frame.is_resampled else None
+        self._way = (
+            RowResampling(frame.seen_grid, frame.network, AxisTaps.cubic) if frame.is_resampled else None
+        )
         self._after_chunk = after_chunk
         # A grey image repeated for a colour card is one array three times; it is measured once.
         self._first = [next(at for at, other in enumerate(channels) if other is one) for one in channels]

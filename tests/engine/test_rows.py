@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from napari_effseg.engine.frame import sub_grid
-from napari_effseg.engine.rows import AxisTaps, RowResampling, bring_to
+from napari_effseg.engine.rows import AxisLine, AxisTaps, RowResampling, bring_to
 from napari_effseg.engine.windows import Rows
 from napari_effseg.volume import Grid, grid_with_spacing, resample_array
 
@@ -55,9 +55,10 @@ def test_a_part_of_a_resampled_image_comes_out_as_in_the_whole():
     np.testing.assert_allclose(found.numpy(), whole[:, 3:17, 1:20, 2:9], atol=1e-5)
 
 
-def test_rows_needed_lie_within_the_source_and_suffice():
+@pytest.mark.parametrize("taps", [AxisTaps.linear, AxisTaps.cubic], ids=["linear", "cubic"])
+def test_rows_needed_lie_within_the_source_and_suffice(taps):
     source = grid_with_spacing(INPUT, 0.7)
-    way = RowResampling(source, INPUT)
+    way = RowResampling(source, INPUT, taps)
     scores = scores_on(source)
     planes = way.in_plane(scores)
     for row in range(INPUT.shape[0]):
@@ -68,8 +69,35 @@ def test_rows_needed_lie_within_the_source_and_suffice():
         )
 
 
+@pytest.mark.parametrize("kind", [AxisTaps.linear, AxisTaps.cubic], ids=["linear", "cubic"])
 @pytest.mark.parametrize("scale", [0.3, 1.0, 1.6, 3.0])
-def test_taps_of_an_axis_sum_to_one(scale):
-    taps = AxisTaps.between(scale, 0.1, 30, int(29 / scale))
+def test_taps_of_an_axis_sum_to_one(scale, kind):
+    taps = kind(AxisLine(scale, 0.1, 30, int(29 / scale)))
     torch.testing.assert_close(taps.weight.sum(dim=0), torch.ones(taps.side))
     assert (taps.index.diff(dim=0) > 0).all()
+
+
+@pytest.mark.parametrize("kind", [AxisTaps.linear, AxisTaps.cubic], ids=["linear", "cubic"])
+def test_an_axis_that_keeps_its_voxels_keeps_its_values(kind):
+    values = torch.randn(2, 9, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(kind(AxisLine(1.0, 0.0, 9, 9)).apply(values, 1), values)
+
+
+def test_cubic_taps_follow_a_parabola_and_linear_ones_cannot():
+    line = AxisLine(0.4, 0.2, 40, 90)
+    wanted = (line.scale * torch.arange(90) + line.offset) ** 2
+    values = torch.arange(40.0) ** 2
+    inner = slice(6, 84)
+    torch.testing.assert_close(
+        AxisTaps.cubic(line).apply(values, 0)[inner], wanted[inner], rtol=1e-5, atol=1e-3
+    )
+    assert (AxisTaps.linear(line).apply(values, 0) - wanted)[inner].max() > 0.2
+
+
+def test_cubic_taps_do_not_let_fine_stripes_through_to_a_coarse_grid():
+    stripes = torch.tensor([1.0, -1.0] * 30)
+    assert AxisTaps.cubic(AxisLine(3.0, 1.0, 60, 20)).apply(stripes, 0)[2:-2].abs().max() < 0.05
+
+
+def test_a_flat_axis_stays_as_it_is():
+    assert AxisTaps.cubic(AxisLine(1.3, 0.0, 1, 1)).apply(torch.ones(1), 0).tolist() == [1.0]
