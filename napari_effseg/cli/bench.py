@@ -14,7 +14,7 @@ from ._options import FILE, as_json, device_option
 from ._outputs import StagedFiles, check_output
 
 if TYPE_CHECKING:
-    from ..evaluation import BenchRow
+    from ..evaluation import BenchRow, ScanRow
 
 __all__ = ["bench"]
 
@@ -38,8 +38,8 @@ def bench(
 ) -> None:
     """Measure one pass over one window of MODELS (default: all cards).
 
-    Parameters, operations (2 a multiply-add; scans apart), median and fastest seconds, peak memory above what
-    was held before, and an estimate of the energy.
+    Parameters, operations (2 a multiply-add; scans apart), median and fastest seconds, peak memory beside
+    weights and input, and an estimate of the energy.
     """
     if json_file is not None:
         check_output(json_file)
@@ -60,6 +60,8 @@ def bench(
             staged.place_for(json_file).write_text(as_json(document), encoding="utf-8")
         staged.commit()
     console.result(f"on {info.name} ({info.description}), one window, batch of one\n{_networks(rows)}")
+    if scans:
+        console.result(f"\nselective scan on the CPU, float32\n{_scans(scans)}")
 
 
 def _row_as_json(row: BenchRow) -> dict[str, Any]:
@@ -95,6 +97,23 @@ def _networks(rows: tuple[BenchRow, ...]) -> str:
             f"{row.cost.fastest_seconds:.3f}",
             f"{row.cost.peak_memory_bytes / 1e6:.0f}",
             "unknown" if row.cost.energy_joules is None else f"{row.cost.energy_joules:.1f}",
+        )
+        for row in rows
+    ]
+    return table([head, *body], right=range(2, len(head)))
+
+
+def _scans(rows: tuple[ScanRow, ...]) -> str:
+    head = ("path", "direction", "ms", "updates a second", "times reference", "relative error", "extra MB")
+    body = [
+        (
+            row.path,
+            row.direction,
+            f"{1000 * row.seconds:.1f}",
+            f"{row.updates_per_second:.2e}",
+            f"{row.times_reference:.1f}",
+            f"{row.relative_error:.1e}",
+            f"{row.extra_memory_bytes / 1e6:.1f}",
         )
         for row in rows
     ]

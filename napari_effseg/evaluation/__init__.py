@@ -2,6 +2,7 @@
 
 from .accuracy import CaseResult, Evaluation, EvaluationOptions, Spread, evaluate
 from .comparison import BenchRow, bench
+from .scan_bench import ScanRow, bench_scan
 from .transforms import Guise, make_guise, transform_names
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "Evaluation",
     "EvaluationOptions",
     "Guise",
+    "ScanRow",
     "Spread",
     "bench",
+    "bench_scan",
     "evaluate",
     "make_guise",
     "transform_names",

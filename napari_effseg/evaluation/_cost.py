@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 from unittest import mock
 
@@ -19,12 +17,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..nets import mamba
 from ..types import CancelCheck
+from ._torch_memory import TorchMemory
 
 __all__ = ["Cost", "count_operations", "count_parameters", "measure"]
 
-_WARM_UP = 2  # passes that compile, cache and fill buffers
-_LEAST_PASSES, _LEAST_SECONDS = 5, 2.0
-_SAMPLING_SECONDS = 0.002
+_LEAST_PASSES, _LEAST_SECONDS = 3, 2.0
 _WATTS_A_CORE = 10.0
 """Power of a busy CPU core in W: an assumption (nominal powers of 65 to 280 W over 8 to 32 cores)."""
 _SCAN_OPERATIONS = 9  # a state update, the convention of Mamba's authors
@@ -45,7 +42,7 @@ class Cost:
         Median of the timed passes, after two that are not timed.
     fastest_seconds : float
     peak_memory_bytes : int
-        Above what was held before the pass: of torch's allocator on CUDA, else of the process (sampled).
+        Most bytes that tensors made in the pass hold at a time: weights and input are not among them.
     energy_joules : float or None
         An estimate: on a CPU its busy core-seconds at 10 W each; on CUDA the power that the driver reports,
         None where it reports none.
@@ -88,8 +85,7 @@ def measure(network: nn.Module, example: Tensor, cancel: CancelCheck) -> Cost:
             network(example)
             _finish(example.device)
 
-        for _ in range(_WARM_UP):
-            once()
+        # Two passes are over before the clock starts: caches are warm, kernels compiled.
         memory = _peak_of(once, example.device)
         seconds, energy = _timed(once, example.device)
     return Cost(
@@ -175,34 +171,9 @@ def _peak_of(once: Callable[[], None], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         once()
         return int(torch.cuda.max_memory_allocated(device)) - int(before)
-    with _ResidentMemory() as sampled:
+    with TorchMemory() as made:
         once()
-    return sampled.peak - sampled.before
-
-
-class _ResidentMemory:
-    """Sample what the process holds while the context is open."""
-
-    def __init__(self) -> None:
-        self._process = psutil.Process()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self.before = self.peak = 0
-
-    def __enter__(self) -> _ResidentMemory:
-        self.before = self.peak = self._process.memory_info().rss
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._done.wait(_SAMPLING_SECONDS):
-            self.peak = max(self.peak, self._process.memory_info().rss)
+    return int(made.peak)
 
 
 def _finish(device: torch.device) -> None:

@@ -5,8 +5,8 @@
 ``mirror``     left and right swapped, the affine unchanged: the other side of the body
 ``reorient``   array axes permuted and flipped at random, the affine following: the same place in the world
 ``oblique``    the affine turned by up to 20 degrees about a random axis: a tilted slice block, same voxels
-``resample``   another spacing, 0.8 to 1.25 times the old one on each axis; the result comes back by nearest
-               voxel, so a small loss lies in the grid and not in the model
+``resample``   finer voxels, 0.6 to 0.95 times the old spacing on each axis (coarser ones lose detail that no
+               model could bring back); in the result each voxel gets the label with the largest share in it
 =============  ==============================================================================================
 """
 
@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import ConfigError, nearest_names
-from ..volume import Grid, LabelMap, Volume, grid_with_spacing, reorient, resample
+from ..volume import Grid, LabelMap, Volume, grid_with_spacing, reorient, resample, resample_array
 
 __all__ = ["Guise", "make_guise", "transform_names"]
 
 _LARGEST_ANGLE = np.deg2rad(20)
-_SPACING_RATIOS = (0.8, 1.25)
+_SPACING_RATIOS = (0.6, 0.95)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,24 @@ def _resample(grid: Grid, random: np.random.Generator) -> Guise:
     thick = np.asarray(grid.shape) > 1
     first, second, third = (float(mm) for mm in np.asarray(grid.spacing) * np.where(thick, ratios, 1.0))
     other = grid_with_spacing(grid, (first, second, third))
-    return Guise(lambda volume: resample(volume, other), lambda labels: resample(labels, grid))
+    return Guise(lambda volume: resample(volume, other), lambda labels: _by_largest_share(labels, grid))
+
+
+def _by_largest_share(labels: LabelMap, grid: Grid) -> LabelMap:
+    """Bring labels to another grid, where each voxel gets the label (or background) that fills most of it.
+
+    Taking the nearest voxel instead loses a few per cent of Dice on thin structures, whatever the model.
+    """
+    shares = {
+        label: resample_array((labels.data == label).astype(np.float32), labels.grid, grid)
+        for label in labels.counts()
+    }
+    largest = 1 - sum(shares.values(), start=np.zeros(grid.shape, np.float32))
+    found = np.zeros(grid.shape, labels.data.dtype)
+    for label, share in shares.items():
+        more = share > largest
+        found[more], largest[more] = label, share[more]
+    return replace(labels, data=found, affine=grid.affine)
 
 
 _GUISES: dict[str, Callable[[Grid, np.random.Generator], Guise]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from napari_effseg.evaluation import ScanRow
 from tests.conftest import REPOSITORY
 
 from .conftest import Command
@@ -45,6 +47,10 @@ def test_bench(effseg: Command, tmp_path: Path) -> None:
     numbers = tmp_path / "bench.json"
     assert effseg("bench", "synthetic", "--no-scan", "--json", numbers).code == 0
     assert set(keys_of(json.loads(numbers.read_text()))) <= NAMED
+
+
+def test_a_row_of_the_scan() -> None:
+    assert {field.name for field in dataclasses.fields(ScanRow)} <= NAMED
 
 
 def test_models(effseg: Command) -> None:

@@ -59,7 +59,7 @@ def test_a_perfect_model_scores_one_whatever_the_numbers(dataset: Path) -> None:
 @pytest.mark.parametrize("transform", transform_names())
 def test_the_guise_of_a_case_does_not_change_a_good_model(dataset: Path, transform: str) -> None:
     found = evaluate(draft_card(), dataset, EvaluationOptions(transform=transform))
-    assert found.over_cases("dice").mean > (0.9 if transform == "resample" else 0.9999)
+    assert found.over_cases("dice").mean > (0.95 if transform == "resample" else 0.9999)
 
 
 def test_a_missed_structure_counts_with_nothing_and_the_diagonal(

@@ -43,7 +43,7 @@ def test_a_guise_taken_off_leaves_the_answer_where_it_was(name: str, case: str) 
     guise = make_guise(name, truth.grid, case)
     found = guise.take_off(model(guise.put_on(as_volume(truth))))
     assert np.array_equal(found.affine, truth.affine)
-    assert dice(truth.data, found.data) > (0.9 if name == "resample" else 0.9999)
+    assert dice(truth.data, found.data) > (0.97 if name == "resample" else 0.9999)
 
 
 def test_the_mirror_swaps_sides_and_keeps_the_affine() -> None:
