@@ -33,7 +33,6 @@ from ._scan_cpu_blocks import (
     prepare_decay,
     prepare_row,
     reach_of,
-    scale,
     scatter,
 )
 from ._scan_cpu_math import (
@@ -275,9 +274,7 @@ def _prepare_block(zero, shape, problem, gradients, item, t, steps, at, bias, fe
     gather(zero, problem.delta, item, t, steps, at.dts)
     gather(zero, problem.u, item, t, steps, at.us)
     gather(zero, gradients.y, item, t, steps, at.gs)
-    bound = activate(zero, shape, steps, bias, at.dts, at.slopes)
-    multiply(zero, steps, at.dts, at.us, at.xs)
-    scale(zero, steps, feed, at.us, at.ys)
+    bound = activate(zero, shape, steps, bias, feed, at.dts, at.us, at.xs, at.ys, at.slopes)
     if problem.z.address:
         gather(zero, problem.z, item, t, steps, at.gates)
         _open_gate(zero, steps, at)

@@ -48,7 +48,6 @@ __all__ = [
     "prepare_decay",
     "prepare_row",
     "reach_of",
-    "scale",
     "scatter",
 ]
 
@@ -197,23 +196,28 @@ def scatter(zero, source, view, item, t, steps):
 
 
 @inlined
-def activate(zero, shape, steps, bias, deltas, slopes):
+def activate(zero, shape, steps, bias, feed, deltas, us, xs, ys, slopes):
     """Turn raw step sizes into step sizes, in place, and return the largest magnitude (NaN aside).
 
-    The slopes of a softplus go to the block `slopes` unless that is 0.
+    Along the way, x = dt * u and y = feed * u are set; `xs` may be `us`. The slopes of a softplus go to the
+    block `slopes` unless that is 0.
     """
     step = LANES * size_of(zero)
-    offset = load(zero, bias)
+    offset, through = load(zero, bias), load(zero, feed)
     bound = fill(zero)
     for s in range(steps):
-        dt = add(load(zero, deltas + s * step), offset)
+        k = s * step
+        dt = add(load(zero, deltas + k), offset)
         if shape.softplus:
             if slopes:
                 dt, slope = softplus_with_slope(dt)
-                store(slopes + s * step, slope)
+                store(slopes + k, slope)
             else:
                 dt = softplus(dt)
-        store(deltas + s * step, dt)
+        u = load(zero, us + k)
+        store(deltas + k, dt)
+        store(xs + k, mul(dt, u))
+        store(ys + k, mul(through, u))
         magnitude = absolute(dt)
         bound = choose_greater(magnitude, bound, magnitude, bound)
     return largest(bound)
@@ -231,15 +235,6 @@ def multiply(zero, steps, a, b, target):
     step = LANES * size_of(zero)
     for s in range(steps):
         store(target + s * step, mul(load(zero, a + s * step), load(zero, b + s * step)))
-
-
-@inlined
-def scale(zero, steps, row, source, target):
-    """Set target = row * source, for every time step of two blocks."""
-    step = LANES * size_of(zero)
-    factor = load(zero, row)
-    for s in range(steps):
-        store(target + s * step, mul(factor, load(zero, source + s * step)))
 
 
 @inlined

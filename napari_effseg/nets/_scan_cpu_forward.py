@@ -19,11 +19,9 @@ from ._scan_cpu_blocks import (
     gather,
     item_of,
     mixing_at,
-    multiply,
     prepare_decay,
     prepare_row,
     reach_of,
-    scale,
     scatter,
 )
 from ._scan_cpu_math import ORDINARY, SMALL, decay_factor, decay_factor_any, decay_less_one, logistic
@@ -107,9 +105,7 @@ def _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed
     dts, xs, ys = scratch, scratch + block, scratch + 2 * block
     gather(zero, problem.delta, item, t, steps, dts)
     gather(zero, problem.u, item, t, steps, xs)
-    bound = activate(zero, shape, steps, bias, dts, 0)
-    scale(zero, steps, feed, xs, ys)
-    multiply(zero, steps, dts, xs, xs)
+    bound = activate(zero, shape, steps, bias, feed, dts, xs, xs, ys, 0)
     _sweep_states(zero, shape, problem, item, t, steps, bound, dts, xs, ys, decay, state)
     if problem.z.address:
         gather(zero, problem.z, item, t, steps, xs)
