@@ -50,7 +50,7 @@ def recommended(volume: Volume, boxes: Sequence[IndexBox], known: Mapping[str, C
     candidates = [known[name] for name, reason in reasons.items() if reason is None]
     if not candidates:
         said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "no models are installed"
-        raise UnknownModel(f"no model fits this image ({said}); name one with -m to use it all the same")
+        raise UnknownModel(f"no model fits this image: {said}")
     structures = {frozenset(card.label_names.values()) for card in candidates}
     if len(structures) > 1:
         named = ", ".join(f"{card.name} ({card.title})" for card in candidates)

@@ -182,7 +182,7 @@ def bring_to(rows: Iterator[Rows], source: Grid, target: Grid) -> Iterator[Rows]
     for part in rows:
         most = max(ROWS_BYTES // (4 * part.values.shape[0] * target.shape[1] * target.shape[2]), 1)
         for at in range(0, part.values.shape[1], most):
-            fresh = way.in_plane(part.values[:, at : at + most].cpu())
+            fresh = way.in_plane(part.values[:, at : at + most])
             held = torch.cat([held, fresh], dim=1) if held.numel() else fresh
             while (stop := way.complete(done, first + held.shape[1], most)) > done:
                 yield Rows(done, way.across(held, first, done, stop))
@@ -220,4 +220,4 @@ def _cut(rows: Iterator[Rows], offset: tuple[int, int, int], target: Grid) -> It
         high = min(part.start + part.values.shape[1], i0 + i)
         if low < high:
             inside = part.values[:, low - part.start : high - part.start, j0 : j0 + j, k0 : k0 + k]
-            yield Rows(low - i0, inside.cpu())
+            yield Rows(low - i0, inside)

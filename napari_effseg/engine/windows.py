@@ -74,10 +74,12 @@ def blend(
     tiling: Tiling,
     *,
     batch: int = 1,
-    accumulate_on: torch.device | str = "cpu",
     after_windows: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Rows]:
     """Slide a network over an image and yield its blended logits, rows in ascending order.
+
+    The sums live in the machine's memory, wherever the network runs: with many classes they are larger than
+    the memory of most devices.
 
     Parameters
     ----------
@@ -89,8 +91,6 @@ def blend(
         Where the windows lie.
     batch : int
         Most windows that `predict` is given at once.
-    accumulate_on : device
-        Where the blended sums live.
     after_windows : callable
         Called with the number of windows done since the last call, after each batch; it may raise to stop.
 
@@ -99,7 +99,7 @@ def blend(
     Rows
         Together they cover every row of the image once.
     """
-    weights = window_weights(tiling.size).to(accumulate_on)
+    weights = window_weights(tiling.size)
     band = _Band(tiling)
     sums = _Sums(tiling, weights, tiling.band_rows(batch))
     groups = tiling.groups(batch)
@@ -110,7 +110,7 @@ def blend(
             chosen = places[at : at + batch]
             windows = torch.stack([_window(image, place, group[0], tiling.size) for place in chosen])
             for place, logits in zip(chosen, predict(windows), strict=True):
-                sums.add(place, logits.to(accumulate_on, torch.float32))
+                sums.add(place, logits.to("cpu", torch.float32))
             after_windows(len(chosen))
         finished = groups[index + 1][0] if index + 1 < len(groups) else tiling.padded_shape[0]
         yield from sums.finished(finished)
@@ -165,12 +165,12 @@ class _Sums:
         self._weights = weights
         self._start = 0
         self._logits: Tensor | None = None
-        self._total = torch.zeros((depth, *tiling.padded_shape[1:]), device=weights.device)
+        self._total = torch.zeros((depth, *tiling.padded_shape[1:]))
 
     def add(self, place: tuple[int, ...], logits: Tensor) -> None:
         """Add one window of logits (C, I, J, K)."""
         if self._logits is None:
-            self._logits = torch.zeros((logits.shape[0], *self._total.shape), device=self._total.device)
+            self._logits = torch.zeros((logits.shape[0], *self._total.shape))
         here = tuple(
             slice(start - offset, start - offset + side)
             for start, offset, side in zip(place, (self._start, 0, 0), self._tiling.size, strict=True)
