@@ -20,20 +20,15 @@ from ._simd import LANES
 __all__ = ["SOURCE", "inlined", "kernel"]
 
 _log = logging.getLogger(__name__)
-_FILES = (
-    "_simd.py",
-    "_scan_cpu_math.py",
-    "_scan_cpu_blocks.py",
-    "_scan_cpu_forward.py",
-    "_scan_cpu_backward.py",
-)
+_SOURCES = ("_simd*.py", "_denormals.py", "_scan_cpu_*.py")
 
 
 def _fingerprint() -> int:
     """Hash what the compiled code depends on: the kernels' sources and the width of their vectors."""
     digest = hashlib.sha256(str(LANES).encode())
-    for name in _FILES:
-        digest.update(Path(__file__).with_name(name).read_bytes())
+    for pattern in _SOURCES:
+        for path in sorted(Path(__file__).parent.glob(pattern)):
+            digest.update(path.read_bytes())
     return int.from_bytes(digest.digest()[:7], "big")
 
 

@@ -15,7 +15,6 @@ from ._numba_cache import inlined
 from ._scan_cpu_math import log2e, softplus, softplus_with_slope
 from ._simd import (
     LANES,
-    TILE,
     absolute,
     add,
     choose_greater,
@@ -27,8 +26,8 @@ from ._simd import (
     poke,
     size_of,
     store,
-    transpose,
 )
+from ._simd_tiles import TILE, transpose
 
 __all__ = [
     "Item",

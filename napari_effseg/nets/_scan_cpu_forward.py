@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._denormals import flush_denormals, restore_denormals
 from ._numba_cache import SOURCE, inlined, kernel
 from ._scan_cpu_blocks import (
     activate,
@@ -25,7 +26,7 @@ from ._scan_cpu_blocks import (
     scatter,
 )
 from ._scan_cpu_math import ORDINARY, SMALL, decay_factor, decay_factor_any, decay_less_one, logistic
-from ._simd import LANES, add, fill, flush_denormals, fma, load, mul, peek, restore_denormals, size_of, store
+from ._simd import LANES, add, fill, fma, load, mul, peek, size_of, store
 
 __all__ = ["forward"]
 

@@ -19,16 +19,17 @@ from numba import types
 from numba.extending import intrinsic, models, register_model
 
 __all__ = [
+    "BYTES",
     "LANES",
     "Lanes",
     "absolute",
     "add",
+    "call_llvm",
     "choose_greater",
     "constant",
     "div",
     "exponent_factor",
     "fill",
-    "flush_denormals",
     "fma",
     "largest",
     "load",
@@ -36,13 +37,12 @@ __all__ = [
     "peek",
     "poke",
     "polynomial",
-    "restore_denormals",
+    "scalar_of",
     "size_of",
     "store",
     "sub",
-    "sums_of_rows",
     "total",
-    "transpose",
+    "vector_of",
 ]
 
 
@@ -58,10 +58,8 @@ def _host_lanes() -> int:
 LANES = _host_lanes()
 """Lanes of a vector, 8 or 16."""
 
-TILE = 8
-"""Rows and columns of the tiles that `transpose` takes."""
-
-_SIZE = {"float32": 4, "float64": 8}
+BYTES = {"float32": 4, "float64": 8}
+"""Bytes of a number, by dtype."""
 _MANTISSA_BITS = {"float32": 23, "float64": 52}
 
 
@@ -78,15 +76,17 @@ class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
     """A `Lanes` value is one LLVM vector."""
 
     def __init__(self, manager: Any, fe_type: Lanes) -> None:
-        super().__init__(manager, fe_type, ir.VectorType(_scalar(fe_type.dtype), LANES))
+        super().__init__(manager, fe_type, ir.VectorType(scalar_of(fe_type.dtype), LANES))
 
 
-def _scalar(dtype: types.Float) -> ir.Type:
+def scalar_of(dtype: types.Float) -> ir.Type:
+    """Return the LLVM type of one number."""
     return ir.FloatType() if dtype.name == "float32" else ir.DoubleType()
 
 
-def _vector(dtype: types.Float) -> ir.VectorType:
-    return ir.VectorType(_scalar(dtype), LANES)
+def vector_of(dtype: types.Float) -> ir.VectorType:
+    """Return the LLVM type of a vector."""
+    return ir.VectorType(scalar_of(dtype), LANES)
 
 
 def _splat(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
@@ -96,20 +96,21 @@ def _splat(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.shuffle_vector(first, ir.Constant(vector, ir.Undefined), order)
 
 
-def _call_llvm(
+def call_llvm(
     builder: ir.IRBuilder,
     name: str,
     result: ir.Type,
     arguments: list[ir.Value],
     fastmath: tuple[str, ...] = (),
 ) -> ir.Value:
+    """Call a function of LLVM's own, which is declared where it is not yet."""
     signature = ir.FunctionType(result, [argument.type for argument in arguments])
     function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
     return builder.call(function, arguments, fastmath=fastmath)
 
 
 def _suffix(dtype: types.Float) -> str:
-    return f"v{LANES}f{8 * _SIZE[dtype.name]}"
+    return f"v{LANES}f{8 * BYTES[dtype.name]}"
 
 
 def _binary(instruction: str) -> Callable[..., Any]:
@@ -139,7 +140,7 @@ def constant(values: dict[str, float]) -> Any:
         dtype = getattr(like, "dtype", like)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return ir.Constant(_vector(dtype), [values[dtype.name]] * LANES)
+            return ir.Constant(vector_of(dtype), [values[dtype.name]] * LANES)
 
         return Lanes(dtype)(like), codegen
 
@@ -153,11 +154,11 @@ def polynomial(coefficients: dict[str, tuple[float, ...]]) -> Any:
         terms = coefficients[x.dtype.name]
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            vector = _vector(x.dtype)
+            vector = vector_of(x.dtype)
             value = ir.Constant(vector, [terms[-1]] * LANES)
             for term in reversed(terms[:-1]):
                 operands = [value, args[0], ir.Constant(vector, [term] * LANES)]
-                value = _call_llvm(builder, f"llvm.fmuladd.{_suffix(x.dtype)}", vector, operands)
+                value = call_llvm(builder, f"llvm.fmuladd.{_suffix(x.dtype)}", vector, operands)
             return value
 
         return x(x), codegen
@@ -170,7 +171,7 @@ def size_of(typingctx: Any, like: Any) -> Any:
     """Return the bytes of a number of the type of `like`, known to the compiler."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(ir.IntType(types.intp.bitwidth), _SIZE[like.name])
+        return ir.Constant(ir.IntType(types.intp.bitwidth), BYTES[like.name])
 
     return types.intp(like), codegen
 
@@ -180,8 +181,8 @@ def load(typingctx: Any, like: Any, address: Any) -> Any:
     """Return the vector of `LANES` numbers of the type of `like` at an address."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[1], _vector(like).as_pointer())
-        return builder.load(pointer, align=_SIZE[like.name])
+        pointer = builder.inttoptr(args[1], vector_of(like).as_pointer())
+        return builder.load(pointer, align=BYTES[like.name])
 
     return Lanes(like)(like, types.intp), codegen
 
@@ -191,8 +192,8 @@ def store(typingctx: Any, address: Any, vector: Any) -> Any:
     """Write a vector at an address."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], _vector(vector.dtype).as_pointer())
-        builder.store(args[1], pointer, align=_SIZE[vector.dtype.name])
+        pointer = builder.inttoptr(args[0], vector_of(vector.dtype).as_pointer())
+        builder.store(args[1], pointer, align=BYTES[vector.dtype.name])
         return context.get_dummy_value()
 
     return types.none(types.intp, vector), codegen
@@ -203,7 +204,7 @@ def peek(typingctx: Any, like: Any, address: Any) -> Any:
     """Return the one number of the type of `like` at an address."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(builder.inttoptr(args[1], _scalar(like).as_pointer()), align=_SIZE[like.name])
+        return builder.load(builder.inttoptr(args[1], scalar_of(like).as_pointer()), align=BYTES[like.name])
 
     return like(like, types.intp), codegen
 
@@ -213,8 +214,8 @@ def poke(typingctx: Any, address: Any, value: Any) -> Any:
     """Write one number at an address."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], _scalar(value).as_pointer())
-        builder.store(args[1], pointer, align=_SIZE[value.name])
+        pointer = builder.inttoptr(args[0], scalar_of(value).as_pointer())
+        builder.store(args[1], pointer, align=BYTES[value.name])
         return context.get_dummy_value()
 
     return types.none(types.intp, value), codegen
@@ -236,7 +237,7 @@ def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         name = f"llvm.fmuladd.{_suffix(a.dtype)}"
-        return _call_llvm(builder, name, _vector(a.dtype), list(args))
+        return call_llvm(builder, name, vector_of(a.dtype), list(args))
 
     return a(a, b, c), codegen
 
@@ -246,7 +247,7 @@ def absolute(typingctx: Any, a: Any) -> Any:
     """Return the magnitude of every lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call_llvm(builder, f"llvm.fabs.{_suffix(a.dtype)}", _vector(a.dtype), list(args))
+        return call_llvm(builder, f"llvm.fabs.{_suffix(a.dtype)}", vector_of(a.dtype), list(args))
 
     return a(a), codegen
 
@@ -266,7 +267,7 @@ def exponent_factor(typingctx: Any, a: Any) -> Any:
     """Return the float whose exponent field holds the lowest bits of `a`'s mantissa."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        integers = ir.VectorType(ir.IntType(8 * _SIZE[a.dtype.name]), LANES)
+        integers = ir.VectorType(ir.IntType(8 * BYTES[a.dtype.name]), LANES)
         places = ir.Constant(integers, [_MANTISSA_BITS[a.dtype.name]] * LANES)
         return builder.bitcast(builder.shl(builder.bitcast(args[0], integers), places), args[0].type)
 
@@ -278,9 +279,9 @@ def total(typingctx: Any, a: Any) -> Any:
     """Return the sum of the lanes."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        scalar = _scalar(a.dtype)
+        scalar = scalar_of(a.dtype)
         name = f"llvm.vector.reduce.fadd.{_suffix(a.dtype)}"
-        return _call_llvm(builder, name, scalar, [ir.Constant(scalar, 0.0), args[0]], fastmath=("reassoc",))
+        return call_llvm(builder, name, scalar, [ir.Constant(scalar, 0.0), args[0]], fastmath=("reassoc",))
 
     return a.dtype(a), codegen
 
@@ -290,133 +291,8 @@ def largest(typingctx: Any, a: Any) -> Any:
     """Return the largest lane; a NaN is passed over."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call_llvm(
-            builder, f"llvm.vector.reduce.fmax.{_suffix(a.dtype)}", _scalar(a.dtype), list(args)
+        return call_llvm(
+            builder, f"llvm.vector.reduce.fmax.{_suffix(a.dtype)}", scalar_of(a.dtype), list(args)
         )
 
     return a.dtype(a), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def sums_of_rows(typingctx: Any, like: Any, address: Any) -> Any:
-    """Return the sum of each of `LANES` vectors that lie one after another, one sum a lane."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows = _load_rows(builder, args[1], None, _vector(like), LANES)
-        if LANES == 16:  # fold to two problems of 8 rows, one in each half
-            rows = [_add_pair(builder, [rows[i], rows[i + 8]], _HALVES) for i in range(8)]
-        while len(rows) > 2:
-            rows = [_add_pair(builder, rows[i : i + 2], _IN_QUARTERS) for i in range(0, len(rows), 2)]
-        return _add_pair(builder, rows, _QUARTERS)
-
-    return Lanes(like)(like, types.intp), codegen
-
-
-# For every lane of a sum of two vectors a, b: its two terms, as places in a followed by b.
-_Places = tuple[list[int], list[int]]
-_HALVES: _Places = ([*range(8), *range(16, 24)], [*range(8, 16), *range(24, 32)])
-_IN_QUARTERS: _Places = (
-    [q + k for q in range(0, LANES, 4) for k in (0, 2, LANES, LANES + 2)],
-    [q + k for q in range(0, LANES, 4) for k in (1, 3, LANES + 1, LANES + 3)],
-)
-_QUARTERS: _Places = (
-    [e + s + k for e in range(0, LANES, 8) for s in (0, LANES) for k in range(4)],
-    [e + s + k + 4 for e in range(0, LANES, 8) for s in (0, LANES) for k in range(4)],
-)
-
-
-def _add_pair(builder: ir.IRBuilder, pair: list[ir.Value], places: _Places) -> ir.Value:
-    first, second = (_shuffle(builder, pair[0], pair[1], where) for where in places)
-    return builder.fadd(first, second)
-
-
-def _shuffle(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, places: list[int]) -> ir.Value:
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places))
-
-
-def _load_rows(
-    builder: ir.IRBuilder, address: ir.Value, stride: ir.Value | None, vector: ir.VectorType, count: int
-) -> list[ir.Value]:
-    """Load `count` vectors, `stride` bytes apart or one after another."""
-    size = 4 if isinstance(vector.element, ir.FloatType) else 8
-    step = stride if stride is not None else ir.Constant(address.type, vector.count * size)
-    rows = []
-    for _ in range(count):
-        rows.append(builder.load(builder.inttoptr(address, vector.as_pointer()), align=size))
-        address = builder.add(address, step)
-    return rows
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def transpose(typingctx: Any, like: Any, source: Any, source_row: Any, target: Any, target_row: Any) -> Any:
-    """Copy a tile of `TILE` x `TILE` numbers, rows to columns; rows are as many bytes apart as given."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = ir.VectorType(_scalar(like), TILE)
-        rows = _load_rows(builder, args[1], args[2], vector, TILE)
-        for distance in (4, 2, 1):
-            rows = _exchange(builder, rows, distance)
-        address = args[3]
-        for row in rows:
-            builder.store(row, builder.inttoptr(address, vector.as_pointer()), align=_SIZE[like.name])
-            address = builder.add(address, args[4])
-        return context.get_dummy_value()
-
-    return types.none(like, types.intp, types.intp, types.intp, types.intp), codegen
-
-
-def _exchange(builder: ir.IRBuilder, rows: list[ir.Value], distance: int) -> list[ir.Value]:
-    """Swap, between rows i and i + distance, the lanes of which that bit differs: a step of a transpose."""
-    upper = [k if not k & distance else TILE + k - distance for k in range(TILE)]
-    lower = [k + distance if not k & distance else TILE + k for k in range(TILE)]
-    result = list(rows)
-    for i in range(TILE):
-        if not i & distance:
-            a, b = rows[i], rows[i + distance]
-            result[i] = _shuffle(builder, a, b, upper)
-            result[i + distance] = _shuffle(builder, a, b, lower)
-    return result
-
-
-_FLUSH_BITS = 0x8040  # of the x86 register MXCSR: denormal results, and inputs, count as 0
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def flush_denormals(typingctx: Any) -> Any:
-    """Make this thread take denormals for 0 (x86), where they can cost a hundred cycles; return what was."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = ir.IntType(32)
-        if not _is_x86():
-            return ir.Constant(word, 0)
-        place = builder.alloca(word)
-        _control_register(builder, "llvm.x86.sse.stmxcsr", place)
-        before = builder.load(place)
-        builder.store(builder.or_(before, ir.Constant(word, _FLUSH_BITS)), place)
-        _control_register(builder, "llvm.x86.sse.ldmxcsr", place)
-        return before
-
-    return types.uint32(), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def restore_denormals(typingctx: Any, before: Any) -> Any:
-    """Undo `flush_denormals`, given what it returned."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        if _is_x86():
-            place = builder.alloca(ir.IntType(32))
-            builder.store(args[0], place)
-            _control_register(builder, "llvm.x86.sse.ldmxcsr", place)
-        return context.get_dummy_value()
-
-    return types.none(before), codegen
-
-
-def _is_x86() -> bool:
-    return llvm.get_default_triple().partition("-")[0] in ("x86_64", "i686", "i386")
-
-
-def _control_register(builder: ir.IRBuilder, name: str, place: ir.Value) -> None:
-    pointer = builder.bitcast(place, ir.IntType(8).as_pointer())
-    _call_llvm(builder, name, ir.VoidType(), [pointer])

@@ -400,3 +400,22 @@ def test_without_numba_torch_takes_over_and_says_so(
         assert scan_report()["cpu"].startswith("chunked-torch (numba cannot be imported")
     finally:
         _numba_problem.cache_clear()
+
+
+def test_a_compiler_that_fails_is_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from napari_effseg.nets import _scan_cpu
+    from napari_effseg.nets.selective_scan import _numba_problem
+
+    def fail(*_: object) -> None:
+        raise AttributeError("no such instruction")
+
+    monkeypatch.delenv("EFFSEG_SCAN", raising=False)
+    monkeypatch.setattr(_scan_cpu, "forward", fail)
+    _numba_problem.cache_clear()
+    try:
+        assert scan_path("cpu", torch.float32) == "chunked-torch"
+        assert "no such instruction" in caplog.text
+    finally:
+        _numba_problem.cache_clear()
