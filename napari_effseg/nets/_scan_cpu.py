@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -77,7 +78,7 @@ def _run_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor, Tensor
     def task(first: int, last: int) -> None:
         forward(zero, first, last, shape, problem, y_view, states.data_ptr(), starts)
 
-    _share(task, items, inputs)
+    _share(task, items, inputs, y, states, checkpoints)
     return y, _by_channel(states, shape).flatten(1, 2), checkpoints
 
 
@@ -106,18 +107,33 @@ def _run_backward(inputs: ScanInputs, dy: Tensor, checkpoints: Tensor) -> tuple[
         dbias.data_ptr(),
         carry.data_ptr(),
     )
+    made = (
+        checkpoints,
+        dy,
+        du,
+        ddelta,
+        dA,
+        dB,
+        dC,
+        dD,
+        dbias,
+        carry,
+        part_B,
+        part_C,
+        *(() if dz is None else (dz,)),
+    )
     for span in spans:
 
         def task(first: int, last: int, span: Span = span) -> None:
             backward(zero, first, last, shape, span, problem, gradients, checkpoints.data_ptr())
 
-        _share(task, parts, inputs)
+        _share(task, parts, inputs, *made)
 
         def reduce(first: int, last: int, span: Span = span) -> None:
             at_B, at_C = gradients.B, gradients.C
             reduce_parts(zero, first, last, shape, span, at_B, _mixing(dB), at_C, _mixing(dC))
 
-        _share(reduce, groups * shape.states, inputs)
+        _share(reduce, groups * shape.states, inputs, *made)
     sums = (_by_channel(x, shape).sum(0).flatten(0, 1) for x in (dA, dD[:, None], dbias[:, None]))
     dA, dD, dbias = sums
     return (
@@ -149,13 +165,21 @@ def _spans(shape: Shape) -> list[Span]:
     return [Span(max(0, last - step), last, parts, items_of_part) for last in range(blocks, 0, -step)]
 
 
-def _share(task: Any, count: int, inputs: ScanInputs) -> None:
-    """Run ``task(first, last)`` over range(count), in pieces, on as many threads as torch uses."""
+def _share(task: Callable[[int, int], None], count: int, inputs: ScanInputs, *others: Tensor) -> None:
+    """Run ``task(first, last)`` over range(count), in pieces, on as many threads as torch uses.
+
+    The task knows tensors by address; `inputs` and `others` are those, which each thread holds on to, so that
+    an interrupt of the caller leaves no thread with freed memory.
+    """
     updates = inputs.u.numel() * inputs.A.shape[1]
     threads = 1 if updates < _INLINE_UPDATES else min(count, torch.get_num_threads())
     pieces = 1 if threads == 1 else min(count, threads * _TASKS_PER_THREAD)
     bounds = [piece * count // pieces for piece in range(pieces + 1)]
-    run_tasks(lambda piece: task(bounds[piece], bounds[piece + 1]), pieces, threads)
+
+    def run(piece: int, held: tuple[object, ...] = (inputs, *others)) -> None:
+        task(bounds[piece], bounds[piece + 1])
+
+    run_tasks(run, pieces, threads)
 
 
 def _by_channel(x: Tensor, shape: Shape) -> Tensor:
