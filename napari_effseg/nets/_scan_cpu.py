@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -84,68 +84,99 @@ def _run_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor, Tensor
 
 def _run_backward(inputs: ScanInputs, dy: Tensor, checkpoints: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of the tensors of `inputs`, in their order."""
-    shape = _shape(inputs)
-    items, groups = item_count(shape), shape.batch * shape.groups
-    u, zero, problem = inputs.u, _zero(inputs.u), _problem(inputs)
-    du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, inputs.delta, inputs.B, inputs.C))
-    dz = None if inputs.z is None else torch.empty_like(inputs.z)
-    dA, carry = (u.new_zeros(items, shape.states, LANES) for _ in range(2))
-    dD, dbias = (u.new_zeros(items, LANES) for _ in range(2))
+    shape, zero, problem = _shape(inputs), _zero(inputs.u), _problem(inputs)
+    groups = shape.batch * shape.groups
     spans = _spans(shape)
     parts = groups * spans[0].parts
-    longest = max(span.last_block - span.first_block for span in spans) * shape.block
-    part_B, part_C = (u.new_empty(parts * shape.states * min(longest, shape.length)) for _ in range(2))
-    gradients = Gradients(
-        _sequence(dy),
-        _sequence(du),
-        _sequence(ddelta),
-        _sequence(dz),
-        part_B.data_ptr(),
-        part_C.data_ptr(),
-        dA.data_ptr(),
-        dD.data_ptr(),
-        dbias.data_ptr(),
-        carry.data_ptr(),
-    )
-    made = (
-        checkpoints,
-        dy,
-        du,
-        ddelta,
-        dA,
-        dB,
-        dC,
-        dD,
-        dbias,
-        carry,
-        part_B,
-        part_C,
-        *(() if dz is None else (dz,)),
-    )
+    found = _Gradients.empty(inputs, dy, parts * shape.states * _longest(spans, shape))
+    addresses = found.addresses()
+    held = (checkpoints, *found.tensors())
     for span in spans:
 
         def task(first: int, last: int, span: Span = span) -> None:
-            backward(zero, first, last, shape, span, problem, gradients, checkpoints.data_ptr())
+            backward(zero, first, last, shape, span, problem, addresses, checkpoints.data_ptr())
 
-        _share(task, parts, inputs, *made)
+        _share(task, parts, inputs, *held)
 
         def reduce(first: int, last: int, span: Span = span) -> None:
-            at_B, at_C = gradients.B, gradients.C
-            reduce_parts(zero, first, last, shape, span, at_B, _mixing(dB), at_C, _mixing(dC))
+            B, C = _mixing(found.B), _mixing(found.C)
+            reduce_parts(zero, first, last, shape, span, addresses.B, B, addresses.C, C)
 
-        _share(reduce, groups * shape.states, inputs, *made)
-    sums = (_by_channel(x, shape).sum(0).flatten(0, 1) for x in (dA, dD[:, None], dbias[:, None]))
-    dA, dD, dbias = sums
+        _share(reduce, groups * shape.states, inputs, *held)
+    dA, dD, dbias = (_by_channel(x, shape).sum(0).flatten(0, 1) for x in (found.A, found.D, found.bias))
     return (
-        du,
-        ddelta,
+        found.u,
+        found.delta,
         dA,
-        dB,
-        dC,
+        found.B,
+        found.C,
         None if inputs.D is None else dD[:, 0],
-        dz,
+        found.z,
         None if inputs.delta_bias is None else dbias[:, 0],
     )
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """The tensors behind `Gradients`, and the whole B and C that its parts are added up to."""
+
+    y: Tensor
+    u: Tensor
+    delta: Tensor
+    z: Tensor | None
+    B: Tensor
+    C: Tensor
+    part_B: Tensor
+    part_C: Tensor
+    A: Tensor
+    D: Tensor
+    bias: Tensor
+    carry: Tensor
+
+    @classmethod
+    def empty(cls, inputs: ScanInputs, dy: Tensor, part_numbers: int) -> _Gradients:
+        """Make room for every gradient, and for this many numbers of B and C in parts."""
+        u, items, states = inputs.u, item_count(_shape(inputs)), inputs.A.shape[1]
+        return cls(
+            y=dy,
+            u=torch.empty_like(u),
+            delta=torch.empty_like(inputs.delta),
+            z=None if inputs.z is None else torch.empty_like(inputs.z),
+            B=torch.empty_like(inputs.B),
+            C=torch.empty_like(inputs.C),
+            part_B=u.new_empty(part_numbers),
+            part_C=u.new_empty(part_numbers),
+            A=u.new_zeros(items, states, LANES),
+            D=u.new_zeros(items, 1, LANES),
+            bias=u.new_zeros(items, 1, LANES),
+            carry=u.new_zeros(items, states, LANES),
+        )
+
+    def tensors(self) -> list[Tensor]:
+        """Return those that exist."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return [value for value in values if value is not None]
+
+    def addresses(self) -> Gradients:
+        """Return where the kernels find them."""
+        return Gradients(
+            _sequence(self.y),
+            _sequence(self.u),
+            _sequence(self.delta),
+            _sequence(self.z),
+            self.part_B.data_ptr(),
+            self.part_C.data_ptr(),
+            self.A.data_ptr(),
+            self.D.data_ptr(),
+            self.bias.data_ptr(),
+            self.carry.data_ptr(),
+        )
+
+
+def _longest(spans: list[Span], shape: Shape) -> int:
+    """Time steps of the longest span."""
+    blocks = max(span.last_block - span.first_block for span in spans)
+    return min(blocks * shape.block, shape.length)
 
 
 def _spans(shape: Shape) -> list[Span]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from napari_effseg.nets import selective_scan
 from napari_effseg.nets.selective_scan import scan_path, scan_report
+
+from . import parity
 
 PATHS = ("reference", "chunked", "numba")
 FAST_PATHS = PATHS[1:]
@@ -26,16 +25,6 @@ def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     """Every path in turn, forced."""
     monkeypatch.setenv("EFFSEG_SCAN", request.param)
     return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def fixture_file() -> Path:
-    folder = Path(__file__).resolve().parents[1] / "fixtures"
-    shared = Path(__file__).resolve().parents[3] / "shared" / "specs" / "fixtures"
-    for candidate in (folder, shared):
-        if (candidate / "selective_scan.npz").is_file():
-            return candidate / "selective_scan.npz"
-    pytest.skip(f"needs the parity fixture selective_scan.npz in {folder} or {shared}")
 
 
 def make_arguments(
@@ -83,30 +72,23 @@ def assert_near(actual: Tensor, expected: Tensor, tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_values_and_gradients_are_the_published_ones(
-    path: str, dtype: torch.dtype, fixture_file: Path
-) -> None:
-    with np.load(fixture_file, allow_pickle=False) as file:
-        for case in json.loads(str(file["meta"]))["cases"]:
-            _check_case(file, case, dtype)
-
-
-def _check_case(file: np.lib.npyio.NpzFile, case: dict[str, object], dtype: torch.dtype) -> None:
-    start = f"{case['case']}/input/"
-    inputs = {
-        key.removeprefix(start): torch.tensor(file[key]).to(dtype) for key in file if key.startswith(start)
-    }
-    weight = inputs.pop("grad_y")
-    leaves = {name: x.requires_grad_() for name, x in inputs.items()}
-    softplus = bool(case["delta_softplus"])
-    y, last_state = selective_scan(**leaves, delta_softplus=softplus, return_last_state=True)
-    (y * weight).sum().backward()
-    found = {"output64/y": y.detach(), "output64/last_state": last_state}
-    found.update({f"grad64/{name}": leaf.grad for name, leaf in leaves.items()})
-    for key, value in found.items():
-        assert value is not None
-        assert value.dtype == dtype
-        assert_near(value, torch.tensor(file[f"{case['case']}/{key}"]), TOLERANCE[dtype])
+def test_values_and_gradients_are_the_published_ones(path: str, dtype: torch.dtype) -> None:
+    fixture = parity.read("selective_scan")
+    for case in fixture.meta["cases"]:
+        name = case["case"]
+        leaves = fixture.tensors(f"{name}/input/", dtype)
+        weight = leaves.pop("grad_y")
+        for leaf in leaves.values():
+            leaf.requires_grad_()
+        softplus = case["delta_softplus"]
+        y, last_state = selective_scan(**leaves, delta_softplus=softplus, return_last_state=True)
+        (y * weight).sum().backward()
+        found = {"output64/y": y, "output64/last_state": last_state}
+        found |= {f"grad64/{key}": leaf.grad for key, leaf in leaves.items() if leaf.grad is not None}
+        assert len(found) == len(leaves) + 2
+        for key, value in found.items():
+            assert value.dtype == dtype
+            assert parity.relative_error(value, fixture.arrays[f"{name}/{key}"]) <= TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("path", FAST_PATHS)
