@@ -86,3 +86,16 @@ def test_the_same_case_and_seed_give_the_same_guise() -> None:
 def test_a_transform_that_does_not_exist_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="Did you mean mirror"):
         make_guise("mirorr", ball().grid, "a")
+
+
+def test_finer_voxels_show_the_same_image() -> None:
+    volume = as_volume(ball())
+    finer = make_guise("resample", volume.grid, "a").put_on(
+        Volume(np.stack([volume.data] * 2), volume.affine)
+    )
+    centres = [
+        np.average(transform_points(affine, np.argwhere(data > 0.5)), axis=0)
+        for data, affine in ((volume.data, volume.affine), (finer.data[1], finer.affine))
+    ]
+    assert all(0.6 <= new / old <= 0.95 for new, old in zip(finer.spacing, volume.spacing, strict=True))
+    assert np.allclose(*centres, atol=0.3)
