@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 __all__ = ["TorchMemory"]
 
 
-class TorchMemory(TorchDispatchMode):
+class TorchMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not say
     """Context in which the memory of every new tensor is counted until it is freed.
 
     Exact where the operating system's figure is coarse: it keeps freed pages and is sampled.
@@ -24,7 +24,7 @@ class TorchMemory(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch does not say
         self.held = self.peak = 0
         self._known: set[int] = set()
 
