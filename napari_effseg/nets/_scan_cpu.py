@@ -15,14 +15,14 @@ from ._scan_cpu_blocks import Problem, Shape, View, block_count, item_count
 from ._scan_cpu_forward import forward
 from ._scan_types import ScanInputs
 from ._simd import LANES
-from ._threads import run_tasks
+from ._threads import run_together
 
 __all__ = ["compile_kernels", "cpu_scan"]
 
 _STEPS_PER_BLOCK = 128  # a block's arrays then stay in the first two caches
 _STEPS_PER_STATE = 8  # a block is at least this long for each state, so that checkpoints stay few
 _INLINE_UPDATES = 200_000  # state updates below which a second thread costs more than it gives
-_TASKS_PER_THREAD = 4  # so that threads end together
+_CLAIMS_PER_THREAD = 2  # so that threads end together
 _PARTS = 16  # tasks of a backward pass, where there are as many items
 _PART_SHARE = 0.05  # of the memory of inputs and gradients that sums of B and C over parts may take,
 _PART_NUMBERS = 1 << 18  # or this much, whichever is more
@@ -75,10 +75,15 @@ def _run_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor, Tensor
     problem, y_view, zero = _problem(inputs), _sequence(y), _zero(inputs.u)
     starts = checkpoints.data_ptr() if keep else 0
 
-    def task(first: int, last: int) -> None:
-        forward(zero, first, last, shape, problem, y_view, states.data_ptr(), starts)
+    per_group = items // (shape.batch * shape.groups)
+    # Items that are scanned together share what they read of B and C.
+    together = -(-items // (_CLAIMS_PER_THREAD * _threads(inputs)))
+    together = max(1, min(together, per_group))
 
-    _share(task, items, inputs, y, states, checkpoints)
+    def work(counter: int) -> None:
+        forward(zero, counter, together, shape, problem, y_view, states.data_ptr(), starts)
+
+    _share(work, items, inputs, y, states, checkpoints)
     return y, _by_channel(states, shape).flatten(1, 2), checkpoints
 
 
@@ -93,14 +98,14 @@ def _run_backward(inputs: ScanInputs, dy: Tensor, checkpoints: Tensor) -> tuple[
     held = (checkpoints, *found.tensors())
     for span in spans:
 
-        def task(first: int, last: int, span: Span = span) -> None:
-            backward(zero, first, last, shape, span, problem, addresses, checkpoints.data_ptr())
+        def work(counter: int, span: Span = span) -> None:
+            backward(zero, counter, shape, span, problem, addresses, checkpoints.data_ptr())
 
-        _share(task, parts, inputs, *held)
+        _share(work, parts, inputs, *held)
 
-        def reduce(first: int, last: int, span: Span = span) -> None:
+        def reduce(counter: int, span: Span = span) -> None:
             B, C = _mixing(found.B), _mixing(found.C)
-            reduce_parts(zero, first, last, shape, span, addresses.B, B, addresses.C, C)
+            reduce_parts(zero, counter, shape, span, addresses.B, B, addresses.C, C)
 
         _share(reduce, groups * shape.states, inputs, *held)
     dA, dD, dbias = (_by_channel(x, shape).sum(0).flatten(0, 1) for x in (found.A, found.D, found.bias))
@@ -187,7 +192,7 @@ def _spans(shape: Shape) -> list[Span]:
     """
     groups = shape.batch * shape.groups
     per_group = item_count(shape) // groups
-    items_of_part = -(-per_group // -(-_PARTS // groups))
+    items_of_part = max(-(-per_group // -(-_PARTS // groups)), min(2, per_group // 2), 1)
     parts = -(-per_group // items_of_part)
     blocks = block_count(shape)
     tensors = 6 * groups * shape.channels * shape.length  # u, delta, z and their gradients
@@ -196,21 +201,25 @@ def _spans(shape: Shape) -> list[Span]:
     return [Span(max(0, last - step), last, parts, items_of_part) for last in range(blocks, 0, -step)]
 
 
-def _share(task: Callable[[int, int], None], count: int, inputs: ScanInputs, *others: Tensor) -> None:
-    """Run ``task(first, last)`` over range(count), in pieces, on as many threads as torch uses.
+def _share(work: Callable[[int], None], tasks: int, inputs: ScanInputs, *others: Tensor) -> None:
+    """Run ``work(address of a task counter)`` on as many threads as torch uses.
 
-    The task knows tensors by address; `inputs` and `others` are those, which each thread holds on to, so that
+    Kernels know tensors by address; `inputs` and `others` are those, which each thread holds on to, so that
     an interrupt of the caller leaves no thread with freed memory.
     """
+    threads = min(tasks, _threads(inputs))
+    counter = np.zeros(1, np.int64)
+
+    def run(held: tuple[object, ...] = (inputs, *others)) -> None:
+        work(counter.ctypes.data)
+
+    run_together(run, threads)
+
+
+def _threads(inputs: ScanInputs) -> int:
+    """Threads that a problem is worth."""
     updates = inputs.u.numel() * inputs.A.shape[1]
-    threads = 1 if updates < _INLINE_UPDATES else min(count, torch.get_num_threads())
-    pieces = 1 if threads == 1 else min(count, threads * _TASKS_PER_THREAD)
-    bounds = [piece * count // pieces for piece in range(pieces + 1)]
-
-    def run(piece: int, held: tuple[object, ...] = (inputs, *others)) -> None:
-        task(bounds[piece], bounds[piece + 1])
-
-    run_tasks(run, pieces, threads)
+    return 1 if updates < _INLINE_UPDATES else torch.get_num_threads()
 
 
 def _by_channel(x: Tensor, shape: Shape) -> Tensor:

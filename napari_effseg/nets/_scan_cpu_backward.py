@@ -37,7 +37,7 @@ from ._scan_cpu_blocks import (
 )
 from ._scan_cpu_math import ORDINARY, SMALL, ln2, logistic, one
 from ._scan_cpu_sweeps import blocks_at, bytes_of_blocks, replay, replay_any, replay_small, sweep_back
-from ._simd import LANES, add, fma, load, mul, peek, poke, size_of, store, sub
+from ._simd import LANES, add, claim, fma, load, mul, peek, poke, size_of, store, sub
 
 __all__ = ["Gradients", "Span", "backward", "reduce_parts"]
 
@@ -167,31 +167,46 @@ def _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, ch
 
 
 @inlined
-def _return_item(zero, shape, problem, gradients, item, span, at, decay, checkpoints, sums, length):
-    """Gradients of one item in the blocks of a span, the last first."""
-    step = LANES * size_of(zero)
+def _return_part(zero, shape, span, part, problem, gradients, checkpoints, at, decay):
+    """Gradients of the items of one part in the blocks of a span, the last block first."""
+    size = size_of(zero)
+    step = LANES * size
+    per_group = (shape.channels + LANES - 1) // LANES
     blocks = (shape.length + shape.block - 1) // shape.block
-    prepare_decay(zero, shape, problem.A, item, decay)
-    prepare_row(zero, problem.bias, item, decay + shape.states * step)
-    prepare_row(zero, problem.D, item, decay + (shape.states + 1) * step)
+    start = span.first_block * shape.block
+    length = min(span.last_block * shape.block, shape.length) - start
+    sums = part * shape.states * length
+    for i in range(sums, sums + shape.states * length):
+        poke(gradients.B + i * size, zero)
+        poke(gradients.C + i * size, zero)
+    group = part // span.parts * per_group
+    first = group + part % span.parts * span.items_of_part
+    last = min(first + span.items_of_part, group + per_group)
     for k in range(span.last_block - 1, span.first_block - 1, -1):
         t = k * shape.block
         steps = min(shape.block, shape.length - t)
-        checkpoint = checkpoints + (item.number * blocks + k) * shape.states * step
-        place = sums + t - span.first_block * shape.block
-        _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, checkpoint, place, length)
+        for number in range(first, last):  # these read the same B and C
+            item = item_of(number, shape)
+            prepare_decay(zero, shape, problem.A, item, decay)
+            prepare_row(zero, problem.bias, item, decay + shape.states * step)
+            prepare_row(zero, problem.D, item, decay + (shape.states + 1) * step)
+            checkpoint = checkpoints + (number * blocks + k) * shape.states * step
+            place = sums + t - start
+            _return_block(
+                zero, shape, problem, gradients, item, t, steps, at, decay, checkpoint, place, length
+            )
 
 
 @inlined
-def _return_parts(zero, first, last, shape, span, problem, gradients, checkpoints):
-    """Gradients of the parts `first` to `last` in the blocks of `span`.
+def _return_parts(zero, counter, shape, span, problem, gradients, checkpoints):
+    """Gradients in the blocks of `span`, part by part until none is left that no other thread has claimed.
 
     Parameters
     ----------
     zero : float32 or float64
         Says the dtype.
-    first, last : int
-        Parts, of all groups and batch elements; a part is up to `span.items_of_part` items of one group.
+    counter : address of an int64
+        The next part to claim, of all groups and batch elements; starts at 0.
     shape : Shape
     span : Span
     problem : Problem
@@ -199,37 +214,29 @@ def _return_parts(zero, first, last, shape, span, problem, gradients, checkpoint
     checkpoints : address of (items, blocks, states, LANES)
         The state at the start of every block, from the forward pass.
     """
-    size = size_of(zero)
-    vector = LANES * size
+    vector = LANES * size_of(zero)
     blocks = bytes_of_blocks(zero, shape)
     memory = np.empty(blocks + (shape.states + 2) * vector + 64, np.uint8)
     scratch = align(memory.ctypes.data)
     at, decay = blocks_at(zero, shape, scratch), scratch + blocks
-    per_group = (shape.channels + LANES - 1) // LANES
-    length = min(span.last_block * shape.block, shape.length) - span.first_block * shape.block
     before = flush_denormals()
-    for part in range(first, last):
-        sums = part * shape.states * length
-        for i in range(sums, sums + shape.states * length):
-            poke(gradients.B + i * size, zero)
-            poke(gradients.C + i * size, zero)
-        start = part % span.parts * span.items_of_part
-        for i in range(start, min(start + span.items_of_part, per_group)):
-            item = item_of(part // span.parts * per_group + i, shape)
-            _return_item(zero, shape, problem, gradients, item, span, at, decay, checkpoints, sums, length)
+    part = claim(counter)
+    while part < shape.batch * shape.groups * span.parts:
+        _return_part(zero, shape, span, part, problem, gradients, checkpoints, at, decay)
+        part = claim(counter)
     restore_denormals(before)
 
 
 @inlined
-def _add_parts(zero, first, last, shape, span, source, target):
-    """Add up the parts of every group, in order, and write them where they belong.
+def _add_parts(zero, row, shape, span, source, target):
+    """Add up, in order, the parts' sums for one state of one group, and write them where they belong.
 
     Parameters
     ----------
     zero : float32 or float64
         Says the dtype.
-    first, last : int
-        Rows: states of all groups and batch elements.
+    row : int
+        A state, counted over all groups and batch elements.
     shape : Shape
     span : Span
     source : address of (parts, states, time of the span)
@@ -240,30 +247,39 @@ def _add_parts(zero, first, last, shape, span, source, target):
     start = span.first_block * shape.block
     length = min(span.last_block * shape.block, shape.length) - start
     apart = shape.states * length * size  # from part to part
-    for row in range(first, last):
-        group, n = row // shape.states, row % shape.states
-        place = target.address + group // shape.groups * target.batch + group % shape.groups * target.group
-        place += n * target.row + start * target.time
-        begin = source + (group * span.parts * shape.states + n) * length * size
-        whole = length // LANES * LANES if target.time == size else 0
-        for s in range(0, whole, LANES):
-            values = load(zero, begin + s * size)
-            for part in range(1, span.parts):
-                values = add(values, load(zero, begin + part * apart + s * size))
-            store(place + s * size, values)
-        for s in range(whole, length):
-            value = peek(zero, begin + s * size)
-            for part in range(1, span.parts):
-                value += peek(zero, begin + part * apart + s * size)
-            poke(place + s * target.time, value)
+    group, n = row // shape.states, row % shape.states
+    place = target.address + group // shape.groups * target.batch + group % shape.groups * target.group
+    place += n * target.row + start * target.time
+    begin = source + (group * span.parts * shape.states + n) * length * size
+    whole = length // LANES * LANES if target.time == size else 0
+    for s in range(0, whole, LANES):
+        values = load(zero, begin + s * size)
+        for part in range(1, span.parts):
+            values = add(values, load(zero, begin + part * apart + s * size))
+        store(place + s * size, values)
+    for s in range(whole, length):
+        value = peek(zero, begin + s * size)
+        for part in range(1, span.parts):
+            value += peek(zero, begin + part * apart + s * size)
+        poke(place + s * target.time, value)
+
+
+@inlined
+def _add_all_parts(zero, counter, shape, span, source_B, target_B, source_C, target_C):
+    """Add up the parts of B and C, row by row until none is left that no other thread has claimed."""
+    row = claim(counter)
+    while row < shape.batch * shape.groups * shape.states:
+        _add_parts(zero, row, shape, span, source_B, target_B)
+        _add_parts(zero, row, shape, span, source_C, target_C)
+        row = claim(counter)
 
 
 def _backward_of(source):
     """Make the kernel, with the hash of its sources in its closure, and so in its key on disk."""
 
-    def backward(zero, first, last, shape, span, problem, gradients, checkpoints):
+    def backward(zero, counter, shape, span, problem, gradients, checkpoints):
         _ = source
-        _return_parts(zero, first, last, shape, span, problem, gradients, checkpoints)
+        _return_parts(zero, counter, shape, span, problem, gradients, checkpoints)
 
     return backward
 
@@ -271,10 +287,9 @@ def _backward_of(source):
 def _reduce_parts_of(source):
     """Make the kernel, with the hash of its sources in its closure, and so in its key on disk."""
 
-    def reduce_parts(zero, first, last, shape, span, source_B, target_B, source_C, target_C):
+    def reduce_parts(zero, counter, shape, span, source_B, target_B, source_C, target_C):
         _ = source
-        _add_parts(zero, first, last, shape, span, source_B, target_B)
-        _add_parts(zero, first, last, shape, span, source_C, target_C)
+        _add_all_parts(zero, counter, shape, span, source_B, target_B, source_C, target_C)
 
     return reduce_parts
 
@@ -282,4 +297,4 @@ def _reduce_parts_of(source):
 backward = kernel(_backward_of(SOURCE))
 """`_return_parts`, compiled on first use."""
 reduce_parts = kernel(_reduce_parts_of(SOURCE))
-"""`_add_parts` for B and for C, compiled on first use."""
+"""`_add_all_parts`, compiled on first use."""

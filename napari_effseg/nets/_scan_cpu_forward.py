@@ -26,7 +26,7 @@ from ._scan_cpu_blocks import (
     scatter,
 )
 from ._scan_cpu_math import ORDINARY, SMALL, decay_factor, decay_factor_any, decay_less_one, logistic
-from ._simd import LANES, add, fill, fma, load, mul, peek, size_of, store
+from ._simd import LANES, add, claim, fill, fma, load, mul, peek, size_of, store
 
 __all__ = ["forward"]
 
@@ -115,14 +115,42 @@ def _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed
 
 
 @inlined
-def _scan_items(zero, first, last, shape, problem, y, states, checkpoints):
-    """Scan the items `first` to `last`.
+def _scan_group(zero, shape, first, last, problem, y, states, checkpoints, scratch):
+    """Scan the items `first` to `last`, which read the same B and C, side by side, block after block."""
+    vector = LANES * size_of(zero)
+    decay = scratch + 3 * block_bytes(zero, shape)
+    bias = decay + shape.states * vector
+    feed = bias + vector
+    blocks = (shape.length + shape.block - 1) // shape.block
+    clear(zero, (last - first) * shape.states, states + first * shape.states * vector)
+    for k in range(blocks):
+        t = k * shape.block
+        steps = min(shape.block, shape.length - t)
+        for number in range(first, last):
+            item = item_of(number, shape)
+            prepare_decay(zero, shape, problem.A, item, decay)
+            prepare_row(zero, problem.bias, item, bias)
+            prepare_row(zero, problem.D, item, feed)
+            state = states + number * shape.states * vector
+            if checkpoints:
+                keep = checkpoints + (number * blocks + k) * shape.states * vector
+                for n in range(shape.states):
+                    store(keep + n * vector, load(zero, state + n * vector))
+            _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed, state, y)
+
+
+@inlined
+def _scan_items(zero, counter, together, shape, problem, y, states, checkpoints):
+    """Scan items until none is left that no other thread has claimed.
 
     Parameters
     ----------
     zero : float32 or float64
         Says the dtype.
-    first, last : int
+    counter : address of an int64
+        The next claim; starts at 0.
+    together : int
+        Items of one claim, of one group of one batch element; fewer where the group ends.
     shape : Shape
     problem : Problem
     y : View
@@ -131,39 +159,29 @@ def _scan_items(zero, first, last, shape, problem, y, states, checkpoints):
     checkpoints : address of (items, blocks, states, LANES), or 0
         Receives the state at the start of every block.
     """
-    vector = LANES * size_of(zero)
-    block = block_bytes(zero, shape)
-    memory = np.empty(3 * block + (shape.states + 2) * vector + 64, np.uint8)
+    memory = np.empty(
+        3 * block_bytes(zero, shape) + (shape.states + 2) * LANES * size_of(zero) + 64, np.uint8
+    )
     scratch = align(memory.ctypes.data)
-    decay = scratch + 3 * block
-    bias = decay + shape.states * vector
-    feed = bias + vector
-    blocks = (shape.length + shape.block - 1) // shape.block
+    per_group = (shape.channels + LANES - 1) // LANES
+    claims = (per_group + together - 1) // together  # of one group
     before = flush_denormals()
-    for number in range(first, last):
-        item = item_of(number, shape)
-        prepare_decay(zero, shape, problem.A, item, decay)
-        prepare_row(zero, problem.bias, item, bias)
-        prepare_row(zero, problem.D, item, feed)
-        state = states + number * shape.states * vector
-        clear(zero, shape.states, state)
-        for k in range(blocks):
-            t = k * shape.block
-            steps = min(shape.block, shape.length - t)
-            if checkpoints:
-                keep = checkpoints + (number * blocks + k) * shape.states * vector
-                for n in range(shape.states):
-                    store(keep + n * vector, load(zero, state + n * vector))
-            _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed, state, y)
+    number = claim(counter)
+    while number < shape.batch * shape.groups * claims:
+        start = number // claims * per_group
+        first = start + number % claims * together
+        last = min(first + together, start + per_group)
+        _scan_group(zero, shape, first, last, problem, y, states, checkpoints, scratch)
+        number = claim(counter)
     restore_denormals(before)
 
 
 def _forward_of(source):
     """Make the kernel, with the hash of its sources in its closure, and so in its key on disk."""
 
-    def forward(zero, first, last, shape, problem, y, states, checkpoints):
+    def forward(zero, counter, together, shape, problem, y, states, checkpoints):
         _ = source
-        _scan_items(zero, first, last, shape, problem, y, states, checkpoints)
+        _scan_items(zero, counter, together, shape, problem, y, states, checkpoints)
 
     return forward
 

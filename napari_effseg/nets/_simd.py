@@ -26,6 +26,7 @@ __all__ = [
     "add",
     "call_llvm",
     "choose_greater",
+    "claim",
     "constant",
     "div",
     "exponent_factor",
@@ -128,6 +129,18 @@ add = _binary("fadd")
 sub = _binary("fsub")
 mul = _binary("fmul")
 div = _binary("fdiv")
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def claim(typingctx: Any, counter: Any) -> Any:
+    """Return the 64-bit integer at an address and add 1 to it, in one step for all threads."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number = ir.IntType(64)
+        pointer = builder.inttoptr(args[0], number.as_pointer())
+        return builder.atomic_rmw("add", pointer, ir.Constant(number, 1), "monotonic")
+
+    return types.int64(types.intp), codegen
 
 
 def constant(values: dict[str, float]) -> Any:

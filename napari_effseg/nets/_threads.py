@@ -1,42 +1,35 @@
 """Threads for compiled loops that release the GIL.
 
 Numba's own threading layers abort the process when two Python threads enter them (workqueue) or after a
-fork (OpenMP), so kernels are plain serial code and this module hands their tasks to threads of its own.
-The caller works too; helpers come from one pool a process, made on first use and made anew after a fork.
+fork (OpenMP), so kernels are plain serial code, and this module runs one on several threads at once; they
+share the work out among themselves. The caller works too; helpers come from one pool a process, made on
+first use and made anew after a fork.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["run_tasks"]
+__all__ = ["run_together"]
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 
 
-def run_tasks(task: Callable[[int], None], count: int, threads: int) -> None:
-    """Call ``task(0)`` ... ``task(count - 1)``, spread over up to `threads` threads, and wait for them.
+def run_together(work: Callable[[], None], threads: int) -> None:
+    """Call `work` here and on up to ``threads - 1`` more threads at once, and wait until all have returned.
 
-    Tasks must not depend on each other. The first exception of a task is raised here, after every
-    running task has ended.
+    `work` returns when nothing is left to do, so a helper that has not started by then is not waited for.
+    The first exception is raised here, after every thread has ended.
     """
-    todo = itertools.count()  # next() is atomic
-
-    def work() -> None:
-        while (index := next(todo)) < count:
-            task(index)
-
-    helpers = [_start(work) for _ in range(min(threads, count) - 1)]
+    helpers = [_start(work) for _ in range(threads - 1)]
     try:
         work()
     finally:
-        next(itertools.islice(todo, count, None), None)  # after an exception here, helpers start nothing new
-        # A helper that has not started is not needed: waiting for it could deadlock a busy pool.
+        # Cancelling, not waiting, matters: others may keep the pool busy, or wait for it in their turn.
         started = [helper for helper in helpers if helper is not None and not helper.cancel()]
         failures = [helper.exception() for helper in started]
     for failure in failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from napari_effseg.nets import selective_scan
-from napari_effseg.nets._threads import run_tasks
+from napari_effseg.nets._threads import run_together
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
@@ -142,23 +143,25 @@ def test_data_loader_workers_may_scan() -> None:
     assert torch.equal(torch.cat(list(loader)), expected)
 
 
-def test_a_failing_task_is_raised_after_the_others_end() -> None:
-    ended = []
+def test_a_failure_is_raised_after_the_others_end() -> None:
+    numbers, ended = itertools.count(), []
 
-    def task(index: int) -> None:
-        if index == 3:
-            raise KeyError(index)
-        ended.append(index)
+    def work() -> None:
+        for number in iter(lambda: next(numbers), None):
+            if number >= 8:
+                return
+            if number == 3:
+                raise KeyError(number)
+            ended.append(number)
 
     with pytest.raises(KeyError):
-        run_tasks(task, 8, threads=3)
+        run_together(work, threads=3)
     assert len(ended) == len(set(ended)) <= 7
 
 
-def test_every_task_runs_once() -> None:
-    done: list[int] = []
-    run_tasks(done.append, 100, threads=4)
-    assert sorted(done) == list(range(100))
+def test_every_thread_takes_part() -> None:
+    meeting = threading.Barrier(2, timeout=60)
+    run_together(lambda: meeting.wait() and None, threads=2)
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
