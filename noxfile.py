@@ -14,7 +14,7 @@ def _install(session: nox.Session, extras: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, and the import contracts between rooms."""
+    """Check style, and the import contracts between rooms."""
     _install(session, "dev")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
@@ -23,14 +23,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Static types, strict."""
+    """Check types, strictly."""
     _install(session, "dev")
     session.run("mypy")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The README's test command, on each Python that is installed."""
+    """Run the README's test command on each Python that is installed."""
     _install(session, "dev")
     session.run("pytest", "--cov", "--cov-report=term:skip-covered", *session.posargs)
 

@@ -20,8 +20,8 @@ __all__ = [
     "IntArray",
     "PathLike",
     "Progress",
-    "SpatialShape",
     "Spacing",
+    "SpatialShape",
 ]
 
 PathLike = str | os.PathLike[str]

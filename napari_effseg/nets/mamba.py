@@ -137,7 +137,7 @@ class Mamba(nn.Module):
             delta_bias=_at_least_float32(branch.dt_proj.bias),
             delta_softplus=True,
         )
-        return cast("Tensor", mixed)
+        return mixed
 
     def _branch(self, suffix: str) -> _Branch:
         infix = f"{suffix}_log" if suffix else "_log"
