@@ -12,7 +12,7 @@ All derive from `EffsegError`; where a built-in exception fits, they derive from
     +-- CardError (ValueError)           a model card that breaks a rule
     +-- UnknownModel (KeyError)          a name that no card, network or label has
     +-- ExportError (OSError)            a result that could not be written, or came back different
-    +-- ConfigError (ValueError)         a training configuration that breaks a rule
+    +-- ConfigError (ValueError)         a configuration or environment variable that breaks a rule
     +-- DeviceError (ValueError)         a device that is unknown or not there
     +-- MissingExtra (ImportError)       an optional package that an extra installs
     +-- OutOfMemory (MemoryError)        not enough memory after every fallback
@@ -86,7 +86,7 @@ class ExportError(EffsegError, OSError):
 
 
 class ConfigError(EffsegError, ValueError):
-    """A training or evaluation configuration breaks a rule; the message names the field."""
+    """A configuration file or environment variable breaks a rule; the message names the field."""
 
 
 class DeviceError(EffsegError, ValueError):

@@ -24,7 +24,7 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
-from ..errors import nearest_names
+from ..errors import ConfigError, nearest_names
 from ._scan_chunked import chunked_scan
 from ._scan_cuda import LARGEST_STATE, cuda_kernel_installed, cuda_scan
 from ._scan_reference import reference_scan
@@ -221,11 +221,11 @@ def _path(kind: str, dtype: torch.dtype, states: int, gradients: bool) -> str:
 def _forced_path(name: str, kind: str) -> str:
     if name not in _FORCED:
         known = ", ".join(sorted(_FORCED))
-        raise ValueError(
+        raise ConfigError(
             f"EFFSEG_SCAN is {name!r}; expected one of {known}, or nothing.{nearest_names(name, _FORCED)}"
         )
     if name == "numba" and kind != "cpu":
-        raise ValueError(f"EFFSEG_SCAN=numba is for tensors on the CPU, but these are on {kind!r}; unset it")
+        raise ConfigError(f"EFFSEG_SCAN=numba is for tensors on the CPU, but these are on {kind!r}; unset it")
     return _FORCED[name]
 
 
