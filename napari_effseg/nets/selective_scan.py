@@ -123,8 +123,8 @@ def selective_scan(
 
     Notes
     -----
-    On the CPU no tensor is copied if, in memory, either its channels or its time steps are neighbours:
-    (batch, D, L) as it is, or a transposed view of (batch, L, D), which is the faster of the two.
+    On the CPU no float32 or float64 tensor is copied, whatever its strides. Fast are those whose channels or
+    time steps are neighbours in memory: (batch, D, L) itself, or a transposed view of (batch, L, D).
 
     References
     ----------
