@@ -3,8 +3,9 @@
     python weights/_release.py RUN_FOLDER DATASET_FOLDER
 
 The run folder is one that ``effseg train`` made. Weights are stored in half precision when that costs less
-than 0.0005 of the mean Dice on the validation split; the card gets the accuracy of the very file that ships,
-the command that measures it again, and time and memory on this machine's CPU.
+than 0.0005 of the mean Dice on the validation split; the temperature of doubt is fitted on it; the card
+gets the accuracy of the very file that ships, the command that measures it again, and time and memory on this
+machine's CPU.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ import torch
 from safetensors.torch import load_file
 
 from napari_effseg import load, segment
+from napari_effseg.engine import fit_temperature
 from napari_effseg.evaluation import Evaluation, EvaluationOptions, evaluate
 from napari_effseg.io.dataset import read_dataset
+from napari_effseg.training.data import load_cases
+from napari_effseg.training.validate import whole_volume_logits
 from napari_effseg.zoo import Card, read_card, write_card
 from napari_effseg.zoo.card import Accuracy, Performance
-from napari_effseg.zoo.weights import describe_weights, save_weights
+from napari_effseg.zoo.weights import describe_weights, load_network, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 NEGLIGIBLE_DICE = 0.0005
@@ -38,6 +42,8 @@ def release(run: Path, dataset: Path) -> None:
         half = _stored(card, run, Path(temporary) / "half", torch.float16)
         validated = [_dice(stored, dataset) for stored in (full, half)]
         chosen = half if validated[0] - validated[1] < NEGLIGIBLE_DICE else full
+        output = dataclasses.replace(chosen.output, doubt_temperature=_temperature(chosen, dataset))
+        chosen = dataclasses.replace(chosen, output=output)
         tested = evaluate(chosen, dataset, EvaluationOptions(split="test"))
         shipped = dataclasses.replace(
             chosen,
@@ -48,12 +54,23 @@ def release(run: Path, dataset: Path) -> None:
         write_card(shipped, ROOT / "napari_effseg" / "zoo" / "cards" / f"{card.name}.toml")
     sys.stdout.write(
         f"validation Dice {validated[0]:.4f} in float32, {validated[1]:.4f} in float16; "
-        f"test Dice {tested.over_cases('dice').mean:.4f}\n"
+        f"test Dice {tested.over_cases('dice').mean:.4f}; temperature {output.doubt_temperature}\n"
     )
 
 
 def _dice(card: Card, dataset: Path) -> float:
     return evaluate(card, dataset, EvaluationOptions(split="validation")).over_cases("dice").mean
+
+
+def _temperature(card: Card, dataset: Path) -> float:
+    """Temperature at which the probabilities fit the validation split best, over all voxels."""
+    network, device = load_network(card), torch.device("cpu")
+    logits, truth = [], []
+    for case in load_cases(read_dataset(dataset).split("validation"), card, None, None):
+        with torch.inference_mode():
+            logits.append(whole_volume_logits(network, case.image, card, device).flatten(1))
+        truth.append(case.target.flatten())
+    return round(fit_temperature(torch.cat(logits, dim=1), torch.cat(truth), card.output), 2)
 
 
 def _stored(card: Card, run: Path, folder: Path, dtype: torch.dtype) -> Card:
