@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..engine.torch_memory import TorchMemory
 from ..nets import mamba
 from ..types import CancelCheck
-from ._torch_memory import TorchMemory
 
 __all__ = ["Cost", "count_operations", "count_parameters", "measure"]
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..engine.torch_memory import TorchMemory
 from ..errors import Cancelled
 from ..nets.selective_scan import ScanInputs, checked_inputs, run_path, scan_path
 from ..types import CancelCheck, Progress
-from ._torch_memory import TorchMemory
 
 __all__ = ["ScanProblem", "ScanRow", "bench_scan"]
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_effseg import Cancelled
-from napari_effseg.evaluation._torch_memory import TorchMemory
+from napari_effseg.engine.torch_memory import TorchMemory
 from napari_effseg.evaluation.scan_bench import ScanProblem, bench_scan
 
 SMALL = ScanProblem(batch=1, channels=8, length=64, states=4)
