@@ -5,6 +5,7 @@ Both are read-only in spirit: functions of this room return new ones, which may 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -107,13 +108,16 @@ class Volume(_GridProperties):
         One for each channel, or none.
     modality : str or None
         "MR", "CT", ... where it is known.
+    window : (level, width) or None
+        The range of intensities that the file asks to be shown first, in the units of `data`.
     warnings : tuple of str
         Sentences for the user about what was odd in the file and how it was read.
 
     Raises
     ------
     VolumeError
-        If the array has another number of axes, an empty one, or holds no real numbers.
+        If the array has another number of axes, an empty one, or holds no real numbers; if the window's
+        width is not above 0.
     AffineError
         If the affine is not a finite, invertible 4 x 4 matrix.
     """
@@ -122,6 +126,7 @@ class Volume(_GridProperties):
     affine: Affine
     channel_names: tuple[str, ...] = field(default=(), kw_only=True)
     modality: str | None = field(default=None, kw_only=True)
+    window: tuple[float, float] | None = field(default=None, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
@@ -139,6 +144,7 @@ class Volume(_GridProperties):
         object.__setattr__(self, "data", _native(data))
         object.__setattr__(self, "affine", as_affine(self.affine))
         object.__setattr__(self, "channel_names", names)
+        object.__setattr__(self, "window", _as_window(self.window))
         object.__setattr__(self, "warnings", tuple(self.warnings))
 
     @property
@@ -245,6 +251,17 @@ def _count(slab: IntArray) -> tuple[IntArray, IntArray]:
 
 def _native(data: NDArray[Any]) -> NDArray[Any]:
     return data if data.dtype.isnative else np.asarray(data).astype(data.dtype.newbyteorder("="))
+
+
+def _as_window(window: tuple[float, float] | None) -> tuple[float, float] | None:
+    if window is None:
+        return None
+    level, width = (float(part) for part in window)
+    if not (math.isfinite(level) and 0 < width < math.inf):
+        raise VolumeError(
+            f"the window ({level:g}, {width:g}) was given; expected a level and a width above 0"
+        )
+    return level, width
 
 
 def _table(entries: Mapping[int, _Value]) -> Iterable[tuple[int, _Value]]:

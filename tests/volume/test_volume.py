@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,15 @@ def test_a_window_scales_its_range_to_one():
 def test_an_unknown_window_suggests_the_nearest():
     with pytest.raises(VolumeError, match="Did you mean lung"):
         find_window("lungs")
+
+
+def test_the_window_of_a_file_goes_along_when_a_volume_is_changed():
+    volume = Volume(np.zeros((2, 3, 4)), np.eye(4), window=(40, 400))
+    assert dataclasses.replace(volume, modality="CT").window == (40.0, 400.0)
+    assert Volume(np.zeros((2, 3, 4)), np.eye(4)).window is None
+
+
+@pytest.mark.parametrize("window", [(40, 0), (float("nan"), 400), (40, float("inf"))])
+def test_a_window_without_a_range_is_refused(window):
+    with pytest.raises(VolumeError, match="window"):
+        Volume(np.zeros((2, 3, 4)), np.eye(4), window=window)
