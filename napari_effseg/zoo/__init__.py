@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._toml import dump_toml
 from .card import (
     Accuracy,
     Card,
@@ -20,7 +21,7 @@ from .card import (
     WeightsFile,
     WindowSpec,
 )
-from .card_file import card_to_toml, parse_card, read_card, write_card
+from .card_file import card_to_table, card_to_toml, parse_card, read_card, write_card
 from .convert import Converted, convert_checkpoint
 from .fetch import fetch_weights
 from .registry import Registry, built_in_cards, cards, find_card, read_registry
@@ -56,10 +57,12 @@ __all__ = [
     "WindowSpec",
     "build_network",
     "built_in_cards",
+    "card_to_table",
     "card_to_toml",
     "cards",
     "convert_checkpoint",
     "describe_weights",
+    "dump_toml",
     "fetch_weights",
     "file_sha256",
     "find_card",

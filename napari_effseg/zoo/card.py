@@ -71,6 +71,8 @@ class TrainingData:
     """The training configuration in the repository, or how the weights came about."""
     redistributable: bool = True
     """Whether weights trained on these data may be part of a release."""
+    finetuned_from: str = ""
+    """Name and SHA-256 of the weights that training began with; empty where it began with random ones."""
 
 
 @dataclass(frozen=True)

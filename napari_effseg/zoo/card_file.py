@@ -21,7 +21,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["card_to_toml", "parse_card", "read_card", "write_card"]
+__all__ = ["card_to_table", "card_to_toml", "parse_card", "read_card", "write_card"]
 
 _LARGEST_CARD = 1 << 20  # bytes; a card of a hundred labels has about thirty thousand
 
@@ -70,6 +70,18 @@ def parse_card(card: str | Mapping[str, object], *, source: str = "card") -> Car
     return made
 
 
+def card_to_table(card: Card) -> dict[str, object]:
+    """Return the card as the table that its TOML file holds; `parse_card` of it equals the card.
+
+    Raises
+    ------
+    CardError
+        If the card breaks a rule.
+    """
+    check_card(card)
+    return to_table(card)
+
+
 def card_to_toml(card: Card) -> str:
     """Return the card as TOML; `parse_card` of it equals the card.
 
@@ -78,8 +90,7 @@ def card_to_toml(card: Card) -> str:
     CardError
         If the card breaks a rule.
     """
-    check_card(card)
-    return dump_toml(to_table(card))
+    return dump_toml(card_to_table(card))
 
 
 def write_card(card: Card, path: PathLike) -> Path:

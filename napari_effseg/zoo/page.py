@@ -193,9 +193,10 @@ def _training(card: Card) -> str:
     data = card.training
     share = "may" if data.redistributable else "may not"
     citation = f"\n- Citation: {data.citation}" if data.citation else ""
+    base = f"\n- Finetuned from: {data.finetuned_from}" if data.finetuned_from else ""
     return (
         f"## Training\n\n- Data: {data.dataset}, licence {data.licence} "
-        f"(weights trained on it {share} be part of a release){citation}\n"
+        f"(weights trained on it {share} be part of a release){citation}{base}\n"
         f"- Split: {data.split}\n- Configuration: {data.config}"
     )
 

@@ -45,6 +45,13 @@ def test_a_page_tells_what_a_user_must_know():
         assert fact in page
 
 
+def test_the_weights_that_training_began_with_are_named():
+    training = dataclasses.replace(FULL.training, finetuned_from="spleen-slim-unetr, SHA-256 00")
+    page = card_page(dataclasses.replace(FULL, training=training))
+    assert "- Finetuned from: spleen-slim-unetr" in page
+    assert "Finetuned from" not in card_page(FULL)
+
+
 def test_a_command_that_measured_several_numbers_is_named_once():
     assert card_page(FULL).count("effseg evaluate a") == 1
 
