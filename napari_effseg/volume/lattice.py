@@ -1,4 +1,4 @@
-"""Where an array lies on the lattice of another grid: axes in another order, flipped, shifted by whole voxels."""
+"""Where an array lies on the lattice of another grid: axes reordered, flipped, shifted by whole voxels."""
 
 from __future__ import annotations
 
