@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..errors import ImageReadError
 from ..volume import LabelMap, Volume
 from .label_table import LabelTable
 
-__all__ = ["labels_from", "slabs_of", "smallest_integers", "value_range"]
+__all__ = ["free_numbers", "labels_from", "slabs_of", "smallest_integers", "value_range"]
 
 # Signed before unsigned at 32 bits: more programs read it.
 _LABEL_TYPES = (np.uint8, np.uint16, np.int32, np.uint32, np.int64, np.uint64)
@@ -59,6 +59,23 @@ def labels_from(volume: Volume, table: LabelTable, path: object) -> LabelMap:
 def smallest_integers(highest: int) -> type[np.integer[Any]]:
     """Smallest integer type that holds 0 to `highest`, among those that segmentation programs read."""
     return next(kind for kind in _LABEL_TYPES if highest <= np.iinfo(kind).max)
+
+
+def free_numbers(wanted: Sequence[int]) -> list[int]:
+    """Give each the number that it wants where that is still free, else the next above all.
+
+    Examples
+    --------
+    >>> free_numbers([3, 1, 3])
+    [3, 1, 4]
+    """
+    given: dict[int, None] = {}
+    unused = max(wanted, default=0) + 1
+    for number in wanted:
+        if number in given:
+            number, unused = unused, unused + 1
+        given[number] = None
+    return list(given)
 
 
 def value_range(data: NDArray[Any]) -> tuple[float, float]:

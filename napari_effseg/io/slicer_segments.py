@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import ImageReadError
 from ..types import Colour, IntArray
 from ..volume import Code, LabelMap
-from ._labels import smallest_integers
+from ._labels import free_numbers, smallest_integers
 from .label_table import LabelTable
 from .terminology import code_from_terminology, code_to_terminology
 
@@ -177,14 +177,7 @@ def _segment(index: int, given: dict[str, str]) -> _Segment:
 
 def _unique_numbers(segments: list[_Segment]) -> dict[int, _Segment]:
     """Keep each segment's value where it is still free, else give it the next one above all."""
-    numbers: dict[int, _Segment] = {}
-    unused = max((segment.value for segment in segments), default=0) + 1
-    for segment in segments:
-        number = segment.value
-        if number in numbers:
-            number, unused = unused, unused + 1
-        numbers[number] = segment
-    return numbers
+    return dict(zip(free_numbers([segment.value for segment in segments]), segments, strict=True))
 
 
 def _table(segments: dict[int, _Segment]) -> LabelTable:

@@ -11,15 +11,28 @@ __all__ = [
     "code_from_terminology",
     "code_to_cell",
     "code_to_terminology",
+    "side_code",
+    "side_of",
 ]
 
 _SIDES = {"left": ("SCT", "7771000", "Left"), "right": ("SCT", "24028007", "Right")}
 _SIDE_OF = {value: side for side, (_, value, _) in _SIDES.items()}
+_OLD_SIDE_OF = {"G-A101": "left", "G-A100": "right"}  # SNOMED RT, in older segmentations
 _CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
 _REGION_CONTEXT = "Anatomic codes - DICOM master list"
 _CATEGORY = ("SCT", "123037004", "Anatomical Structure")
 _NOTHING = ("", "", "")
 _CELL = re.compile(r"\s*([^\s:|]+)\s*:\s*([^\s:|]+)\s*\|([^|]+)\|\s*")
+
+
+def side_code(laterality: str) -> tuple[str, str, str]:
+    """Scheme, value and meaning of "left" or "right"."""
+    return _SIDES[laterality]
+
+
+def side_of(value: str) -> str | None:
+    """Side that a code value means, in SNOMED CT or its predecessor; None for another."""
+    return _SIDE_OF.get(value) or _OLD_SIDE_OF.get(value)
 
 
 def code_to_terminology(code: Code) -> str:
@@ -54,7 +67,7 @@ def code_from_terminology(entry: str) -> Code | None:
     if len(parts[2]) != 3 or not all(parts[2]):
         return None
     modifiers = [part[1] for part in (parts[3], parts[6]) if len(part) == 3]
-    side = next((_SIDE_OF[value] for value in modifiers if value in _SIDE_OF), None)
+    side = next(filter(None, map(side_of, modifiers)), None)
     scheme, value, meaning = parts[2]
     return Code(scheme, value, meaning.replace("|", "/"), side)
 
@@ -80,4 +93,4 @@ def code_from_cell(cell: str) -> Code | None:
         return None
     scheme, value, meaning = found.groups()
     modifier = _CELL.fullmatch(cell[found.end() :].lstrip("+")) if cell[found.end() :] else None
-    return Code(scheme, value, meaning.strip(), _SIDE_OF.get(modifier[2]) if modifier else None)
+    return Code(scheme, value, meaning.strip(), side_of(modifier[2]) if modifier else None)
