@@ -10,17 +10,40 @@ from torch import nn
 from ..errors import UnknownModel, nearest_names
 from .lightm_unet import LightMUNet, LightMUNetConfig
 from .mamba import Mamba
+from .segresmamba import SegResMamba, SegResMambaConfig
 from .selective_scan import selective_scan
+from .slim_unetr import SlimUNETR, SlimUNETRConfig
 
-__all__ = ["LightMUNet", "LightMUNetConfig", "Mamba", "create", "names", "selective_scan"]
+__all__ = [
+    "LightMUNet",
+    "LightMUNetConfig",
+    "Mamba",
+    "SegResMamba",
+    "SegResMambaConfig",
+    "SlimUNETR",
+    "SlimUNETRConfig",
+    "create",
+    "names",
+    "selective_scan",
+]
 
 
 def _lightm_unet(**constructor: Any) -> nn.Module:
     return LightMUNet(LightMUNetConfig(**constructor))
 
 
+def _segresmamba(**constructor: Any) -> nn.Module:
+    return SegResMamba(SegResMambaConfig(**constructor))
+
+
+def _slim_unetr(**constructor: Any) -> nn.Module:
+    return SlimUNETR(SlimUNETRConfig(**constructor))
+
+
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "lightm-unet": _lightm_unet,
+    "segresmamba": _segresmamba,
+    "slim-unetr": _slim_unetr,
 }
 
 
