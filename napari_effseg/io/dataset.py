@@ -1,55 +1,42 @@
-"""Folders of labelled cases in the style of the Medical Segmentation Decathlon: one ``dataset.json``."""
+"""Folders of labelled cases: a ``dataset.json`` as in the Decathlon, or two folders of equal names."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..errors import ImageReadError, nearest_names
+from ..errors import ConfigError, ImageReadError, nearest_names
 from ..types import PathLike
+from .case_folder import LAYOUTS, CaseFiles, layout_of, pair_cases
 
-__all__ = ["CaseFiles", "Dataset", "read_dataset"]
+__all__ = ["CaseFiles", "Dataset", "hold_back", "plain_name", "read_dataset"]
 
 _FILE = "dataset.json"
 _LARGEST_FILE = 64 * 2**20  # bytes; a list of a hundred thousand cases stays far below
-
-
-@dataclass(frozen=True)
-class CaseFiles:
-    """The files of one case.
-
-    Attributes
-    ----------
-    name : str
-        File name of the first image without its endings.
-    images : tuple of Path
-        One file a channel, in the card's order.
-    label : Path or None
-        The reference label map, where there is one.
-    """
-
-    name: str
-    images: tuple[Path, ...]
-    label: Path | None
+_SPLITS = ("training", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """What ``dataset.json`` says of a folder.
+    """What is known of a folder of cases.
 
     Attributes
     ----------
     folder : Path
     name, licence, citation, source : str
+        As ``dataset.json`` says, else the folder's name, and empty.
     redistributable : bool
         Whether weights trained on these cases may be passed on; False where the file does not say.
     labels : dict of int to str
-        Label names, background left out.
+        Label names, background left out; empty where nothing names them.
     splits : dict of str to tuple of CaseFiles
-        "training", "validation" and "test", as far as the file has them.
+        "training", "validation" and "test", as far as there are any.
+    warnings : tuple of str
+        Sentences about what was left out.
     """
 
     folder: Path
@@ -60,6 +47,7 @@ class Dataset:
     redistributable: bool
     labels: Mapping[int, str]
     splits: Mapping[str, tuple[CaseFiles, ...]]
+    warnings: tuple[str, ...] = ()
 
     def split(self, name: str) -> tuple[CaseFiles, ...]:
         """Cases of one split; "train" and "val" are understood too.
@@ -73,29 +61,101 @@ class Dataset:
         if not self.splits.get(full):
             known = [split for split, cases in self.splits.items() if cases]
             raise ImageReadError(
-                f"{self.folder / _FILE} has no cases in the split {name!r}.{nearest_names(full, known)} "
+                f"{self.folder} has no cases in the split {name!r}.{nearest_names(full, known)} "
                 f"It has: {', '.join(known) or 'none'}"
             )
         return self.splits[full]
 
 
-def read_dataset(folder: PathLike) -> Dataset:
-    """Read ``dataset.json`` of a folder; no image is opened.
+def read_dataset(folder: PathLike, held_back: float | None = None) -> Dataset:
+    """Read which cases a folder holds; no image is opened.
+
+    A ``dataset.json`` lists them (the Decathlon's form, or nnU-Net's, whose lists are the folders). Without
+    one, ``imagesTr/`` and ``labelsTr/``, or ``images/`` and ``labels/``, hold files of equal names, all of
+    them in the split "training".
 
     Parameters
     ----------
     folder : path
         The folder, or the ``dataset.json`` in it.
+    held_back : float, optional
+        Make a validation split of this fraction of the training cases; see `hold_back`.
 
     Raises
     ------
     ImageReadError
-        If the file is missing, too large, no JSON, or names a file outside the folder.
+        If there are no cases, the file is too large, no JSON, or names a file outside the folder.
+    ConfigError
+        As `hold_back` says.
     """
     path = Path(folder)
     path = path if path.name == _FILE else path / _FILE
-    if not path.is_file():
-        raise ImageReadError(f"no {_FILE} in {path.parent}; expected a folder in the Decathlon's style")
+    dataset = _listed(path) if path.is_file() else _unlisted(path.parent)
+    return dataset if held_back is None else hold_back(dataset, held_back)
+
+
+def hold_back(dataset: Dataset, fraction: float) -> Dataset:
+    """Make a validation split of a fraction of the labelled training cases.
+
+    The choice follows from the names alone: cases are taken in the order of the SHA-256 of their names, as
+    many as the fraction says, rounded, at least one, and never all. It does not change with the machine, the
+    order of the files, or the format.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Without a validation split.
+    fraction : float
+        In (0, 1).
+
+    Raises
+    ------
+    ConfigError
+        If the fraction is outside its range, there is a validation split, or fewer than two labelled cases.
+    """
+    if not 0 < fraction < 1:
+        raise ConfigError(f"the fraction to hold back is {fraction:g}; expected more than 0 and less than 1")
+    if dataset.splits.get("validation"):
+        raise ConfigError(
+            f"{dataset.folder} has a validation list of {len(dataset.splits['validation'])} cases, which is "
+            "used; leave out the fraction to hold back"
+        )
+    cases = [case for case in dataset.splits.get("training", ()) if case.label is not None]
+    if len(cases) < 2:
+        raise ConfigError(
+            f"{dataset.folder} has {len(cases)} labelled case{'s' * (len(cases) != 1)} to train on; expected "
+            "at least 2: one to learn from, and one held back to measure on"
+        )
+    count = min(max(int(fraction * len(cases) + 0.5), 1), len(cases) - 1)
+    order = sorted(cases, key=lambda case: (hashlib.sha256(case.name.encode()).hexdigest(), case.images))
+    held = set(order[:count])
+    kept = tuple(case for case in cases if case not in held)
+    validation = tuple(case for case in cases if case in held)
+    return replace(dataset, splits={**dataset.splits, "training": kept, "validation": validation})
+
+
+def plain_name(name: str) -> str:
+    """Return a structure's name as names are compared: lower case, underscores and hyphens as spaces.
+
+    Examples
+    --------
+    >>> plain_name("Left_Kidney ")
+    'left kidney'
+    """
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _unlisted(folder: Path) -> Dataset:
+    layout = layout_of(folder)
+    if layout is None:
+        pairs = " or ".join(f"{images}/ with {labels}/" for images, labels in LAYOUTS)
+        raise ImageReadError(f"{folder} has no {_FILE}, and no {pairs}; expected one of these")
+    paired = pair_cases(*layout)
+    name = folder.resolve().name
+    return Dataset(folder, name, "", "", "", False, {}, {"training": paired.cases}, paired.warnings)
+
+
+def _listed(path: Path) -> Dataset:
     if path.stat().st_size > _LARGEST_FILE:
         raise ImageReadError(f"{path} is {path.stat().st_size} bytes, too large for a list of cases")
     try:
@@ -104,35 +164,59 @@ def read_dataset(folder: PathLike) -> Dataset:
         raise ImageReadError(f"{path} is not valid JSON: {err}") from err
     if not isinstance(document, dict):
         raise ImageReadError(f"{path} holds a {type(document).__name__}; expected a JSON object")
-    return _dataset(path, document)
+    dataset = _dataset(path, document)
+    layout = layout_of(path.parent)
+    if any(dataset.splits.values()) or layout is None:
+        return dataset
+    paired = pair_cases(*layout)  # nnU-Net's file names no cases
+    return replace(dataset, splits={"training": paired.cases}, warnings=paired.warnings)
 
 
 def _dataset(path: Path, document: Mapping[str, Any]) -> Dataset:
-    splits = {
-        name: tuple(_case(path, entry) for entry in document.get(name, ()))
-        for name in ("training", "validation", "test")
-    }
     return Dataset(
         folder=path.parent,
-        name=str(document.get("name", path.parent.name)),
-        licence=str(document.get("licence", "")),
-        citation=str(document.get("citation", "")),
+        name=str(document.get("name", path.parent.resolve().name)),
+        licence=str(document.get("licence", document.get("license", ""))),
+        citation=str(document.get("citation", document.get("reference", ""))),
         source=str(document.get("original", document.get("source", ""))),
         redistributable=document.get("redistributable") is True,
-        labels={int(key): str(name) for key, name in document.get("labels", {}).items() if int(key)},
-        splits=splits,
+        labels=_labels(path, document.get("labels", {})),
+        splits={name: _cases(path, document, name) for name in _SPLITS},
     )
+
+
+def _labels(path: Path, given: Any) -> dict[int, str]:
+    """Read ``{"1": "name"}``, or nnU-Net's ``{"name": 1}``."""
+    if not isinstance(given, Mapping):
+        raise ImageReadError(f"{path}: labels is {given!r}; expected numbers with their names")
+    labels: dict[int, str] = {}
+    for key, value in given.items():
+        number, name = (value, key) if isinstance(value, int) else (key, value)
+        if not str(number).strip().isdecimal() or not isinstance(name, str):
+            raise ImageReadError(
+                f"{path}: labels holds {key!r}: {value!r}; expected a number and a name"
+            )
+        labels[int(number)] = name
+    return {number: name for number, name in labels.items() if number}
+
+
+def _cases(path: Path, document: Mapping[str, Any], split: str) -> tuple[CaseFiles, ...]:
+    entries = document.get(split, ())
+    if not isinstance(entries, list | tuple):
+        raise ImageReadError(f"{path}: {split} is {entries!r}; expected a list of cases")
+    return tuple(_case(path, entry) for entry in entries)
 
 
 def _case(path: Path, entry: Any) -> CaseFiles:
     """Build one case; the Decathlon's own test lists name the image alone."""
-    images, label = (entry, None) if isinstance(entry, str) else (entry.get("image"), entry.get("label"))
+    given = entry if isinstance(entry, Mapping) else {"image": entry}
+    images, label = given.get("image"), given.get("label")
     names = [images] if isinstance(images, str) else images
-    if not names or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise ImageReadError(f"{path} has a case without an image: {entry!r}")
     files = tuple(_inside(path.parent, name) for name in names)
     stem = files[0].name.removesuffix(".gz").rpartition(".")[0]
-    return CaseFiles(stem, files, None if label is None else _inside(path.parent, label))
+    return CaseFiles(stem, files, None if label is None else _inside(path.parent, str(label)))
 
 
 def _inside(folder: Path, name: str) -> Path:
