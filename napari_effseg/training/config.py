@@ -126,6 +126,8 @@ class RunConfig:
     steps, batch_size : int
     validate_every : int
         Steps between two validations on whole volumes.
+    patience : int
+        The run ends early after this many validations in a row without a better one; 0 for never.
     checkpoint_minutes : float
         A resumable checkpoint is written this often, and after each validation.
     seed : int
@@ -140,6 +142,7 @@ class RunConfig:
     steps: int = 4000
     batch_size: int = 2
     validate_every: int = 250
+    patience: int = 0
     checkpoint_minutes: float = 5.0
     seed: int = 0
     mixed_precision: bool = True
@@ -246,6 +249,7 @@ def _check_ranges(config: TrainConfig) -> None:
             run.steps, run.batch_size, run.validate_every
         )
         >= 1,
+        "run.patience must not be negative": run.patience >= 0,
     }
     for rule, holds in rules.items():
         if not holds:

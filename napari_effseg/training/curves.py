@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .._extras import require
@@ -11,7 +11,9 @@ from .state import HistoryPoint
 __all__ = ["draw_curves"]
 
 
-def draw_curves(history: Sequence[HistoryPoint], path: Path, title: str) -> None:
+def draw_curves(
+    history: Sequence[HistoryPoint], path: Path, title: str, before: Mapping[str, float] | None = None
+) -> None:
     """Draw training loss and validation Dice against the step.
 
     Parameters
@@ -20,6 +22,8 @@ def draw_curves(history: Sequence[HistoryPoint], path: Path, title: str) -> None
     path : Path
         PNG to write; an older one is replaced.
     title : str
+    before : mapping of str to float, optional
+        Dice of each label before the first step, drawn as a dotted level.
 
     Raises
     ------
@@ -33,7 +37,9 @@ def draw_curves(history: Sequence[HistoryPoint], path: Path, title: str) -> None
     steps = [point.step for point in history]
     losses.plot(steps, [point.loss for point in history], color="tab:grey", label="training loss")
     for name in history[-1].dice if history else ():
-        scores.plot(steps, [point.dice[name] for point in history], label=name)
+        (line,) = scores.plot(steps, [point.dice[name] for point in history], label=name)
+        if before and name in before:
+            scores.axhline(before[name], color=line.get_color(), linestyle=":", label=f"{name}, before")
     losses.set(xlabel="step", ylabel="training loss", title=title)
     scores.set(ylabel="validation Dice", ylim=(0, 1))
     figure.legend(loc="outside lower center", ncols=4, frameon=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,7 +51,11 @@ class TrainingCase:
 
 
 def load_cases(
-    files: Sequence[CaseFiles], card: Card, progress: Progress | None, cancel: CancelCheck | None
+    files: Sequence[CaseFiles],
+    card: Card,
+    progress: Progress | None,
+    cancel: CancelCheck | None,
+    numbers: Mapping[int, int] | None = None,
 ) -> list[TrainingCase]:
     """Load and preprocess cases; see `load_case`."""
     cases = []
@@ -60,12 +64,19 @@ def load_cases(
             raise Cancelled("stopped while the cases were being loaded")
         if progress is not None:
             progress(done / len(files), f"loading {entry.name}")
-        cases.append(load_case(entry, card))
+        cases.append(load_case(entry, card, numbers))
     return cases
 
 
-def load_case(entry: CaseFiles, card: Card) -> TrainingCase:
+def load_case(entry: CaseFiles, card: Card, numbers: Mapping[int, int] | None = None) -> TrainingCase:
     """Load one case and bring image and labels to the grid the network sees.
+
+    Parameters
+    ----------
+    entry : CaseFiles
+    card : Card
+    numbers : mapping of int to int, optional
+        The case's label numbers -> the card's, where they differ.
 
     Raises
     ------
@@ -74,20 +85,33 @@ def load_case(entry: CaseFiles, card: Card) -> TrainingCase:
     """
     if entry.label is None:
         raise ConfigError(f"the case {entry.name} has no label map; training needs one for every case")
-    volume = load(list(entry.images) if len(entry.images) > 1 else entry.images[0])
+    many = len(card.input.channels) > 1 and len(entry.images) == 1
+    images = list(entry.images) if len(entry.images) > 1 else entry.images[0]
+    volume = load(images, channel="all" if many else None)
     labels = load_labels(entry.label)
     if not same_grid(volume.grid, labels.grid, tolerance_mm=1e-2):
         raise ConfigError(f"image and label map of {entry.name} lie on different grids")
-    unknown = set(np.unique(labels.data).tolist()) - {0, *(label.id for label in card.labels)}
+    known = {label.id: label.id for label in card.labels} if numbers is None else numbers
+    unknown = set(np.unique(labels.data).tolist()) - {0, *known}
     if unknown:
         raise ConfigError(
             f"the label map of {entry.name} holds {sorted(unknown)}, which the card does not name"
         )
+    if numbers is not None:
+        labels = _renumbered(labels, numbers)
     prepared = prepare(volume, card)
     target = torch.from_numpy(np.ascontiguousarray(resample(labels, prepared.grid).data.astype(np.uint8)))
     found = torch.nonzero(target)
     step = max(1, len(found) // 4096)
     return TrainingCase(entry.name, volume, labels, prepared.tensor, target[None], found[::step].int())
+
+
+def _renumbered(labels: LabelMap, numbers: Mapping[int, int]) -> LabelMap:
+    """Give labels the card's numbers."""
+    data = np.zeros_like(labels.data)
+    for theirs, ours in numbers.items():
+        data[labels.data == theirs] = ours
+    return LabelMap(data, labels.affine)
 
 
 class PatchSampler:

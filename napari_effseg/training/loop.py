@@ -64,7 +64,8 @@ class Trainer:
     card : Card
         The card being trained; its window size is the patch size.
     net : torch.nn.Module
-        Freshly built or warm-started.
+        Freshly built or warm-started. Parameters without ``requires_grad`` are frozen: they stay as they are
+        to the last bit, and so do the running statistics of layers whose parameters are all frozen.
     folder : Path
         Run folder, where checkpoints go.
     device : torch.device
@@ -79,7 +80,7 @@ class Trainer:
         self.best: dict[str, Tensor] = {}
         self.state = TrainingState()
         self._optimiser = torch.optim.AdamW(
-            self.net.parameters(),
+            [parameter for parameter in self.net.parameters() if parameter.requires_grad],
             lr=config.optimiser.learning_rate,
             weight_decay=config.optimiser.weight_decay,
         )
@@ -90,6 +91,16 @@ class Trainer:
     def checkpoint(self) -> Path:
         """File of the resumable checkpoint."""
         return self.folder / CHECKPOINT
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the last step is done, or so many validations brought nothing better that patience ends."""
+        run = self.config.run
+        return self.state.step >= run.steps or 0 < run.patience <= self._without_progress()
+
+    def must_beat(self, mean_dice: float) -> None:
+        """Keep only weights whose validation Dice is better than this: that of the weights it begins with."""
+        self.state.best = mean_dice
 
     def resume(self) -> None:
         """Go on from the checkpoint of the run folder.
@@ -108,7 +119,7 @@ class Trainer:
         progress: Progress | None = None,
         cancel: CancelCheck | None = None,
     ) -> None:
-        """Train to the last step, or until cancelled; either way the checkpoint is up to date.
+        """Train to the last step, the end of patience, or until cancelled; the checkpoint is up to date then.
 
         Raises
         ------
@@ -120,7 +131,7 @@ class Trainer:
         losses: list[float] = []
         saved = time.monotonic()
         with EnergyMeter(run.country, self.folder) as meter:
-            while self.state.step < run.steps:
+            while not self.is_finished:
                 if cancel is not None and cancel():
                     self._save(clock, meter)
                     raise Cancelled(f"stopped after {self.state.step} steps; go on with --resume")
@@ -140,7 +151,7 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(self.state.step, self.config.run.steps, options)
         images, targets = sampler.batch(self.state.step, self.config.run.batch_size)
-        self.net.train()
+        self._train_mode()
         with self._autocast:
             loss = loss_of(self.net(images.to(self.device)), targets.to(self.device))
         self._optimiser.zero_grad(set_to_none=True)
@@ -153,6 +164,18 @@ class Trainer:
         self.state.step += 1
         self.average.update(self.net, self.state.step)
         return float(loss.detach())
+
+    def _train_mode(self) -> None:
+        self.net.train()
+        for module in self.net.modules():
+            own = list(module.parameters(recurse=False))
+            if own and not any(parameter.requires_grad for parameter in own):
+                module.eval()
+
+    def _without_progress(self) -> int:
+        """Count the validations since the best one; all of them, if none was better than the start."""
+        scores = [point.mean_dice for point in self.state.history]
+        return len(scores) - 1 - scores.index(self.state.best) if self.state.best in scores else len(scores)
 
     def _validate(self, cases: list[TrainingCase], loss: float, clock: _Clock) -> None:
         scores: Mapping[str, float] = validation_dice(self.average.net, cases, self.card, self.device)

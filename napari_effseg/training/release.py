@@ -13,13 +13,15 @@ from torch import Tensor, nn
 
 from ..errors import CardError, ConfigError, WeightsError
 from ..io.dataset import Dataset
-from ..zoo.card import Card, TrainingData, WeightsFile
+from ..zoo.card import Card, TrainingData
 from ..zoo.card_file import parse_card, write_card
-from ..zoo.weights import file_sha256, save_weights
+from ..zoo.weights import describe_weights, save_weights
 from .config import TrainConfig
 
-__all__ = ["draft_card", "finished_card", "warm_start"]
+__all__ = ["draft_card", "finished_card", "trained_on", "warm_start"]
 
+NOT_STATED = "not stated"
+"""Licence of a data set that names none."""
 _FILLED_BY_TRAINING = ("weights", "training", "accuracy", "performance")
 
 
@@ -71,45 +73,51 @@ def warm_start(net: nn.Module, path: Path) -> None:
         raise WeightsError(f"cannot start from {path}: {err}") from err
 
 
-def finished_card(draft: Card, best: Mapping[str, Tensor], dataset: Dataset, folder: Path) -> Card:
-    """Write the best weights and the card that describes them into the run folder.
+def finished_card(draft: Card, best: Mapping[str, Tensor], licence: str, path: Path) -> Card:
+    """Write the best weights, and the card that describes them beside them.
 
     Parameters
     ----------
     draft : Card
+        The finished card but for its weights.
     best : mapping of str to Tensor
         Weights with the best validation score.
-    dataset : Dataset
-        What they were trained on.
-    folder : Path
+    licence : str
+        Of the weights.
+    path : Path
+        The card's file; the weights get the card's name.
 
     Returns
     -------
     Card
-        Without measured accuracy: ``effseg evaluate`` measures it.
+        As written, with its path.
     """
-    path = folder / f"{draft.name}.safetensors"
-    save_weights(dict(best), path, {"network": draft.network, "constructor": draft.constructor})
-    counts = {name: len(cases) for name, cases in dataset.splits.items()}
+    weights = path.with_name(f"{draft.name}.safetensors")
+    save_weights(dict(best), weights, {"network": draft.network, "constructor": draft.constructor})
+    parameters = sum(value.numel() for value in best.values())
     card = dataclasses.replace(
-        draft,
-        weights=WeightsFile(
-            file=path.name,
-            sha256=file_sha256(path),
-            licence=dataset.licence,
-            size_bytes=path.stat().st_size,
-            precision="float32",
-            parameters=sum(value.numel() for value in best.values()),
-        ),
-        training=TrainingData(
-            dataset=dataset.name,
-            licence=dataset.licence,
-            citation=dataset.citation,
-            split=f"{counts['training']} training, {counts['validation']} validation, {counts['test']} test "
-            "cases, as fixed in the data set's dataset.json",
-            config=f"{draft.name}.toml",
-            redistributable=dataset.redistributable,
-        ),
+        draft, weights=describe_weights(weights, licence=licence, parameters=parameters), path=path
     )
-    write_card(card, folder / f"{draft.name}.toml")
+    write_card(card, path)
     return card
+
+
+def trained_on(dataset: Dataset, config: str) -> TrainingData:
+    """Say what weights learned from that began at random.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    config : str
+        Name of the configuration.
+    """
+    counts = {name: len(cases) for name, cases in dataset.splits.items()}
+    return TrainingData(
+        dataset=dataset.name,
+        licence=dataset.licence or NOT_STATED,
+        citation=dataset.citation,
+        split=f"{counts['training']} training, {counts['validation']} validation, {counts['test']} test "
+        "cases, as fixed in the data set's dataset.json",
+        config=config,
+        redistributable=dataset.redistributable,
+    )

@@ -1,0 +1,109 @@
+"""The run folder: the configuration a run began with, its log, its history and curves."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..types import Progress
+from .curves import draw_curves
+from .loop import Trainer
+
+__all__ = ["drawing", "log_to", "open_run_folder"]
+
+_CONFIG = "config.toml"
+
+
+def open_run_folder(folder: Path, config: bytes, resume: bool, origin: str) -> Path:
+    """Make the run folder and keep the configuration in it.
+
+    Parameters
+    ----------
+    folder : Path
+    config : bytes
+        Text of the configuration, UTF-8.
+    resume : bool
+        Whether a run in the folder may go on.
+    origin : str
+        What messages call the configuration: its file, or "these options".
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds a run and `resume` is False, or a run of another configuration.
+    """
+    kept = folder / _CONFIG
+    if kept.is_file() and not resume:
+        raise ConfigError(f"{folder} already holds a run; name another folder with --output, or add --resume")
+    if kept.is_file() and kept.read_bytes() != config:
+        raise ConfigError(
+            f"{kept} differs from {origin}{_first_difference(kept.read_bytes(), config)}; "
+            "a run goes on with what it began with"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    if not kept.is_file():
+        kept.write_bytes(config)
+    return folder
+
+
+def drawing(
+    trainer: Trainer, progress: Progress | None, before: Mapping[str, float] | None = None
+) -> Progress:
+    """Report progress, and draw the curves again after each validation.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    progress : callable or None
+    before : mapping of str to float, optional
+        Dice of each label before the first step, drawn as a level.
+    """
+    drawn = 0
+
+    def report(fraction: float, message: str) -> None:
+        nonlocal drawn
+        if len(trainer.state.history) > drawn:
+            drawn = len(trainer.state.history)
+            _write_history(trainer, before or {})
+        if progress is not None:
+            progress(fraction, message)
+
+    return report
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Write this package's log to a file as well, while the context is open."""
+    logger = logging.getLogger("napari_effseg")
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(min(logging.INFO, level or logging.INFO))
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()
+
+
+def _write_history(trainer: Trainer, before: Mapping[str, float]) -> None:
+    points = [dataclasses.asdict(point) for point in trainer.state.history]
+    (trainer.folder / "history.json").write_text(json.dumps(points, indent=1), encoding="utf-8")
+    draw_curves(trainer.state.history, trainer.folder / "curves.png", trainer.card.title, before)
+
+
+def _first_difference(kept: bytes, given: bytes) -> str:
+    """Name the first line in which two configurations differ."""
+    lines = itertools.zip_longest(*(text.decode("utf-8", "replace").splitlines() for text in (kept, given)))
+    for there, here in lines:
+        if there != here:
+            return f" ({there or 'nothing'!r} there, {here or 'nothing'!r} given)"
+    return ""
