@@ -17,9 +17,10 @@ from ..errors import VolumeError
 from ..types import Affine, Axcodes, Colour, IntArray, Spacing, SpatialShape
 from .affine import Grid, as_affine
 
-__all__ = ["Code", "LabelMap", "Volume"]
+__all__ = ["Algorithm", "Code", "LabelMap", "Volume"]
 
 _LATERALITIES = (None, "left", "right")
+_KINDS = ("automatic", "semiautomatic", "manual")
 _SEPARATORS = "|~^"  # of terminology strings in label tables and `.seg.nrrd`
 _Value = TypeVar("_Value")
 
@@ -58,6 +59,36 @@ class Code:
                 )
         if self.laterality not in _LATERALITIES:
             raise VolumeError(f"laterality {self.laterality!r} was given; expected 'left', 'right' or None")
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What made a label map, for formats that record it.
+
+    Parameters
+    ----------
+    name : str
+        Of a model's card, a program or a method.
+    version : str
+    kind : "automatic", "semiautomatic" or "manual"
+        Whether a person had a hand in it.
+
+    Raises
+    ------
+    VolumeError
+        If a text is empty or not on one line, or the kind is another word.
+    """
+
+    name: str
+    version: str
+    kind: str = "automatic"
+
+    def __post_init__(self) -> None:
+        for part in (self.name, self.version):
+            if not part.strip() or not part.isprintable():
+                raise VolumeError(f"{part!r} was given of an algorithm; expected text on one line")
+        if self.kind not in _KINDS:
+            raise VolumeError(f"{self.kind!r} was given as an algorithm's kind; expected {', '.join(_KINDS)}")
 
 
 class _Placed(Protocol):
@@ -176,6 +207,8 @@ class LabelMap(_GridProperties):
         Voxel index -> world, RAS, mm.
     names, colours, codes : dict keyed by label
         Name, (red, green, blue) 0-255, and `Code`; None is taken for an empty table.
+    made_by : Algorithm or None
+        What made them, where it is known.
     warnings : tuple of str
         Sentences for the user about how the labels were read.
 
@@ -192,6 +225,7 @@ class LabelMap(_GridProperties):
     names: dict[int, str] = field(default_factory=dict)
     colours: dict[int, Colour] = field(default_factory=dict)
     codes: dict[int, Code] = field(default_factory=dict)
+    made_by: Algorithm | None = field(default=None, kw_only=True)
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
