@@ -15,12 +15,13 @@ from .affine import (
 from .crop import box_shape, clip_box, crop, inner_box, pad, uncrop
 from .reorient import Reorientation, reorient
 from .resample import grid_with_spacing, resample, resample_array
-from .volume import Code, LabelMap, Volume
+from .volume import Algorithm, Code, LabelMap, Volume
 from .windowing import WINDOWS, IntensityWindow, find_window
 
 __all__ = [
     "GRID_TOLERANCE_MM",
     "WINDOWS",
+    "Algorithm",
     "Code",
     "Grid",
     "IntensityWindow",
