@@ -9,7 +9,7 @@ from torch import nn
 
 from ..errors import EffsegError, OutOfMemory
 from ..types import CancelCheck, IndexBox, IntArray, PathLike, Progress
-from ..volume import Code, Grid, LabelMap, Volume
+from ..volume import Algorithm, Code, Grid, LabelMap, Volume
 from ..zoo.card import Card
 from .attempt import Job, NetworkSource, compute
 from .choose import Roi, choose_card, regions_of
@@ -186,4 +186,5 @@ def _label_map(labels: IntArray, volume: Volume, card: Card) -> LabelMap:
         label.id: Code(label.code.scheme, label.code.value, label.code.meaning, label.laterality)
         for label in card.labels
     }
-    return LabelMap(labels, volume.affine, card.label_names, card.label_colours, codes)
+    made_by = Algorithm(card.name, f"{versions()['napari-effseg']}, weights {card.weights.sha256[:12]}")
+    return LabelMap(labels, volume.affine, card.label_names, card.label_colours, codes, made_by=made_by)
