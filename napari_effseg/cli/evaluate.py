@@ -9,7 +9,7 @@ import click
 
 from ._console import Console, speaks, table
 from ._interrupt import Interrupt
-from ._options import FILE, as_json, device_option
+from ._options import FILE, as_json, device_option, held_back_option, label_option
 from ._outputs import StagedFiles, check_output
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _METRICS = (("dice", "dice"), ("hausdorff95_mm", "hd95_mm"), ("surface_dice", "n
 @click.option("--seed", default=0, show_default=True, help="Of the transforms that draw numbers.")
 @click.option("--tolerance", default=1.0, show_default=True, metavar="MM", help="Of the surface Dice (NSD).")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N cases.")
+@held_back_option
+@label_option
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write every score (docs/json.md).")
 @device_option
 @click.pass_obj
@@ -51,11 +53,16 @@ def evaluate(
     seed: int,
     tolerance: float,
     limit: int | None,
+    held_back: float | None,
+    labels: dict[int, str],
     json_file: Path | None,
     device: str,
     console: Console,
 ) -> None:
-    """Score MODEL on the whole images of DATASET, a folder with a dataset.json as in the Decathlon.
+    """Score MODEL on the whole images of DATASET.
+
+    DATASET is a folder with a dataset.json as in the Decathlon, or with images/ and labels/ (or imagesTr/ and
+    labelsTr/) of equal names, all of them in the split "training".
 
     Dice, the 95 % Hausdorff distance in mm and the surface Dice a structure; a structure that was missed
     counts with Dice 0 and the diagonal of the image.
@@ -65,7 +72,9 @@ def evaluate(
     with StagedFiles([json_file] if json_file else [], interrupt) as staged:
         from .. import evaluation
 
-        options = evaluation.EvaluationOptions(split, device, transform, tolerance, seed, limit)
+        options = evaluation.EvaluationOptions(
+            split, device, transform, tolerance, seed, limit, held_back, labels
+        )
         with interrupt.between_steps(), console.progress() as progress:
             found = evaluation.evaluate(model, dataset, options, progress, interrupt.cancel)
         if json_file is not None:
@@ -85,6 +94,7 @@ def evaluation_as_json(found: Evaluation) -> dict[str, Any]:
         "weights_sha256": found.weights_sha256,
         "dataset": found.dataset,
         "split": options.split,
+        "held_back": options.held_back,
         "transform": options.transform,
         "seed": options.seed,
         "tolerance_mm": options.tolerance_mm,

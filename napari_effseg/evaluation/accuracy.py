@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from ..engine import segment
 from ..errors import ConfigError
 from ..io import load, load_labels
-from ..io.dataset import CaseFiles, Dataset, read_dataset
+from ..io.dataset import CaseFiles, Dataset, plain_name, read_dataset
 from ..metrics import LabelScore, label_scores
 from ..types import CancelCheck, PathLike, Progress
 from ..volume import LabelMap, Volume, same_grid
@@ -43,6 +43,10 @@ class EvaluationOptions:
         Of the transforms that draw numbers.
     limit : int or None
         Only so many of the first cases.
+    held_back : float or None
+        Take this fraction of the training cases for the validation split, as `hold_back` chooses them.
+    names : mapping of int to str
+        Names of the data set's labels, where its ``dataset.json`` has none or others.
     """
 
     split: str = "test"
@@ -51,6 +55,8 @@ class EvaluationOptions:
     tolerance_mm: float = 1.0
     seed: int = 0
     limit: int | None = None
+    held_back: float | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ def evaluate(
     model : str, Path or Card
         As for `segment`.
     dataset : path
-        Folder with a ``dataset.json`` in the style of the Medical Segmentation Decathlon.
+        A folder that `read_dataset` reads.
     options : EvaluationOptions
     progress, cancel : callable, optional
         As for `segment`.
@@ -146,14 +152,26 @@ def evaluate(
     ImageReadError, UnknownModel, VolumeError, WeightsError, OutOfMemory, Cancelled
         As `load`, `find_card` and `segment` say.
     """
-    card, described = find_card(model), read_dataset(dataset)
+    card = find_card(model)
+    described, by_number = _named(read_dataset(dataset, options.held_back), options, card)
     files = described.split(options.split)[: options.limit]
     numbers, warnings = pair_labels(described.labels, card.label_names)
+    warnings = (*described.warnings, *by_number, *warnings)
     cases = []
     for done, entry in enumerate(files):
         share = _ShareOf(progress, done, len(files), entry.name)
         cases.append(_evaluate_case(card, entry, described, numbers, options, share, cancel))
     return Evaluation(card.name, card.weights.sha256, described.name, options, tuple(cases), warnings)
+
+
+def _named(dataset: Dataset, options: EvaluationOptions, card: Card) -> tuple[Dataset, tuple[str, ...]]:
+    """Name the data set's labels: as the options say, as it says itself, else by the card's numbers."""
+    names = {**dataset.labels, **options.names}
+    if names:
+        return replace(dataset, labels=names), ()
+    listed = ", ".join(f"{number} {name}" for number, name in card.label_names.items())
+    warning = f"nothing names the labels of {dataset.folder}; they were taken for the model's: {listed}"
+    return replace(dataset, labels=card.label_names), (warning,)
 
 
 def pair_labels(
@@ -172,8 +190,8 @@ def pair_labels(
     ConfigError
         If a structure can be found neither by name nor by number.
     """
-    by_name = {name.casefold().strip(): number for number, name in model.items()}
-    named = {number: by_name.get(name.casefold().strip()) for number, name in reference.items()}
+    by_name = {plain_name(name): number for number, name in model.items()}
+    named = {number: by_name.get(plain_name(name)) for number, name in reference.items()}
     if all(found is not None for found in named.values()):
         return {found: number for number, found in named.items() if found is not None}, ()
     if not set(reference) <= set(model):

@@ -119,3 +119,18 @@ def test_structures_of_other_names_are_paired_by_number_with_a_warning() -> None
 def test_structures_that_the_model_lacks_are_said() -> None:
     with pytest.raises(ConfigError, match="spleen"):
         pair_labels({3: "spleen"}, {1: "liver"})
+
+
+def test_a_folder_without_a_list_is_scored_by_the_models_numbers_and_says_so(
+    dataset: Path, tmp_path: Path
+) -> None:
+    for kind, end in (("images", ""), ("labels", "_label")):
+        (tmp_path / "plain" / kind).mkdir(parents=True)
+        for case in "ab":
+            (dataset / f"{case}{end}.nii.gz").rename(tmp_path / "plain" / kind / f"{case}.nii.gz")
+    found = evaluate(draft_card(), tmp_path / "plain", EvaluationOptions("validation", held_back=0.5))
+    assert len(found.cases) == 1
+    assert found.labels == {1: "left kidney", 2: "liver"}
+    assert "taken for the model's" in found.warnings[0]
+    named = EvaluationOptions("training", names={1: "Liver", 2: "Left_Kidney"})
+    assert evaluate(draft_card(), tmp_path / "plain", named).over_cases("dice").mean == 1
