@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import VolumeError
 from ..types import IntArray
 from ..volume import Grid, LabelMap, transform_points
+from ..volume.windowing import looks_like_hounsfield
 from ..zoo.card import Card, LabelSpec
 from .frame import EXTENT_TOLERANCE
 from .intensity import Statistics
@@ -33,7 +34,7 @@ PIECES_WORTH_A_WARNING = 4
 MIDLINE_WIDTH_MM = 100.0
 """An image this wide shows both sides of a head or trunk, so that its middle is about the midline."""
 _HU_OF_FAT = -50.0
-_CT_LOW, _CT_HIGH = -500.0, 200.0  # air around or in the body, and bone or contrast, in HU
+_HU_OF_ORGANS = 50.0  # the densest ones without contrast
 
 
 def check_field_of_view(grid: Grid, card: Card, what: str = "image") -> tuple[str, ...]:
@@ -98,12 +99,12 @@ def check_modality(modality: str | None, statistics: Sequence[Statistics], card:
         )
     low = min(found.minimum for found in statistics)
     high = max(found.maximum for found in statistics)
-    if card.input.modality == ("CT",) and (low >= _HU_OF_FAT or high <= _CT_HIGH / 4):
+    if card.input.modality == ("CT",) and (low >= _HU_OF_FAT or high <= _HU_OF_ORGANS):
         return (
             f"the values run from {low:g} to {high:g}, which does not look like Hounsfield units "
             f"(air -1000, fat -100, water 0); {card.name} needs CT in HU",
         )
-    if modality is None and card.input.modality == ("MR",) and low <= _CT_LOW and high >= _CT_HIGH:
+    if modality is None and card.input.modality == ("MR",) and looks_like_hounsfield(low, high):
         return (
             f"the values run from {low:g} to {high:g}, which looks like CT in Hounsfield units; "
             f"{card.name} was made for MR",
@@ -156,8 +157,10 @@ def check_pieces(labels: IntArray, card: Card) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def check_sides(labels: LabelMap, card: Card) -> tuple[str, ...]:
+def check_sides(labels: LabelMap, card: Card, image: Grid | None = None) -> tuple[str, ...]:
     """Compare the sides of left and right structures with where they lie in the world.
+
+    `image` is the grid of the image that `labels` were cut out of; None: they are whole.
 
     With both of a pair present, the left one must lie left of the right one. With one of them, the image's
     middle stands for the midline if the image is wide enough to show both sides; the structure must then
@@ -177,7 +180,7 @@ def check_sides(labels: LabelMap, card: Card) -> tuple[str, ...]:
                     f"{label.name} lies to the right of {partner.name}: the image may be mirrored, "
                     "or its orientation wrong"
                 )
-        elif _is_across_middle(here, label, labels.grid):
+        elif _is_across_middle(here, label, image or labels.grid):
             warnings.append(
                 f"{label.name} lies wholly in the {_other(label)} half of the image: the image may be "
                 "mirrored, its orientation wrong, or the structure mistaken"

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from ..errors import VolumeError, nearest_names
 
-__all__ = ["WINDOWS", "IntensityWindow", "find_window"]
+__all__ = ["WINDOWS", "IntensityWindow", "find_window", "looks_like_hounsfield"]
+
+_HU_AIR, _HU_BONE = -500.0, 200.0  # a scan of a patient reaches from air to bone or contrast
 
 
 @dataclass(frozen=True)
@@ -80,3 +82,14 @@ def find_window(name: str) -> IntensityWindow:
     if name not in WINDOWS:
         raise VolumeError(f"there is no intensity window {name!r}.{nearest_names(name, WINDOWS)}")
     return WINDOWS[name]
+
+
+def looks_like_hounsfield(low: float, high: float) -> bool:
+    """Whether an image whose values span this range can be CT in Hounsfield units.
+
+    Examples
+    --------
+    >>> looks_like_hounsfield(-1024, 1900), looks_like_hounsfield(0, 255)
+    (True, False)
+    """
+    return low <= _HU_AIR and high >= _HU_BONE
