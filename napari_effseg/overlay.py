@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .errors import VolumeError
 from .types import Colour, FloatArray, IntArray
-from .volume import LabelMap, Volume, reorient, same_grid
+from .volume import LabelMap, Volume, Voxels, reorient, same_grid, view_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -120,17 +120,31 @@ def _panel(image: Volume, labels: LabelMap, plane: _Plane) -> Image:
     return panel
 
 
-def _as_displayed(data: NDArray[np.generic], plane: _Plane, index: int) -> NDArray[np.generic]:
+def _as_displayed(data: Voxels, plane: _Plane, index: int) -> NDArray[np.generic]:
     """Cut (..., I, J, K) in RAS and turn it to rows from the top, columns from the left, channels last."""
     axes = data.ndim - 3
-    cut = np.take(data, index, axis=axes + plane.across)  # columns before rows
+    where = (slice(None),) * (axes + plane.across) + (index,)
+    cut = np.asarray(view_of(data)[where])  # columns before rows
     turned = np.flip(np.swapaxes(cut, -1, -2), axis=(-1, -2))
     return np.moveaxis(turned, 0, -1) if axes else turned
 
 
 def _fullest_slice(data: IntArray, axis: int) -> int:
-    counts = np.count_nonzero(data, axis=tuple(other for other in range(3) if other != axis))
+    # slab by slab: counting along axes makes a copy of what it is given
+    counts = np.zeros(data.shape[axis], np.int64)
+    slowest = int(np.argmax(np.abs(data.strides)))
+    for place, slab in enumerate(np.moveaxis(data, slowest, 0)):
+        if slowest == axis:
+            counts[place] = np.count_nonzero(slab)
+        elif slab.any():
+            counts += np.count_nonzero(slab, axis=_other_axis(slowest, axis))
     return int(np.argmax(counts)) if counts.any() else data.shape[axis] // 2
+
+
+def _other_axis(slowest: int, axis: int) -> int:
+    """Axis of a slab, which lacks the slowest axis, that is not `axis`."""
+    rest = [other for other in range(3) if other != slowest]
+    return 1 - rest.index(axis)
 
 
 def _panel_size(image: Volume, plane: _Plane) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..types import IntArray
-from ..volume import Volume
+from ..volume import LazyView, Volume
 from ..zoo.card import Card
 from .canvas import Canvas
 from .doubt import check_channels, decide_labels, doubt_of
@@ -40,7 +40,7 @@ class Job:
     source : NetworkSource
     volume : Volume
     card : Card
-    channels : tuple of ndarray (I, J, K)
+    channels : tuple of arrays (I, J, K)
         Of the volume, as the card orders them.
     watch : Watch
     """
@@ -48,7 +48,7 @@ class Job:
     source: NetworkSource
     volume: Volume
     card: Card
-    channels: tuple[NDArray[Any], ...]
+    channels: tuple[NDArray[Any] | LazyView, ...]
     watch: Watch
 
 
@@ -71,7 +71,7 @@ def compute(job: Job, plan: Plan) -> tuple[Plan, Canvas]:
 def _fill_canvas(job: Job, plan: Plan) -> Canvas:
     network = job.source(plan.step.device)
     job.watch.begin_windows(plan.windows)
-    canvas = Canvas.blank(job.volume.shape, job.card, len(plan.regions))
+    canvas = Canvas.blank(job.volume.shape, job.card, [region.frame for region in plan.regions])
     for region in plan.regions:
         job.watch.say("measuring intensities")
         image = NetworkImage(job.channels, region.frame, job.card, job.watch.check)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from ..types import IntArray, SpatialShape
 from ..volume import box_shape
 from ..zoo.card import Card
 from .frame import Frame
+from .zeros import zeros
 
 __all__ = ["Canvas", "Part"]
 
@@ -42,11 +44,14 @@ class Canvas:
     covered: NDArray[np.bool_] | None
 
     @classmethod
-    def blank(cls, shape: SpatialShape, card: Card, regions: int) -> Canvas:
-        """Make an empty canvas for so many regions."""
+    def blank(cls, shape: SpatialShape, card: Card, frames: Sequence[Frame]) -> Canvas:
+        """Make an empty canvas for these regions."""
+        written = min(sum(math.prod(box_shape(frame.labelled)) for frame in frames), math.prod(shape))
         highest = max(label.id for label in card.labels)
-        covered = np.zeros(shape, dtype=bool) if regions > 1 else None
-        return cls(np.zeros(shape, np.min_scalar_type(highest)), np.zeros(shape, np.float32), covered)
+        labels = zeros(shape, np.min_scalar_type(highest), written)
+        doubt = zeros(shape, np.float32, written)
+        covered = zeros(shape, np.bool_, written) if len(frames) > 1 else None
+        return cls(labels, doubt, covered)
 
     @contextmanager
     def part(self, frame: Frame) -> Iterator[Part]:

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import VolumeError
+from ..volume import Voxels, blocks_of, view_of
 from ..zoo.card import IntensityRule
+from .percentiles import percentiles_of
 
-__all__ = ["Statistics", "apply_rule", "finite_float32", "pool", "statistics_of"]
+__all__ = ["Statistics", "apply_rule", "content_matters", "finite_float32", "pool", "statistics_of"]
 
 CHUNK_VOXELS = 2**22
-"""Voxels that are turned to float64 at once."""
+"""Voxels that are turned to float64 at once, about; of an array in large chunks, as many as a chunk has."""
 _LARGEST = float(np.finfo(np.float32).max)
 STD_FLOOR = 1e-8
 """Below this a standard deviation counts as this: a constant channel becomes 0, not NaN."""
@@ -51,41 +53,48 @@ class Statistics:
         return self.minimum == self.maximum
 
 
-def _row_chunks(shape: Sequence[int]) -> Iterator[slice]:
-    """Slices of the first axis that hold about `CHUNK_VOXELS` voxels each."""
-    row = int(np.prod(shape[1:]))
-    step = max(CHUNK_VOXELS // max(row, 1), 1)
-    for start in range(0, shape[0], step):
-        yield slice(start, min(start + step, shape[0]))
-
-
 def statistics_of(
-    channel: NDArray[Any], rule: IntensityRule, after_chunk: Callable[[], None] = lambda: None
+    channel: Voxels, rule: IntensityRule, after_chunk: Callable[[], None] = lambda: None
 ) -> Statistics:
-    """Statistics of one channel, read a few rows at a time.
+    """Statistics of one channel, read a piece at a time; exact, never those of a sample.
 
     Parameters
     ----------
     channel : (I, J, K), any real dtype
-        May be a view or a memory map; it is read in the order of its axes, so that a reoriented view of the
-        same image gives the same bits.
+        May be a view, a memory map or an array that is read when it is needed. It is read in the order of its
+        axes, so that a reoriented view of the same image gives the same bits; one that is stored in chunks
+        is read chunk by chunk, which rounds mean and standard deviation otherwise (by less than 1e-12 of
+        the values' range) and leaves the rest the same. It is read once; for a ``clip_zscore`` twice, and as
+        often as `percentiles_of` says.
     rule : IntensityRule
         Mean and standard deviation are taken only for a rule that needs them, and are NaN otherwise.
     after_chunk : callable
-        Called after each few rows; it may raise to stop.
+        Called after each piece; it may raise to stop.
 
     Raises
     ------
     VolumeError
         If no voxel is finite.
     """
-    minimum, maximum, not_finite = _range_of(channel, after_chunk)
-    low, high, mean, std = minimum, maximum, math.nan, math.nan
+    pieces = _Pieces(channel, after_chunk)
+    moments = _Moments() if rule.rule == "zscore" else None
+    minimum, maximum, not_finite = _range_of(pieces, moments)
+    low, high = minimum, maximum
     if rule.percentiles is not None:
-        low, high = _percentiles_of(channel, rule.percentiles, minimum)
-    if rule.rule in ("zscore", "clip_zscore"):
-        mean, std = _moments_of(channel, minimum, (low, high), after_chunk)
+        filled = _Pieces(channel, after_chunk, minimum if not_finite else None)
+        low, high = percentiles_of(lambda: filled, pieces.dtype, pieces.count, rule.percentiles)
+        moments = _Moments()
+        for values in filled:
+            moments.add(np.clip(values.astype(np.float64), low, high))
+    elif moments is not None:
+        moments.add_equal(not_finite, minimum)
+    mean, std = (moments.mean, moments.std) if moments is not None else (math.nan, math.nan)
     return Statistics(minimum, maximum, mean, std, low, high, not_finite)
+
+
+def content_matters(rule: IntensityRule) -> bool:
+    """Whether a rule needs more of the image than a card says: percentiles, mean or standard deviation."""
+    return rule.rule in ("zscore", "clip_zscore")
 
 
 def finite_float32(rows: NDArray[Any], minimum: float) -> NDArray[np.float32]:
@@ -162,55 +171,83 @@ def _standardise(rows: NDArray[np.float32], mean: float, std: float) -> NDArray[
     return rows
 
 
-def _range_of(channel: NDArray[Any], after_chunk: Callable[[], None]) -> tuple[float, float, int]:
-    """Smallest and largest finite value, and how many are not finite."""
-    minimum, maximum, not_finite = np.inf, -np.inf, 0
-    for part in _row_chunks(channel.shape):
-        rows = channel[part]
-        if rows.dtype.kind == "f":
-            finite = _is_finite(rows)
-            not_finite += int(finite.size - np.count_nonzero(finite))
-            rows = rows[finite]
-        if rows.size:
-            minimum, maximum = min(minimum, float(rows.min())), max(maximum, float(rows.max()))
-        after_chunk()
-    if minimum > maximum:
-        raise VolumeError("the image has no finite voxel: every value is NaN or infinite")
-    return minimum, maximum, not_finite
+class _Pieces:
+    """An image's values, piece by piece, each in the order of its axes and in the machine's byte order.
+
+    Parameters
+    ----------
+    channel : (I, J, K), any real dtype
+    after : callable
+        Called after each piece.
+    fill : float or None
+        Stands for values that float32 cannot hold; None leaves them.
+    """
+
+    def __init__(self, channel: Voxels, after: Callable[[], None], fill: float | None = None) -> None:
+        self._view, self._after, self._fill = view_of(channel), after, fill
+        self.count = math.prod(channel.shape)
+        native = channel.dtype.newbyteorder("=")
+        self.dtype = native if native.itemsize <= 8 else np.dtype(np.float64)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        for block in blocks_of(self._view, CHUNK_VOXELS):
+            with np.errstate(over="ignore"):
+                values = np.array(self._view[block], dtype=self.dtype, order="C")
+            if self._fill is not None:
+                values[~_is_finite(values)] = self._fill
+            yield values
+            self._after()
 
 
-def _percentiles_of(
-    channel: NDArray[Any], percentiles: tuple[float, float], minimum: float
-) -> tuple[float, float]:
-    """Percentiles of all voxels; one sorted copy is held meanwhile, in the dtype of the channel."""
-    values = np.array(channel, copy=True).ravel()
-    if values.dtype.kind == "f":
-        values[~_is_finite(values)] = minimum
-    low, high = np.percentile(values, percentiles, overwrite_input=True)
-    return float(low), float(high)
-
-
-def _moments_of(
-    channel: NDArray[Any], minimum: float, limits: tuple[float, float], after_chunk: Callable[[], None]
-) -> tuple[float, float]:
-    """Mean and standard deviation of the clipped values, merged chunk by chunk.
+@dataclass
+class _Moments:
+    """Mean and squared distances from it, merged piece by piece.
 
     References
     ----------
     T. F. Chan, G. H. Golub, R. J. LeVeque: Updating formulae and a pairwise algorithm for computing sample
     variances, 1979.
     """
-    count, mean, squares = 0, 0.0, 0.0
-    for part in _row_chunks(channel.shape):
-        rows = np.array(channel[part], dtype=np.float64, order="C")
-        if channel.dtype.kind == "f":
-            rows[~_is_finite(rows)] = minimum
-        np.clip(rows, *limits, out=rows)
-        chunk_mean = float(rows.mean())
-        rows -= chunk_mean
-        shift, total = chunk_mean - mean, count + rows.size
-        squares += float(np.vdot(rows, rows)) + shift**2 * count * rows.size / total
-        mean += shift * rows.size / total
-        count = total
-        after_chunk()
-    return mean, float(np.sqrt(squares / count))
+
+    count: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    @property
+    def std(self) -> float:
+        return math.sqrt(self.squares / self.count)
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        """Add values, which are changed in place."""
+        if values.size:
+            mean = float(values.mean())
+            values -= mean
+            self._merge(values.size, mean, float(np.vdot(values, values)))
+
+    def add_equal(self, count: int, value: float) -> None:
+        """Add one value, `count` times."""
+        if count:
+            self._merge(count, value, 0.0)
+
+    def _merge(self, count: int, mean: float, squares: float) -> None:
+        shift, total = mean - self.mean, self.count + count
+        self.squares += squares + shift**2 * self.count * count / total
+        self.mean += shift * count / total
+        self.count = total
+
+
+def _range_of(pieces: _Pieces, moments: _Moments | None) -> tuple[float, float, int]:
+    """Smallest and largest finite value, and how many are not finite; the finite ones go to `moments`."""
+    minimum, maximum, not_finite = np.inf, -np.inf, 0
+    for values in pieces:
+        found = values
+        if found.dtype.kind == "f" and not (finite := _is_finite(found)).all():
+            not_finite += int(finite.size - np.count_nonzero(finite))
+            found = found[finite]
+        if found.size:
+            minimum, maximum = min(minimum, float(found.min())), max(maximum, float(found.max()))
+        if moments is not None:
+            moments.add(found.astype(np.float64))
+    if minimum > maximum:
+        raise VolumeError("the image has no finite voxel: every value is NaN or infinite")
+    return minimum, maximum, not_finite

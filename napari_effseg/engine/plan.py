@@ -198,10 +198,13 @@ def _memory(
 
 
 def _result_bytes(grid: Grid, regions: tuple[RegionPlan, ...]) -> int:
-    """Labels and doubt of the whole image; several regions are kept apart until they are merged."""
-    largest = max(math.prod(box_shape(region.frame.labelled)) for region in regions)
-    apart = largest if len(regions) > 1 else 0
-    return 5 * (math.prod(grid.shape) + apart)
+    """Labels and doubt of the regions; several are kept apart until they are merged.
+
+    What is never written takes no memory, however large the image is.
+    """
+    sizes = [math.prod(box_shape(region.frame.labelled)) for region in regions]
+    apart = max(sizes) if len(regions) > 1 else 0
+    return 5 * (min(sum(sizes), math.prod(grid.shape)) + apart)
 
 
 def _band_bytes(card: Card, region: RegionPlan, step: Step) -> int:

@@ -17,15 +17,16 @@ from torch import Tensor
 
 from ..errors import VolumeError
 from ..types import IndexBox
-from ..volume import Grid, Volume
+from ..volume import Grid, LazyView, RowReader, Volume, Voxels
 from ..zoo.card import Card
 from .frame import Frame, is_other_plane
-from .intensity import Statistics, apply_rule, finite_float32, pool, statistics_of
+from .intensity import Statistics, apply_rule, content_matters, finite_float32, pool, statistics_of
+from .luminance import luminance_of
 from .rows import AxisTaps, RowResampling
 
 __all__ = ["Channels", "NetworkImage", "Prepared", "prepare", "select_channels"]
 
-_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, of red, green and blue
+_AHEAD_BYTES = 64 * 2**20  # of an image in chunks, read ahead so that no chunk is unpacked for each row
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class Prepared:
 class Channels:
     """The channels that a card asks for, each (I, J, K) as stored; views where that is possible."""
 
-    arrays: tuple[NDArray[Any], ...]
+    arrays: tuple[NDArray[Any] | LazyView, ...]
     warnings: tuple[str, ...]
 
 
@@ -85,6 +86,7 @@ def select_channels(volume: Volume, card: Card) -> Channels:
     """Choose the card's channels among the volume's, by name where names tell, else in order.
 
     One channel is repeated for a card of three; red, green and blue become luminance for a card of one.
+    No voxel is read.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def select_channels(volume: Volume, card: Card) -> Channels:
         raise VolumeError(
             f"the voxels are of type {volume.data.dtype}; a model needs intensities, whole or real numbers"
         )
-    have = tuple(volume.data) if volume.data.ndim == 4 else (volume.data,)
+    have = volume.each_channel()
     roles = [channel.role.lower() for channel in card.input.channels]
     names = [name.lower() for name in volume.channel_names]
     if names and set(roles) <= set(names):
@@ -105,10 +107,9 @@ def select_channels(volume: Volume, card: Card) -> Channels:
     if len(have) == 1 and len(roles) == 3:
         return Channels(have * 3, ())
     if len(have) == 3 and len(roles) == 1:
-        grey = np.zeros(volume.shape, dtype=np.float32)
-        for share, colour in zip(_LUMINANCE, have, strict=True):
-            grey += np.float32(share) * colour.astype(np.float32)
-        return Channels((grey,), ("the colour image was turned to grey: the model takes its luminance",))
+        return Channels(
+            (luminance_of(have),), ("the colour image was turned to grey: the model takes its luminance",)
+        )
     given = f" ({', '.join(volume.channel_names)})" if names else ""
     raise VolumeError(
         f"the image has {len(have)} channel{'s' * (len(have) > 1)}{given}; {card.name} takes "
@@ -124,8 +125,9 @@ class NetworkImage:
 
     Parameters
     ----------
-    channels : sequence of ndarray (I, J, K)
-        As stored; may be memory maps.
+    channels : sequence of arrays (I, J, K)
+        As stored; may be memory maps or read when they are needed. Of these no more is read than the region
+        and its context; the whole, a piece at a time, only where the rule wants its statistics.
     frame : Frame
         Which part of them, and the way to the network's grid.
     card : Card
@@ -134,7 +136,7 @@ class NetworkImage:
 
     def __init__(
         self,
-        channels: Sequence[NDArray[Any]],
+        channels: Sequence[Voxels],
         frame: Frame,
         card: Card,
         after_chunk: Callable[[], None] = lambda: None,
@@ -153,9 +155,11 @@ class NetworkImage:
         self._seen = [channel[seen] for channel in whole]
         self.statistics = self._measure(self._seen)
         by_region = card.field_of_view.locate == "region" or frame.sees_all
-        self._case = self._pooled(self.statistics if by_region else self._measure(whole))
+        whole_counts = content_matters(self._rule) and not (by_region or self._by_slice)
+        self._case = self._pooled(self._measure(whole) if whole_counts else self.statistics)
+        self._rows = self._readers(self._seen)
         # For slices: the arrays whose slices are cases, and the slice of theirs that is the first seen.
-        self._slices = (self._seen, 0) if by_region else (whole, frame.seen[0][0])
+        self._slices = (self._rows, 0) if by_region else (self._readers(whole), frame.seen[0][0])
         self.warnings = _warnings(self.statistics, card, is_other_plane(frame.turn.source, card))
 
     @property
@@ -185,9 +189,8 @@ class NetworkImage:
         return torch.from_numpy(np.stack(rows) if len(rows) > 1 else rows[0][None])
 
     def _normalised_channel(self, index: int, low: int, high: int) -> NDArray[np.float32]:
-        channel = self._seen[index]
-        rows = finite_float32(channel[low:high], self.statistics[index].minimum)
-        if self._by_slice and self._rule.rule in ("zscore", "clip_zscore"):
+        rows = finite_float32(self._rows[index].read(low, high), self.statistics[index].minimum)
+        if self._by_slice and content_matters(self._rule):
             for row in range(low, high):
                 apply_rule(rows[row - low], self._rule, self._of_slice(row)[index])
             return rows
@@ -197,12 +200,16 @@ class NetworkImage:
         """Statistics of one slice: to a 2D network, each is a case."""
         channels, first = self._slices
         slices = [
-            finite_float32(channel[first + row][None], found.minimum)
+            finite_float32(channel.read(first + row, first + row + 1), found.minimum)
             for channel, found in zip(channels, self.statistics, strict=True)
         ]
         return self._pooled([statistics_of(one, self._rule) for one in slices])
 
-    def _measure(self, channels: Sequence[NDArray[Any]]) -> list[Statistics]:
+    def _readers(self, channels: Sequence[NDArray[Any] | LazyView]) -> list[RowReader]:
+        once = {at: RowReader(channels[at], _AHEAD_BYTES // len(set(self._first))) for at in set(self._first)}
+        return [once[at] for at in self._first]
+
+    def _measure(self, channels: Sequence[NDArray[Any] | LazyView]) -> list[Statistics]:
         found = {at: statistics_of(channels[at], self._rule, self._after_chunk) for at in set(self._first)}
         return [found[at] for at in self._first]
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..errors import EffsegError, OutOfMemory
 from ..types import CancelCheck, IndexBox, IntArray, PathLike, Progress
-from ..volume import Algorithm, Code, Grid, LabelMap, Volume
+from ..volume import Algorithm, Code, Grid, LabelMap, Volume, crop
 from ..zoo.card import Card
 from .attempt import Job, NetworkSource, compute
 from .choose import Roi, choose_card, regions_of
@@ -39,7 +39,10 @@ def segment(
     Parameters
     ----------
     volume : Volume
-        Any axes, spacing and real dtype; it is not changed. Its data may be a memory map.
+        Any axes, spacing and real dtype; it is not changed. Its data may be a memory map, or an array that is
+        read when it is needed: then a few rows or chunks are held at a time, and with `roi` only the regions
+        and what the network sees around them are read (and, for a card whose intensity rule wants the
+        statistics of the whole image, each chunk once or a few times for these).
     model : str, path, Card or None
         A card's name, the path of a card, or a card. None: the recommended card of those that fit.
     device : str
@@ -149,7 +152,7 @@ def _run(
         final, canvas = compute(job, plan)
         labels = _label_map(canvas.labels, volume, card)
         watch.say("checking the result", 0.98)
-        watch.warn(*check_volumes(labels, card), *check_pieces(labels.data, card), *check_sides(labels, card))
+        watch.warn(*_check_result(labels, card, boxes))
     except (MemoryError, RuntimeError) as err:
         if isinstance(err, EffsegError) or not is_memory_error(err):
             raise
@@ -179,6 +182,23 @@ def _check_geometry(grid: Grid, card: Card, boxes: tuple[IndexBox, ...], watch: 
         watch.warn(*check_field_of_view(sub_grid(grid, box), card, "region"))
     if not boxes:
         watch.warn(*check_field_of_view(grid, card))
+
+
+def _check_result(labels: LabelMap, card: Card, boxes: tuple[IndexBox, ...]) -> tuple[str, ...]:
+    """Look at the labels, and not at what surrounds the regions, which may be far larger."""
+    found = crop(labels, _around(boxes)) if boxes else labels
+    return (
+        *check_volumes(found, card),
+        *check_pieces(found.data, card),
+        *check_sides(found, card, labels.grid),
+    )
+
+
+def _around(boxes: tuple[IndexBox, ...]) -> IndexBox:
+    """Smallest box that holds all of these."""
+    i0, j0, k0 = (min(box[0][axis] for box in boxes) for axis in range(3))
+    i1, j1, k1 = (max(box[1][axis] for box in boxes) for axis in range(3))
+    return (i0, j0, k0), (i1, j1, k1)
 
 
 def _label_map(labels: IntArray, volume: Volume, card: Card) -> LabelMap:

@@ -83,7 +83,7 @@ def _none(grid: Grid, random: np.random.Generator) -> Guise:
 def _mirror(grid: Grid, random: np.random.Generator) -> Guise:
     axis = int(np.argmax(np.abs(grid.affine[0, :3]) / np.linalg.norm(grid.affine[:3, :3], axis=0))) - 3
     return Guise(
-        lambda volume: replace(volume, data=np.flip(volume.data, axis)),
+        lambda volume: replace(volume, data=np.flip(np.asarray(volume.data), axis)),
         lambda labels: replace(labels, data=np.flip(labels.data, axis)),
     )
 
@@ -126,7 +126,7 @@ def _by_splines(volume: Volume, grid: Grid) -> Volume:
     from scipy.ndimage import affine_transform
 
     to_source = np.linalg.inv(volume.affine) @ grid.affine
-    channels = volume.data.reshape(-1, *volume.shape).astype(np.float32)
+    channels = np.asarray(volume.data).reshape(-1, *volume.shape).astype(np.float32)
     found = [
         affine_transform(channel, to_source, output_shape=grid.shape, order=3, mode="nearest")
         for channel in channels

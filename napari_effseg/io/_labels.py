@@ -37,7 +37,7 @@ def labels_from(volume: Volume, table: LabelTable, path: object) -> LabelMap:
     """
     if volume.channels > 1:
         raise ImageReadError(f"{path}: has {volume.channels} channels; a segmentation has one number a voxel")
-    data = volume.data.reshape(volume.shape)
+    data = np.asanyarray(volume.data).reshape(volume.shape)
     if data.dtype.kind == "f":
         _refuse_fractions(data, path)
     low, high = value_range(data)

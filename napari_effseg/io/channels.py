@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import VolumeError
-from ..volume import Volume, resample, same_grid, transform_points
+from ..volume import Volume, resample, same_grid, stack_channels, transform_points
 from ._formats import stem_of
 
 __all__ = ["join_channels"]
@@ -29,7 +29,8 @@ def join_channels(volumes: Sequence[Volume], paths: Sequence[Path]) -> Volume:
     Returns
     -------
     Volume
-        (C, I, J, K) on the first's grid; dtype wide enough for all, float32 where resampled.
+        (C, I, J, K) on the first's grid; dtype wide enough for all, float32 where resampled. It is lazy if
+        one of them is: only those on other grids are read.
 
     Raises
     ------
@@ -46,10 +47,9 @@ def join_channels(volumes: Sequence[Volume], paths: Sequence[Path]) -> Volume:
         _refuse_apart(first, volume, paths[0], path)
         placed.append(resample(volume, first.grid))
         warnings.append(f"{path.name} lies on another grid: resampled to that of {paths[0].name}")
-    arrays = [volume.data.reshape(-1, *first.shape) for volume in placed]
     names = tuple(name for v, path in zip(volumes, paths, strict=True) for name in _names(v, path))
     return Volume(
-        np.concatenate(arrays),
+        stack_channels([volume.data for volume in placed]),
         first.affine,
         channel_names=names,
         modality=first.modality,

@@ -71,7 +71,7 @@ def write(thing: LabelMap | Volume, path: Path) -> None:
     import SimpleITK as sitk
 
     is_vector = isinstance(thing, Volume) and thing.channels > 1
-    image = sitk.GetImageFromArray(np.ascontiguousarray(thing.data.T), isVector=is_vector)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(np.asarray(thing.data).T), isVector=is_vector)
     lps = ras_to_lps(thing.affine)
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())

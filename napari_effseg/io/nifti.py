@@ -165,7 +165,7 @@ def write(thing: LabelMap | Volume, path: Path, form: int = _SCANNER_CODE) -> No
 def _nifti_image(thing: LabelMap | Volume, form: int) -> Any:
     import nibabel
 
-    data = thing.data
+    data = np.asarray(thing.data)
     if data.ndim == 4:
         data = np.moveaxis(data, 0, -1)[:, :, :, np.newaxis, :]  # the fifth axis is NIfTI's for vectors
     kind: Any = nibabel.Nifti1Image

@@ -129,7 +129,8 @@ def write(thing: LabelMap | Volume, path: Path) -> None:
         Channels become a first axis of kind "vector".
     path : Path
     """
-    data = thing.data.astype(thing.data.dtype.newbyteorder("<"), copy=False)
+    data = np.asarray(thing.data)
+    data = data.astype(data.dtype.newbyteorder("<"), copy=False)
     text = _header_text(thing, data)
     with path.open("wb") as file:
         file.write(text.encode("utf-8"))

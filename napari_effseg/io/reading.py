@@ -114,7 +114,8 @@ def load_grid(path: PathLike) -> Grid:
 def _load_one(path: Path, choice: Choice) -> Volume:
     volume: Volume = _module_for(path).read(path, choice)
     warnings = [*volume.warnings, *_shear_warning(volume.grid)]
-    if odd := _count_not_finite(volume.data):
+    # an image that is read when it is needed is counted by those who read it
+    if isinstance(volume.data, np.ndarray) and (odd := _count_not_finite(volume.data)):
         warnings.append(f"{odd:,} voxels are NaN or infinite")
     return replace(volume, warnings=tuple(warnings))
 

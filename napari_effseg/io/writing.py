@@ -130,7 +130,7 @@ def _compare(thing: LabelMap | Volume, staged: Path, path: Path) -> None:
             f"{path}: this format cannot hold the grid: {_describe(thing.grid)} came back as "
             f"{_describe(found.grid)}; nothing was written"
         )
-    same = _same_voxels(found.data.reshape(thing.data.shape), thing.data)
+    same = _same_voxels(np.asarray(found.data).reshape(thing.data.shape), np.asarray(thing.data))
     if isinstance(thing, LabelMap) and isinstance(found, LabelMap):
         tables = (found.names, found.colours, found.codes) == (thing.names, thing.colours, thing.codes)
         same = same and tables

@@ -12,7 +12,10 @@ from .affine import (
     same_grid,
     transform_points,
 )
+from .blocks import RowReader, blocks_of
+from .channels import stack_channels
 from .crop import box_shape, clip_box, crop, inner_box, pad, uncrop
+from .lazy import LazyArray, LazyView, Voxels, is_lazy, view_of
 from .reorient import Reorientation, reorient
 from .resample import grid_with_spacing, resample, resample_array
 from .volume import Algorithm, Code, LabelMap, Volume
@@ -26,18 +29,24 @@ __all__ = [
     "Grid",
     "IntensityWindow",
     "LabelMap",
+    "LazyArray",
+    "LazyView",
     "Reorientation",
+    "RowReader",
     "Volume",
+    "Voxels",
     "affine_axcodes",
     "affine_spacing",
     "as_affine",
     "as_axcodes",
+    "blocks_of",
     "box_shape",
     "clip_box",
     "crop",
     "find_window",
     "grid_with_spacing",
     "inner_box",
+    "is_lazy",
     "lps_to_ras",
     "pad",
     "ras_to_lps",
@@ -45,6 +54,8 @@ __all__ = [
     "resample",
     "resample_array",
     "same_grid",
+    "stack_channels",
     "transform_points",
     "uncrop",
+    "view_of",
 ]

@@ -7,19 +7,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import RowReader
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["axis_operators", "linear_slab", "nearest_indices"]
+__all__ = [
+    "EDGE_TOLERANCE",
+    "GAUSSIAN_REACH",
+    "axis_operators",
+    "is_outside",
+    "linear_slab",
+    "nearest_indices",
+    "needed_of",
+]
 
 _TIE_DIGITS = 6  # positions are rounded so that dust in an affine cannot decide a tie
-_GAUSSIAN_REACH = 4.0  # standard deviations; beyond lie less than 7e-5 of the weight
+GAUSSIAN_REACH = 4.0
+"""Standard deviations; beyond lie less than 7e-5 of the weight."""
+EDGE_TOLERANCE = 1e-4
+"""Voxels; rounding in affines must not push an edge voxel outside."""
 
 
 def nearest_indices(positions: NDArray[np.float64], side: int) -> NDArray[np.intp]:
     """Index of the voxel nearest to each position, ties upwards, edge voxels beyond the ends."""
     rounded = np.floor(np.round(positions, _TIE_DIGITS) + 0.5)
     return np.clip(rounded, 0, side - 1).astype(np.intp)
+
+
+def is_outside(positions: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
+    """Whether positions along an axis lie beyond the outer faces of its edge voxels."""
+    return (positions < -0.5 - EDGE_TOLERANCE) | (positions > side - 0.5 + EDGE_TOLERANCE)
 
 
 def axis_operators(
@@ -45,12 +63,13 @@ def axis_operators(
     return operators
 
 
-def linear_slab(source: NDArray[Any], operators: list[csr_array[Any]], rows: slice) -> NDArray[np.float32]:
+def linear_slab(source: RowReader, operators: list[csr_array[Any]], rows: slice) -> NDArray[np.float32]:
     """Sample the target rows `rows` of the first axis, all of the other two.
 
     Parameters
     ----------
-    source : ndarray, shape (A, B, C)
+    source : RowReader
+        Of an array (A, B, C).
     operators : three matrices (target side, source side)
     rows : slice
         Target rows along the first axis.
@@ -60,11 +79,16 @@ def linear_slab(source: NDArray[Any], operators: list[csr_array[Any]], rows: sli
     ndarray, shape (rows, B of the target, C of the target), float32
     """
     first = operators[0][rows]
-    needed = slice(int(first.indices.min()), int(first.indices.max()) + 1)
-    slab = np.asarray(source[needed], dtype=np.float32)
+    needed = needed_of(first)
+    slab = np.asarray(source.read(needed.start, needed.stop), dtype=np.float32)
     for axis, operator in enumerate((first[:, needed], operators[1], operators[2])):
         slab = _along_axis(operator, slab, axis)
     return slab
+
+
+def needed_of(operator: csr_array[Any]) -> slice:
+    """Range of the source voxels that an operator's targets are made of."""
+    return slice(int(operator.indices.min()), int(operator.indices.max()) + 1)
 
 
 def _along_axis(operator: csr_array[Any], slab: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
@@ -89,7 +113,7 @@ def _smoothing(sigma: float, side: int) -> csr_array[Any]:
     """Gaussian over the voxels of an axis; at the ends the weights that remain are scaled to sum 1."""
     from scipy.sparse import csr_array
 
-    reach = min(side - 1, int(np.ceil(_GAUSSIAN_REACH * sigma)))
+    reach = min(side - 1, int(np.ceil(GAUSSIAN_REACH * sigma)))
     offsets = np.arange(-reach, reach + 1)
     columns = np.arange(side)[:, None] + offsets
     weights = np.exp(-0.5 * (offsets / sigma) ** 2) * ((columns >= 0) & (columns < side))

@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 from ..errors import VolumeError
 from ..types import Affine, IndexBox, SpatialShape
 from .affine import Grid
+from .blocks import blocks_of
+from .lazy import Voxels, view_of
 from .volume import LabelMap, Volume
 
 __all__ = ["box_shape", "clip_box", "crop", "inner_box", "pad", "uncrop"]
+
+_BLOCK_VOXELS = 2**22  # of a lazy array, copied at a time
 
 _Image = TypeVar("_Image", Volume, LabelMap)
 
 
 def crop(image: _Image, box: IndexBox) -> _Image:
-    """Return the voxels of a half-open box, at their world positions; the array is a view.
+    """Return the voxels of a half-open box, at their world positions; the array is a view, nothing is read.
 
     Parameters
     ----------
@@ -38,7 +42,7 @@ def crop(image: _Image, box: IndexBox) -> _Image:
     uncrop : the inverse, for arrays.
     """
     _refuse_outside(box, image.shape)
-    return replace(image, data=image.data[_slices(box)], affine=_shifted(image.affine, box[0]))
+    return replace(image, data=view_of(image.data)[_slices(box)], affine=_shifted(image.affine, box[0]))
 
 
 def uncrop(array: NDArray[Any], box: IndexBox, full_shape: SpatialShape, fill: float = 0) -> NDArray[Any]:
@@ -72,7 +76,7 @@ def uncrop(array: NDArray[Any], box: IndexBox, full_shape: SpatialShape, fill: f
 
 
 def pad(image: _Image, before: SpatialShape, after: SpatialShape, value: float = 0) -> _Image:
-    """Return the image with voxels added around it, at their world positions.
+    """Return the image with voxels added around it, at their world positions; all of it is read.
 
     Parameters
     ----------
@@ -123,10 +127,14 @@ def box_shape(box: IndexBox) -> SpatialShape:
     return i1 - i0, j1 - j0, k1 - k0
 
 
-def _padded(array: NDArray[Any], before: SpatialShape, after: SpatialShape, value: float) -> NDArray[Any]:
-    lead = [(0, 0)] * (array.ndim - 3)
-    widths = [*lead, *zip(before, after, strict=True)]
-    return np.pad(array, widths, constant_values=value)
+def _padded(array: Voxels, before: SpatialShape, after: SpatialShape, value: float) -> NDArray[Any]:
+    i, j, k = array.shape[-3:]
+    sides = (low + side + high for low, side, high in zip(before, (i, j, k), after, strict=True))
+    full = np.full((*array.shape[:-3], *sides), value, dtype=array.dtype)
+    inside, view = full[_slices(inner_box(before, (i, j, k)))], view_of(array)
+    for block in blocks_of(view, _BLOCK_VOXELS):
+        inside[block] = view[block]
+    return full
 
 
 def _slices(box: IndexBox) -> tuple[EllipsisType | slice, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import EllipsisType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import VolumeError
 from ..types import Affine, Axcodes, IndexBox, SpatialShape
 from .affine import Grid, as_axcodes
+from .lazy import LazyArray, LazyView, Voxels, view_of
 from .volume import LabelMap, Volume
 
 __all__ = ["Reorientation", "reorient"]
@@ -69,8 +70,12 @@ class Reorientation:
         """Whether arrays stay as they are."""
         return self.order == (0, 1, 2) and not any(self.flips)
 
-    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return a view of `array`, shape (..., I, J, K) of the source, in the new order.
+    @overload
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]: ...
+    @overload
+    def apply(self, array: LazyArray) -> NDArray[Any] | LazyView: ...
+    def apply(self, array: Voxels) -> NDArray[Any] | LazyView:
+        """Return a view of `array`, shape (..., I, J, K) of the source, in the new order; nothing is read.
 
         Raises
         ------
@@ -79,7 +84,7 @@ class Reorientation:
         """
         _refuse_other_shape(array, self.source.shape)
         lead = array.ndim - 3
-        moved = array.transpose(*range(lead), *(lead + axis for axis in self.order))
+        moved = view_of(array).transpose(*range(lead), *(lead + axis for axis in self.order))
         return moved[_steps(self.flips)]
 
     def invert(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -129,8 +134,8 @@ def _steps(flips: tuple[bool, bool, bool]) -> tuple[EllipsisType | slice, ...]:
     return (..., *(slice(None, None, -1) if flip else slice(None) for flip in flips))
 
 
-def _refuse_other_shape(array: NDArray[Any], expected: SpatialShape) -> None:
-    if array.ndim < 3 or array.shape[-3:] != expected:
+def _refuse_other_shape(array: Voxels, expected: SpatialShape) -> None:
+    if array.ndim < 3 or tuple(array.shape[-3:]) != expected:
         raise VolumeError(
             f"an array of shape {array.shape} was given; expected its last three axes {expected}"
         )

@@ -1,5 +1,7 @@
 """Bring arrays from one grid onto another, slab by slab, so that memory stays bounded.
 
+Of an array that is read when it is needed, only the part is read that the target's voxels are made of.
+
 Conventions, those of ITK: a target voxel whose centre lies within half a voxel of the source's outermost
 centres takes the nearest edge value; beyond, it is outside. Before linear downsampling the source is
 smoothed by a Gaussian of ``sigma = sqrt((f² - 1) / (8 ln 2))`` source voxels for a spacing grown by f.
@@ -14,15 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import VolumeError
 from ..types import Affine
-from ._separable import axis_operators, linear_slab, nearest_indices
+from ._oblique import resample_oblique
+from ._separable import EDGE_TOLERANCE, axis_operators, is_outside, linear_slab, nearest_indices, needed_of
 from .affine import Grid, same_grid
+from .blocks import RowReader
+from .lazy import LazyArray, LazyView, Voxels, storage_order, view_of
 from .volume import LabelMap, Volume
 
 __all__ = ["grid_with_spacing", "resample", "resample_array"]
@@ -30,7 +35,6 @@ __all__ = ["grid_with_spacing", "resample", "resample_array"]
 _Image = TypeVar("_Image", Volume, LabelMap)
 
 _SLAB_VOXELS = 4_000_000  # of source or target held as float at a time: tens of megabytes
-_EDGE_TOLERANCE = 1e-4  # voxels; rounding in affines must not push an edge voxel outside
 _ALIGNED_TOLERANCE = 1e-4  # voxels of drift over the whole grid that still count as aligned axes
 
 
@@ -52,14 +56,20 @@ def resample(image: _Image, target: Grid) -> _Image:
     return replace(image, data=data, affine=target.affine)
 
 
+@overload
 def resample_array(
     array: NDArray[Any], source: Grid, target: Grid, order: int = 1, cval: float = 0.0
-) -> NDArray[Any]:
+) -> NDArray[Any]: ...
+@overload
+def resample_array(
+    array: LazyArray, source: Grid, target: Grid, order: int = 1, cval: float = 0.0
+) -> Voxels: ...
+def resample_array(array: Voxels, source: Grid, target: Grid, order: int = 1, cval: float = 0.0) -> Voxels:
     """Sample an array that lies on one grid at the voxel centres of another.
 
     Parameters
     ----------
-    array : ndarray, shape (..., I, J, K)
+    array : array, shape (..., I, J, K)
         Its last three axes lie on `source`.
     source, target : Grid
     order : 0 or 1
@@ -77,21 +87,21 @@ def resample_array(
     VolumeError
         If the array does not fit `source`, or `order` is neither 0 nor 1.
     """
-    if array.ndim < 3 or array.shape[-3:] != source.shape:
+    if array.ndim < 3 or tuple(array.shape[-3:]) != source.shape:
         raise VolumeError(f"an array of shape {array.shape} was given for a grid of shape {source.shape}")
     if order not in (0, 1):
         raise VolumeError(f"interpolation of order {order} was asked for; expected 0 (nearest) or 1 (linear)")
     if same_grid(source, target):
         return array
-    lead = array.shape[:-3]
+    view, lead = view_of(array), array.shape[:-3]
     out = np.empty((*lead, *target.shape), dtype=array.dtype if order == 0 else np.float32)
     to_source = np.linalg.inv(source.affine) @ target.affine
     aligned = _aligned_axes(to_source, target)
     for index in np.ndindex(*lead):
         if aligned is not None:
-            _resample_aligned(array[index], out[index], aligned, order, cval)
+            _resample_aligned(view[index], out[index], aligned, order, cval)
         else:
-            _resample_oblique(array[index], out[index], to_source, order, cval)
+            resample_oblique(view[index], out[index], to_source, order, cval)
     return out
 
 
@@ -122,7 +132,7 @@ def grid_with_spacing(grid: Grid, spacing: ArrayLike) -> Grid:
         raise VolumeError(f"the spacing {wanted.tolist()} mm was asked for; expected finite sizes above 0")
     factors = wanted / np.asarray(grid.spacing)
     sides = np.asarray(grid.shape)
-    shape = np.maximum(1, np.ceil(sides / factors - _EDGE_TOLERANCE)).astype(int)
+    shape = np.maximum(1, np.ceil(sides / factors - EDGE_TOLERANCE)).astype(int)
     to_source = np.diag([*factors, 1.0])
     to_source[:3, 3] = (sides - 1) / 2 - factors * (shape - 1) / 2  # the centres coincide
     i, j, k = shape.tolist()
@@ -157,77 +167,58 @@ def _aligned_axes(to_source: Affine, target: Grid) -> tuple[_AxisMap, _AxisMap, 
 
 
 def _resample_aligned(
-    array: NDArray[Any], out: NDArray[Any], maps: tuple[_AxisMap, _AxisMap, _AxisMap], order: int, cval: float
+    array: NDArray[Any] | LazyView,
+    out: NDArray[Any],
+    maps: tuple[_AxisMap, _AxisMap, _AxisMap],
+    order: int,
+    cval: float,
 ) -> None:
     """Fill `out` (I, J, K of the target) axis by axis; slabs run along the array's slowest axis."""
     turned = array.transpose(*(axis.source_axis for axis in maps))
-    slowest = int(np.argmax(np.abs(turned.strides)))
+    slowest = storage_order(turned)[0]
     axes = (slowest, *(axis for axis in range(3) if axis != slowest))
-    source, result = turned.transpose(axes), out.transpose(axes)
+    source, result = turned.transpose(*axes), out.transpose(axes)
     positions = [
         maps[axis].scale * np.arange(out.shape[axis], dtype=np.float64) + maps[axis].offset for axis in axes
     ]
     if order == 0:
-        indices = [nearest_indices(p, side) for p, side in zip(positions, source.shape, strict=True)]
-        for rows in _slabs(result.shape, _SLAB_VOXELS):
-            result[rows] = source[np.ix_(indices[0][rows], indices[1], indices[2])]
+        _take_nearest(source, result, positions)
     else:
-        scales = [abs(maps[axis].scale) for axis in axes]
-        operators = axis_operators(positions, scales, source.shape)
-        for rows in _slabs(result.shape, _slab_voxels(source.shape, result.shape)):
-            result[rows] = linear_slab(source, operators, rows)
+        _take_linear(source, result, positions, [abs(maps[axis].scale) for axis in axes])
     _fill_outside(result, positions, source.shape, cval)
+
+
+def _take_nearest(
+    source: NDArray[Any] | LazyView, result: NDArray[Any], positions: list[NDArray[np.float64]]
+) -> None:
+    first, *in_plane = (nearest_indices(p, side) for p, side in zip(positions, source.shape, strict=True))
+    j, k = (slice(int(indices.min()), int(indices.max()) + 1) for indices in in_plane)
+    reader = RowReader(source[:, j, k])
+    columns = np.ix_(*(indices - part.start for indices, part in zip(in_plane, (j, k), strict=True)))
+    for rows in _slabs(result.shape, _slab_voxels(source.shape, result.shape)):
+        low, high = int(first[rows].min()), int(first[rows].max()) + 1
+        result[rows] = reader.read(low, high)[((first[rows] - low)[:, None, None], *columns)]
+
+
+def _take_linear(
+    source: NDArray[Any] | LazyView,
+    result: NDArray[Any],
+    positions: list[NDArray[np.float64]],
+    scales: list[float],
+) -> None:
+    first, *in_plane = axis_operators(positions, scales, source.shape)
+    j, k = map(needed_of, in_plane)
+    reader = RowReader(source[:, j, k])
+    operators = [first, in_plane[0][:, j], in_plane[1][:, k]]
+    for rows in _slabs(result.shape, _slab_voxels(source.shape, result.shape)):
+        result[rows] = linear_slab(reader, operators, rows)
 
 
 def _fill_outside(
     result: NDArray[Any], positions: list[NDArray[np.float64]], sides: tuple[int, ...], cval: float
 ) -> None:
     for axis, (position, side) in enumerate(zip(positions, sides, strict=True)):
-        result[(slice(None),) * axis + (_is_outside(position, side),)] = cval
-
-
-def _resample_oblique(
-    array: NDArray[Any], out: NDArray[Any], to_source: Affine, order: int, cval: float
-) -> None:
-    from scipy.ndimage import map_coordinates
-
-    source = _smoothed(array, to_source) if order == 1 else array
-    sides = np.asarray(array.shape)
-    jk = np.stack(np.meshgrid(*(np.arange(side, dtype=np.float64) for side in out.shape[1:]), indexing="ij"))
-    for rows in _slabs(out.shape, _SLAB_VOXELS):
-        i = np.arange(rows.start, rows.stop, dtype=np.float64)[None, :, None, None]
-        position = (
-            to_source[:3, 0, None, None, None] * i
-            + np.tensordot(to_source[:3, 1:3], jk, axes=1)[:, None]
-            + to_source[:3, 3, None, None, None]
-        )
-        outside = np.zeros(position.shape[1:], dtype=bool)
-        for axis in range(3):
-            outside |= _is_outside(position[axis], int(sides[axis]))
-        if order == 0:
-            nearest = (nearest_indices(position[axis], int(sides[axis])) for axis in range(3))
-            out[rows] = source[tuple(nearest)]
-        else:
-            map_coordinates(source, position, order=1, mode="nearest", output=out[rows], prefilter=False)
-        out[rows][outside] = cval
-
-
-def _smoothed(array: NDArray[Any], to_source: Affine) -> NDArray[Any]:
-    """Smooth along the source axes that the target samples more coarsely; the array itself if none."""
-    from scipy.ndimage import gaussian_filter
-
-    if array.dtype == np.float16:  # unknown to scipy
-        array = array.astype(np.float32)
-    factors = np.linalg.norm(to_source[:3, :3], axis=1)  # target step, seen along each source axis
-    sigmas = np.sqrt(np.maximum(factors**2 - 1, 0) / (8 * np.log(2)))
-    if (sigmas < 0.1).all():  # such a Gaussian has no weight outside its centre voxel
-        return array
-    smoothed: NDArray[np.float32] = gaussian_filter(array, sigmas, output=np.float32, mode="nearest")
-    return smoothed
-
-
-def _is_outside(position: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
-    return (position < -0.5 - _EDGE_TOLERANCE) | (position > side - 0.5 + _EDGE_TOLERANCE)
+        result[(slice(None),) * axis + (is_outside(position, side),)] = cval
 
 
 def _slab_voxels(source_shape: tuple[int, ...], target_shape: tuple[int, ...]) -> int:

@@ -6,7 +6,7 @@ Both are read-only in spirit: functions of this room return new ones, which may 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..errors import VolumeError
 from ..types import Affine, Axcodes, Colour, IntArray, Spacing, SpatialShape
 from .affine import Grid, as_affine
+from .lazy import LazyView, Voxels, is_lazy, view_of
 
 __all__ = ["Algorithm", "Code", "LabelMap", "Volume"]
 
@@ -131,8 +132,11 @@ class Volume(_GridProperties):
 
     Parameters
     ----------
-    data : ndarray, shape (I, J, K) or (C, I, J, K)
-        Real numbers of any type; kept as given, only brought to the machine's byte order.
+    data : array, shape (I, J, K) or (C, I, J, K)
+        Real numbers of any type. A numpy array is kept as given, only brought to the machine's byte order.
+        An array that is read when it is needed (zarr, dask, `LazyView`, or any with a shape, a dtype and
+        items that can be sliced) is kept as it is, and never read whole by this package unless a whole is
+        asked for; ``numpy.asarray(volume.data)`` reads it.
     affine : array-like, shape (4, 4)
         Voxel index -> world, RAS, mm.
     channel_names : tuple of str
@@ -153,7 +157,7 @@ class Volume(_GridProperties):
         If the affine is not a finite, invertible 4 x 4 matrix.
     """
 
-    data: NDArray[Any]
+    data: Voxels
     affine: Affine
     channel_names: tuple[str, ...] = field(default=(), kw_only=True)
     modality: str | None = field(default=None, kw_only=True)
@@ -161,7 +165,7 @@ class Volume(_GridProperties):
     warnings: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
-        data = np.asanyarray(self.data)  # "any": a memory-mapped array stays one
+        data = _as_voxels(self.data)
         if data.ndim not in (3, 4) or 0 in data.shape:
             raise VolumeError(
                 f"an array of shape {data.shape} was given; expected (I, J, K) or (C, I, J, K), no side empty"
@@ -172,7 +176,7 @@ class Volume(_GridProperties):
         channels = data.shape[0] if data.ndim == 4 else 1
         if names and len(names) != channels:
             raise VolumeError(f"{len(names)} channel names were given for {channels} channels")
-        object.__setattr__(self, "data", _native(data))
+        object.__setattr__(self, "data", data)
         object.__setattr__(self, "affine", as_affine(self.affine))
         object.__setattr__(self, "channel_names", names)
         object.__setattr__(self, "window", _as_window(self.window))
@@ -189,6 +193,11 @@ class Volume(_GridProperties):
         """Number of channels; 1 for an array of three axes."""
         return int(self.data.shape[0]) if self.data.ndim == 4 else 1
 
+    def each_channel(self) -> tuple[NDArray[Any] | LazyView, ...]:
+        """Return the channels as views (I, J, K); nothing is read."""
+        view = view_of(self.data)
+        return tuple(view) if view.ndim == 4 else (view,)
+
     @property
     def grid(self) -> Grid:
         """Shape and affine, without the data."""
@@ -202,7 +211,7 @@ class LabelMap(_GridProperties):
     Parameters
     ----------
     data : ndarray, shape (I, J, K), integer or bool
-        Label of each voxel; bool becomes uint8.
+        Label of each voxel; bool becomes uint8. Another kind of array is read whole.
     affine : array-like, shape (4, 4)
         Voxel index -> world, RAS, mm.
     names, colours, codes : dict keyed by label
@@ -263,6 +272,8 @@ class LabelMap(_GridProperties):
         """Voxels of each label that occurs, background left out, in rising order."""
         totals: dict[int, int] = {}
         for slab in np.moveaxis(self.data, int(np.argmax(np.abs(self.data.strides))), 0):
+            if not slab.any():  # most of a large image; looking is far cheaper than counting
+                continue
             labels, voxels = _count(slab)
             for label, number in zip(labels.tolist(), voxels.tolist(), strict=True):
                 totals[label] = totals.get(label, 0) + number
@@ -281,6 +292,17 @@ def _count(slab: IntArray) -> tuple[IntArray, IntArray]:
         labels = np.flatnonzero(totals)
         return labels, totals[labels]
     return np.unique(slab, return_counts=True)
+
+
+def _as_voxels(data: Any) -> Voxels:
+    if is_lazy(data):
+        if isinstance(data, Sequence):  # as napari's, of which numpy would take the coarsest
+            raise VolumeError(
+                f"{len(data)} levels of resolution were given; expected one, such as the first: data[0]"
+            )
+        lazy: Voxels = data
+        return lazy
+    return _native(np.asanyarray(data))  # "any": a memory-mapped array stays one
 
 
 def _native(data: NDArray[Any]) -> NDArray[Any]:

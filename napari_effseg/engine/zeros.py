@@ -1,0 +1,56 @@
+"""Arrays of zeros for results that may be larger than memory."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import DTypeLike, NDArray
+
+from ..types import SpatialShape
+
+__all__ = ["zeros"]
+
+_SHARE_OF_MEMORY = 0.5
+_GIGABYTE = 1e9
+
+
+def zeros(shape: SpatialShape, dtype: DTypeLike, written: int) -> NDArray[Any]:
+    """Zeros, of which about `written` voxels will be written.
+
+    Memory is taken where an array is written, so that the labels of a small region of a huge image cost
+    little. Where the system does not lend that much address space, or what will be written takes more than
+    half of the free memory, the array lies in a temporary file that vanishes with it.
+
+    Raises
+    ------
+    MemoryError
+        If neither memory nor the folder for temporary files has room.
+    """
+    needed = written * np.dtype(dtype).itemsize
+    if needed < _SHARE_OF_MEMORY * psutil.virtual_memory().available:
+        try:
+            return np.zeros(shape, dtype)
+        except MemoryError:
+            pass  # the address space: a file is tried
+    return _in_file(shape, np.dtype(dtype), needed)
+
+
+def _in_file(shape: SpatialShape, dtype: np.dtype[Any], needed: int) -> NDArray[Any]:
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if needed > free:  # a full disk would end the process when the array is written
+        raise MemoryError(
+            f"the result takes {needed / _GIGABYTE:.1f} GB; neither memory nor {folder}, which has "
+            f"{free / _GIGABYTE:.1f} GB free, has room for it"
+        )
+    try:
+        with tempfile.TemporaryFile(prefix="effseg-") as file:
+            return np.asarray(np.memmap(file, dtype, "w+", shape=shape))
+    except OSError as err:
+        size = math.prod(shape) * dtype.itemsize
+        raise MemoryError(f"no temporary file of {size / _GIGABYTE:.1f} GB for the result: {err}") from err
