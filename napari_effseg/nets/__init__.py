@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from ..errors import UnknownModel, nearest_names
+from .hrmedseg import HRMedSeg, HRMedSegConfig
 from .lightm_unet import LightMUNet, LightMUNetConfig
 from .mamba import Mamba
 from .segresmamba import SegResMamba, SegResMambaConfig
@@ -15,6 +16,8 @@ from .selective_scan import selective_scan
 from .slim_unetr import SlimUNETR, SlimUNETRConfig
 
 __all__ = [
+    "HRMedSeg",
+    "HRMedSegConfig",
     "LightMUNet",
     "LightMUNetConfig",
     "Mamba",
@@ -26,6 +29,10 @@ __all__ = [
     "names",
     "selective_scan",
 ]
+
+
+def _hrmedseg(**constructor: Any) -> nn.Module:
+    return HRMedSeg(HRMedSegConfig(**constructor))
 
 
 def _lightm_unet(**constructor: Any) -> nn.Module:
@@ -41,6 +48,8 @@ def _slim_unetr(**constructor: Any) -> nn.Module:
 
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "hrmedseg": _hrmedseg,
+    "hrmedsegsam": _hrmedseg,
     "lightm-unet": _lightm_unet,
     "segresmamba": _segresmamba,
     "slim-unetr": _slim_unetr,

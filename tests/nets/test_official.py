@@ -25,6 +25,7 @@ KEYS = [
     ("slim-unetr", "slim_unetr_brats"),
     ("slim-unetr", "slim_unetr_vessel"),
     ("segresmamba", "segresmamba_brats"),
+    ("hrmedseg", "hrmedseg_1024"),
 ]
 
 
