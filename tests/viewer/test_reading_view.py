@@ -24,7 +24,7 @@ from napari_effseg.volume import Volume
 
 from .reading_cases import ORIENTATIONS, SHAPE, add, affine_of, coordinates, drawn
 
-napari = pytest.importorskip("napari", reason="needs the extra [napari]")
+pytest.importorskip("napari", reason="needs the extra [napari]")
 from napari.components import ViewerModel
 
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing:UserWarning")
