@@ -1,8 +1,8 @@
 """Volume in, LabelMap out. No paths, file formats, threads or windows: progress and cancel are callables."""
 
 from .calibration import fit_temperature
-from .choose import Roi, fits
-from .device import DeviceInfo, resolve_device
+from .choose import Roi, fits, misfit, recommended
+from .device import DeviceInfo, available_devices, resolve_device
 from .plan import Plan, PlanOptions, resolve
 from .preprocess import Prepared, prepare
 from .report import Report, Result
@@ -16,10 +16,13 @@ __all__ = [
     "Report",
     "Result",
     "Roi",
+    "available_devices",
     "fit_temperature",
     "fits",
+    "misfit",
     "plan_segmentation",
     "prepare",
+    "recommended",
     "resolve",
     "resolve_device",
     "segment",

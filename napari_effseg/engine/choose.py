@@ -16,7 +16,7 @@ from .frame import sub_grid
 from .plausibility import check_field_of_view
 from .preprocess import select_channels
 
-__all__ = ["Roi", "choose_card", "fits", "recommended", "regions_of"]
+__all__ = ["Roi", "choose_card", "fits", "misfit", "recommended", "regions_of"]
 
 Roi = IndexBox | Sequence[IndexBox]
 """One half-open box of stored indices ((i0, j0, k0), (i1, j1, k1)), or several."""
@@ -46,7 +46,7 @@ def recommended(volume: Volume, boxes: Sequence[IndexBox], known: Mapping[str, C
     UnknownModel
         If no card fits, with the reason of each; or if the choice is the user's, with the candidates.
     """
-    reasons = {name: _misfit(card, volume, boxes) for name, card in known.items()}
+    reasons = {name: misfit(card, volume, boxes) for name, card in known.items()}
     candidates = [known[name] for name, reason in reasons.items() if reason is None]
     if not candidates:
         said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "no models are installed"
@@ -60,7 +60,22 @@ def recommended(volume: Volume, boxes: Sequence[IndexBox], known: Mapping[str, C
 
 def fits(card: Card, volume: Volume, boxes: Sequence[IndexBox] = ()) -> bool:
     """Whether a card can be applied to an image and its modality is not known to be another."""
-    return _misfit(card, volume, boxes) is None
+    return misfit(card, volume, boxes) is None
+
+
+def misfit(card: Card, volume: Volume, boxes: Sequence[IndexBox] = ()) -> str | None:
+    """Say why a card does not fit an image, or return None if it does."""
+    if volume.is_flat != (card.dimensions == 2):
+        return "it takes volumes" if card.dimensions == 3 else "it takes slices and pictures"
+    if volume.modality is not None and volume.modality.upper() not in card.input.modality:
+        return f"it takes {' or '.join(card.input.modality)}"
+    try:
+        select_channels(volume, card)
+        for grid in _parts(volume.grid, boxes):
+            check_field_of_view(grid, card)
+    except VolumeError as err:
+        return str(err)
+    return None
 
 
 def regions_of(roi: Roi | None, shape: SpatialShape) -> tuple[IndexBox, ...]:
@@ -111,21 +126,6 @@ def _not_a_region(roi: object) -> str:
         f"{roi!r} is no region; expected ((i0, j0, k0), (i1, j1, k1)) in whole voxels, half-open, "
         "or a list of such boxes"
     )
-
-
-def _misfit(card: Card, volume: Volume, boxes: Sequence[IndexBox]) -> str | None:
-    """Why a card does not fit an image, or None if it does."""
-    if volume.is_flat != (card.dimensions == 2):
-        return "it takes volumes" if card.dimensions == 3 else "it takes slices and pictures"
-    if volume.modality is not None and volume.modality.upper() not in card.input.modality:
-        return f"it takes {' or '.join(card.input.modality)}"
-    try:
-        select_channels(volume, card)
-        for grid in _parts(volume.grid, boxes):
-            check_field_of_view(grid, card)
-    except VolumeError as err:
-        return str(err)
-    return None
 
 
 def _parts(grid: Grid, boxes: Sequence[IndexBox]) -> Iterable[Grid]:

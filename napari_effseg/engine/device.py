@@ -11,7 +11,7 @@ import torch
 
 from ..errors import DeviceError, nearest_names
 
-__all__ = ["DeviceInfo", "peak_memory_bytes", "resolve_device"]
+__all__ = ["DeviceInfo", "available_devices", "peak_memory_bytes", "resolve_device"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,14 @@ def resolve_device(device: str = "auto") -> DeviceInfo:
     raise DeviceError(
         f"there is no device {device!r}; give auto, cpu, cuda, cuda:n or mps.{nearest_names(name, known)}"
     )
+
+
+def available_devices() -> tuple[DeviceInfo, ...]:
+    """Every device of this machine that `resolve_device` finds, the one that "auto" means first."""
+    cuda = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    names = [*(f"cuda:{number}" for number in cuda), "cpu"]
+    names += ["mps"] if torch.backends.mps.is_available() else []
+    return tuple(resolve_device(name) for name in names)
 
 
 def peak_memory_bytes(device: DeviceInfo) -> int:

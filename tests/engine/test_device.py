@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from napari_effseg.engine.device import peak_memory_bytes, resolve_device
+from napari_effseg.engine.device import available_devices, peak_memory_bytes, resolve_device
 from napari_effseg.errors import DeviceError, EffsegError
 
 
@@ -47,3 +47,9 @@ def test_auto_is_the_first_cuda_device():
 def test_peak_memory_is_at_least_what_the_process_holds():
     found = resolve_device("cpu")
     assert peak_memory_bytes(found) >= found.process_bytes * 0.9
+
+
+def test_the_first_available_device_is_the_one_that_auto_means():
+    found = available_devices()
+    assert found[0].name == resolve_device("auto").name
+    assert "cpu" in [device.name for device in found]
