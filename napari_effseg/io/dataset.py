@@ -127,7 +127,7 @@ def hold_back(dataset: Dataset, fraction: float) -> Dataset:
             "at least 2: one to learn from, and one held back to measure on"
         )
     count = min(max(int(fraction * len(cases) + 0.5), 1), len(cases) - 1)
-    order = sorted(cases, key=lambda case: (hashlib.sha256(case.name.encode()).hexdigest(), case.images))
+    order = sorted(cases, key=lambda case: (_digest(case.name), case.images[0].as_posix()))
     held = set(order[:count])
     kept = tuple(case for case in cases if case not in held)
     validation = tuple(case for case in cases if case in held)
@@ -143,6 +143,10 @@ def plain_name(name: str) -> str:
     'left kidney'
     """
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _unlisted(folder: Path) -> Dataset:
@@ -193,9 +197,7 @@ def _labels(path: Path, given: Any) -> dict[int, str]:
     for key, value in given.items():
         number, name = (value, key) if isinstance(value, int) else (key, value)
         if not str(number).strip().isdecimal() or not isinstance(name, str):
-            raise ImageReadError(
-                f"{path}: labels holds {key!r}: {value!r}; expected a number and a name"
-            )
+            raise ImageReadError(f"{path}: labels holds {key!r}: {value!r}; expected a number and a name")
         labels[int(number)] = name
     return {number: name for number, name in labels.items() if number}
 
