@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 _HOME_OF = {
     "AffineError": "errors",
+    "Algorithm": "volume",
     "Cancelled": "errors",
     "CardError": "errors",
     "Code": "volume",
@@ -26,6 +27,7 @@ _HOME_OF = {
     "DeviceError": "errors",
     "EffsegError": "errors",
     "ExportError": "errors",
+    "ExportWarning": "errors",
     "ImageReadError": "errors",
     "LabelMap": "volume",
     "MissingExtra": "errors",
@@ -44,6 +46,7 @@ _ROOMS = ("engine", "errors", "evaluation", "io", "metrics", "nets", "training",
 
 __all__ = [
     "AffineError",
+    "Algorithm",
     "Cancelled",
     "CardError",
     "Code",
@@ -51,6 +54,7 @@ __all__ = [
     "DeviceError",
     "EffsegError",
     "ExportError",
+    "ExportWarning",
     "ImageReadError",
     "LabelMap",
     "MissingExtra",
@@ -79,6 +83,7 @@ if TYPE_CHECKING:
         DeviceError,
         EffsegError,
         ExportError,
+        ExportWarning,
         ImageReadError,
         MissingExtra,
         OutOfMemory,
@@ -88,7 +93,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from .io import load, load_labels, save
-    from .volume import Code, LabelMap, Volume
+    from .volume import Algorithm, Code, LabelMap, Volume
 
 
 def __getattr__(name: str) -> Any:

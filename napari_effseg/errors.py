@@ -18,6 +18,8 @@ All derive from `EffsegError`; where a built-in exception fits, they derive from
     +-- OutOfMemory (MemoryError)        not enough memory after every fallback
     +-- Cancelled (Exception)            the caller asked to stop
 
+`ExportWarning` (UserWarning) says that a result was written, but something was completed or shortened.
+
 Messages are in the user's words: what was given, what was expected, what to do.
 """
 
@@ -34,6 +36,7 @@ __all__ = [
     "DeviceError",
     "EffsegError",
     "ExportError",
+    "ExportWarning",
     "ImageReadError",
     "MissingExtra",
     "OutOfMemory",
@@ -83,6 +86,10 @@ class UnknownModel(EffsegError, KeyError):
 
 class ExportError(EffsegError, OSError):
     """A result could not be written, or read back different from what was written."""
+
+
+class ExportWarning(UserWarning):
+    """A result was written, but something had to be completed, derived or shortened."""
 
 
 class ConfigError(EffsegError, ValueError):

@@ -101,14 +101,16 @@ def load_labels(path: PathLike) -> LabelMap:
     return replace(labels, warnings=(*labels.warnings, *_shear_warning(labels.grid)))
 
 
-def load_grid(path: PathLike) -> Grid:
-    """Grid of an image file; of a NIfTI file without reading its voxels."""
-    path = Path(path)
-    module = _module_for(path)
-    if hasattr(module, "read_grid"):
-        grid: Grid = module.read_grid(path)
-        return grid
-    return load(path).grid
+def load_grid(
+    path: PathLike | Sequence[PathLike], *, series: str | None = None, frame: int | None = None
+) -> Grid:
+    """Grid of an image; of a NIfTI file without reading its voxels. Arguments as `load`."""
+    if isinstance(path, (str, os.PathLike)):
+        module = _module_for(Path(path))
+        if hasattr(module, "read_grid"):
+            grid: Grid = module.read_grid(Path(path))
+            return grid
+    return load(path, series=series, frame=frame).grid
 
 
 def _load_one(path: Path, choice: Choice) -> Volume:

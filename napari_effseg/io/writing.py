@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EffsegError, ExportError
+from ..errors import EffsegError, ExportError, ExportWarning
 from ..types import PathLike
 from ..volume import Grid, LabelMap, Volume, same_grid
 from ._formats import Format, ending_of, format_for_writing
@@ -18,27 +22,40 @@ from .atomic import Replacement, place_files, staging_path
 from .label_table import is_label_table, table_path, table_text
 from .reading import load, load_grid, load_labels
 
-__all__ = ["save"]
+__all__ = ["check_reference", "save"]
 
+_LABELS_ONLY = {".seg.nrrd": ".nrrd", ".dcm": ".nrrd"}  # endings that hold labels, and what holds an image
 _TABLE_BESIDE = ("NIfTI", "MetaImage")  # formats that have no place for names themselves
 
 
-def save(thing: LabelMap | Volume, path: PathLike, *, reference: PathLike | None = None) -> Path:
-    """Write a result; the ending picks the format: .nii.gz .nii .nrrd .seg.nrrd .mha.
+def save(
+    thing: LabelMap | Volume,
+    path: PathLike,
+    *,
+    reference: PathLike | Sequence[PathLike] | None = None,
+    series: str | None = None,
+    frame: int | None = None,
+) -> Path:
+    """Write a result; the ending picks the format: .nii.gz .nii .nrrd .seg.nrrd .mha .dcm.
 
     The file is written under a temporary name, read back and compared (grid to 1e-4 mm, every voxel, names,
     colours, codes), and only then takes its place. On any failure nothing new is left, and an older file
     is untouched. Labels are stored in the smallest integer type that holds them. Their names travel in the
-    file's own fields (.nrrd, .seg.nrrd) or in ``<stem>.tsv`` beside it, which is replaced with it. Nothing
-    of a source file's text is copied.
+    file's own fields (.nrrd, .seg.nrrd, .dcm) or in ``<stem>.tsv`` beside it, which is replaced with it.
+    Nothing of a source file's text is copied, but into a DICOM SEG (.dcm), which must say whose it is.
 
     Parameters
     ----------
     thing : LabelMap or Volume
     path : path-like
-    reference : path-like or None
+    reference : path-like or sequence of them or None
         The image that the result belongs to: its grid must be the result's, and the kind of world that a
-        NIfTI reference names (scanner, aligned, ...) is kept.
+        NIfTI reference names (scanner, aligned, ...) is kept. A DICOM SEG needs the series that was
+        segmented (folder, file or files); there the axes may be in any order, and the result a crop.
+    series : str or None
+        UID of a DICOM reference that holds several series.
+    frame : int or None
+        Which image was segmented where a DICOM reference has several at each place.
 
     Returns
     -------
@@ -49,41 +66,103 @@ def save(thing: LabelMap | Volume, path: PathLike, *, reference: PathLike | None
     ------
     ExportError
         If the ending is unknown, the folder is missing or full, the grids differ, a label is negative, or
-        what is read back differs.
+        what is read back differs; for a DICOM SEG, if there is no series that it could belong to.
     ImageReadError
         If the reference cannot be read.
+
+    Warns
+    -----
+    ExportWarning
+        If something was completed or shortened, as a header that lacks what DICOM SEG demands.
     """
     path = Path(path)
     entry = format_for_writing(path)
-    if ending_of(path) == ".seg.nrrd" and not isinstance(thing, LabelMap):
-        raise ExportError(f"{path}: a .seg.nrrd holds labels, but an image was given; use .nrrd for it")
-    thing = as_stored(thing)
-    options = _from_reference(thing, entry, reference)
+    if (instead := _LABELS_ONLY.get(ending_of(path))) and not isinstance(thing, LabelMap):
+        raise ExportError(
+            f"{path}: a {ending_of(path)} holds labels, but an image was given; use {instead} for it"
+        )
+    thing, options, said = _fitted(as_stored(thing), entry, path, _Reference(reference, series, frame))
     table = _table_step(thing, entry, path)
     with staging_path(path) as staged:
         try:
             entry.load_module().write(thing, staged, **options)
             if table is not None:
                 table_path(staged).write_text(table, encoding="utf-8", newline="\n")
+        except EffsegError:
+            raise
         except (OSError, RuntimeError, ValueError) as err:
             raise ExportError(f"{path}: could not be written ({err})") from err
         _compare(thing, staged, path)
         place_files([*_table_replacement(entry, path, staged, table), Replacement(path, staged)])
+    for sentence in said:
+        warnings.warn(sentence, ExportWarning, stacklevel=2)
     return path
 
 
-def _from_reference(thing: LabelMap | Volume, entry: Format, reference: PathLike | None) -> dict[str, Any]:
+def check_reference(
+    path: Path,
+    grid: Grid,
+    reference: PathLike | Sequence[PathLike],
+    series: str | None = None,
+    frame: int | None = None,
+) -> None:
+    """Refuse, before a result on this grid is computed, a reference with which `save` would refuse it.
+
+    Only formats that take over something of their reference look at it here.
+
+    Raises
+    ------
+    ExportError, ImageReadError
+        As `save`.
+    """
+    module = format_for_writing(path).load_module()
+    if hasattr(module, "lay_out"):
+        module.check_series(grid, reference, series, frame)
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """The image that a result belongs to, as the caller gave it."""
+
+    path: PathLike | Sequence[PathLike] | None
+    series: str | None
+    frame: int | None
+
+
+def _fitted(
+    thing: LabelMap | Volume, entry: Format, path: Path, reference: _Reference
+) -> tuple[LabelMap | Volume, dict[str, Any], tuple[str, ...]]:
+    """Return what is written, keyword arguments for the format's writer, and what to say about it."""
+    module = entry.load_module()
+    if hasattr(module, "lay_out"):
+        if reference.path is None:
+            raise ExportError(
+                f"{path}: a DICOM SEG must say which DICOM series it belongs to, and none was given; "
+                "give its folder as reference=, or write .nii.gz or .seg.nrrd"
+            )
+        laid, target, said = module.lay_out(thing, reference.path, reference.series, reference.frame)
+        return laid, {"target": target}, said
+    return thing, _from_reference(thing, entry, reference), ()
+
+
+def _from_reference(thing: LabelMap | Volume, entry: Format, reference: _Reference) -> dict[str, Any]:
     """Keyword arguments for the format's writer, after comparing the grids."""
-    if reference is None:
+    given = reference.path
+    if given is None:
         return {}
-    grid = load_grid(reference)
+    grid = load_grid(given, series=reference.series, frame=reference.frame)
     if not same_grid(grid, thing.grid):
         raise ExportError(
-            f"{reference}: is not on the result's grid: {_describe(grid)} against {_describe(thing.grid)}"
+            f"{_named(given)}: is not on the result's grid: {_describe(grid)} against {_describe(thing.grid)}"
         )
-    if entry.name == "NIfTI" and ending_of(Path(reference)) in entry.endings:
-        return {"form": entry.load_module().form_code(Path(reference))}
+    file = Path(given) if isinstance(given, (str, os.PathLike)) else None
+    if entry.name == "NIfTI" and file is not None and ending_of(file) in entry.endings:
+        return {"form": entry.load_module().form_code(file)}
     return {}
+
+
+def _named(reference: PathLike | Sequence[PathLike]) -> str:
+    return str(reference) if isinstance(reference, (str, os.PathLike)) else str(reference[0])
 
 
 def _describe(grid: Grid) -> str:
