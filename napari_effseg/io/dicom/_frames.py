@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ImageReadError
 from ._files import Header
-from ._kinds import NO_PIXELS, Layout, layout_of, why_no_image, why_not_readable
+from ._kinds import Layout, layout_of, why_no_image, why_not_readable
 from ._places import Place, place_of, places_along
 from ._silence import hushed
 from ._values import item, items, number, numbers, tag_of, text, texts
@@ -134,10 +134,10 @@ def content_of(header: Header) -> Content:
         )
         if reason := why_no_image(header):
             return Content(*named, False, (), reason)
-        if header.pixels is None or (reason := why_not_readable(header, header.pixels)):
-            return Content(*named, True, (), reason if header.pixels else NO_PIXELS)
+        if reason := why_not_readable(header):
+            return Content(*named, True, (), reason)
         try:
-            layout = layout_of(header, header.pixels)
+            layout = layout_of(header)
             return Content(*named, True, tuple(_frames(header, layout)))
         except ImageReadError as err:
             return Content(*named, True, (), str(err))

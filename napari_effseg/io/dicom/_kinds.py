@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 __all__ = [
-    "NO_PIXELS",
     "SEGMENTATION",
     "Layout",
     "layout_of",
@@ -37,7 +36,7 @@ _GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 _BITS = (1, 8, 16, 32, 64)
-NO_PIXELS = "has no pixel data, or is cut off before it"
+_NO_PIXELS = "has no pixel data, or is cut off before it"
 _LARGEST_SIDE = 65535
 _FRAGMENT_HEADER = 8  # bytes before each compressed frame
 _LARGEST_RATIO = 2000  # unpacked to packed bytes; of pictures that show anything
@@ -112,8 +111,11 @@ def why_no_image(header: Header) -> str:
     return f"holds no image, but {name.removesuffix(' Storage')}" if known else "is DICOM, but holds no image"
 
 
-def why_not_readable(header: Header, pixels: PixelPlace) -> str:
+def why_not_readable(header: Header) -> str:
     """Say why the image of a file is not read, as the rest of a sentence; "" where it can be tried."""
+    pixels = header.pixels
+    if pixels is None:
+        return _NO_PIXELS
     if text(header.dataset, "SOPClassUID") == _MICROSCOPY:
         return "is a whole-slide image in tiles, which is not read; export the level you need as TIFF"
     if _MOSAIC in texts(header.dataset, "ImageType"):
@@ -136,7 +138,7 @@ def _syntax_name(syntax: str) -> str:
     return name if name != syntax and name.isprintable() else "of an unknown kind"
 
 
-def layout_of(header: Header, pixels: PixelPlace) -> Layout:
+def layout_of(header: Header) -> Layout:
     """Layout of the pixels, each number checked, and compared with the bytes that are there.
 
     Raises
@@ -144,7 +146,9 @@ def layout_of(header: Header, pixels: PixelPlace) -> Layout:
     ImageReadError
         If a number is missing or impossible, or the bytes are too few; the message is the rest of a sentence.
     """
-    dataset = header.dataset
+    dataset, pixels = header.dataset, header.pixels
+    if pixels is None:
+        raise ImageReadError(_NO_PIXELS)
     samples = _default(dataset, "SamplesPerPixel", 1)
     photometric = text(dataset, "PhotometricInterpretation").upper() or ("RGB" if samples == 3 else _GREY[1])
     if photometric not in (_COLOUR if samples == 3 else _GREY):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import struct
@@ -26,7 +27,7 @@ from ._values import text
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["Meaning", "read_pixels", "same_pixels"]
+__all__ = ["Meaning", "read_pixels", "same_pixels", "stored_frames"]
 
 _PALETTE = "PALETTE COLOR"
 _TAGS = (
@@ -156,17 +157,37 @@ def _decoded(path: Path, frames: Sequence[Frame]) -> Iterator[tuple[Frame, NDArr
     layout = frames[0].layout
     dataset = read_header(path, _TAGS).dataset if _needs_header(layout) else None
     arrays = _arrays(path, layout, dataset, sorted(wanted))
+    with _damage_named(path):
+        for index in sorted(wanted):
+            array, photometric = next(arrays)
+            if layout.photometric == _PALETTE and dataset is not None:
+                array = _expanded(array, dataset)
+            elif layout.samples == 3 and photometric != "RGB":
+                raise ImageReadError(f"{path}: its colours ({layout.photometric}) cannot be turned into RGB")
+            yield wanted[index], array
+
+
+def stored_frames(path: Path, layout: Layout) -> Iterator[NDArray[Any]]:
+    """Yield the stored numbers of every frame of a file, (rows, columns); palettes are not looked up.
+
+    Raises
+    ------
+    ImageReadError
+        If one cannot be decoded.
+    """
+    dataset = read_header(path, _TAGS).dataset if _needs_header(layout) else None
+    arrays = _arrays(path, layout, dataset, range(layout.frames))
+    with _damage_named(path):
+        for _ in range(layout.frames):
+            yield next(arrays)[0]
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn what decoders raise into our words."""
     with hushed():
         try:
-            for index in sorted(wanted):
-                array, photometric = next(arrays)
-                if layout.photometric == _PALETTE and dataset is not None:
-                    array = _expanded(array, dataset)
-                elif layout.samples == 3 and photometric != "RGB":
-                    raise ImageReadError(
-                        f"{path}: its colours ({layout.photometric}) cannot be turned into RGB"
-                    )
-                yield wanted[index], array
+            yield
         except StopIteration as err:
             raise ImageReadError(f"{path}: has fewer frames than its header promises") from err
         except ImageReadError:
