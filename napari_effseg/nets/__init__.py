@@ -11,6 +11,7 @@ from ..errors import UnknownModel, nearest_names
 from .hrmedseg import HRMedSeg, HRMedSegConfig
 from .lightm_unet import LightMUNet, LightMUNetConfig
 from .mamba import Mamba
+from .segmamba import SegMamba, SegMambaConfig
 from .segresmamba import SegResMamba, SegResMambaConfig
 from .selective_scan import selective_scan
 from .slim_unetr import SlimUNETR, SlimUNETRConfig
@@ -21,6 +22,8 @@ __all__ = [
     "LightMUNet",
     "LightMUNetConfig",
     "Mamba",
+    "SegMamba",
+    "SegMambaConfig",
     "SegResMamba",
     "SegResMambaConfig",
     "SlimUNETR",
@@ -39,6 +42,10 @@ def _lightm_unet(**constructor: Any) -> nn.Module:
     return LightMUNet(LightMUNetConfig(**constructor))
 
 
+def _segmamba(**constructor: Any) -> nn.Module:
+    return SegMamba(SegMambaConfig(**constructor))
+
+
 def _segresmamba(**constructor: Any) -> nn.Module:
     return SegResMamba(SegResMambaConfig(**constructor))
 
@@ -51,6 +58,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "hrmedseg": _hrmedseg,
     "hrmedsegsam": _hrmedseg,
     "lightm-unet": _lightm_unet,
+    "segmamba": _segmamba,
     "segresmamba": _segresmamba,
     "slim-unetr": _slim_unetr,
 }

@@ -22,6 +22,12 @@ SMALL = {
     "hrmedseg": PICTURES,
     "hrmedsegsam": {**PICTURES, "decoder": "sam"},
     "lightm-unet": {"spatial_dims": 3, "init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]},
+    "segmamba": {
+        "out_chans": 2,
+        "feat_size": [4, 4, 4, 8],
+        "depths": [1, 1, 1, 1],
+        "hidden_size": 8,
+    },
     "segresmamba": {
         "out_chans": 2,
         "feat_size": [4, 8, 16, 32],
@@ -41,6 +47,7 @@ INPUTS = {
     "hrmedseg": (3, 32, 32),
     "hrmedsegsam": (3, 32, 32),
     "lightm-unet": (1, 8, 6, 4),
+    "segmamba": (1, 32, 32, 32),
     "segresmamba": (1, 48, 16, 16),
     "slim-unetr": (1, 64, 32, 32),
 }
