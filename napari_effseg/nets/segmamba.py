@@ -5,9 +5,9 @@ Glossary: f first filters, c channels at a level, L tokens (voxels of a level, r
 References
 ----------
 Xing et al., SegMamba: Long-range Sequential Modeling Mamba for 3D Medical Image Segmentation,
-arXiv:2401.13560. Written from the paper and from what the public code (ge-xing/SegMamba, with the three orientations) computes;
-its state dicts load strictly. No official output was at hand to compare with: its blocks are compared
-with MONAI's and with the Mamba fixtures.
+arXiv:2401.13560. Written from the paper and from what the public code (ge-xing/SegMamba, with the three
+orientations) computes; its state dicts load strictly. No official output was at hand to compare with: its
+blocks are compared with MONAI's, and the Mamba block with its fixtures.
 """
 
 from __future__ import annotations
