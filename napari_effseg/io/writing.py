@@ -140,7 +140,7 @@ def _fitted(
                 f"{path}: a DICOM SEG must say which DICOM series it belongs to, and none was given; "
                 "give its folder as reference=, or write .nii.gz or .seg.nrrd"
             )
-        laid, target, said = module.lay_out(thing, reference.path, reference.series, reference.frame)
+        laid, target, said = module.lay_out(thing, path, reference.path, reference.series, reference.frame)
         return laid, {"target": target}, said
     return thing, _from_reference(thing, entry, reference), ()
 
