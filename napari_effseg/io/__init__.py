@@ -1,7 +1,17 @@
 """Files <-> Volume and LabelMap: `load`, `load_labels`, `save`; one module a format."""
 
 from ._formats import format_for_writing, stem_of
+from .dicom import SeriesInfo, list_series
 from .reading import load, load_grid, load_labels
 from .writing import save
 
-__all__ = ["format_for_writing", "load", "load_grid", "load_labels", "save", "stem_of"]
+__all__ = [
+    "SeriesInfo",
+    "format_for_writing",
+    "list_series",
+    "load",
+    "load_grid",
+    "load_labels",
+    "save",
+    "stem_of",
+]

@@ -25,10 +25,13 @@ class Choice:
         Time point, from 0; None takes the first and says so.
     channel : int, "all" or None
         Channel, from 0; "all" also takes the time points of an image without channels as channels.
+    series : str or None
+        UID of a DICOM series.
     """
 
     frame: int | None = None
     channel: ChannelChoice = None
+    series: str | None = None
 
 
 def arrange(

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import ExportError, ImageReadError
+from ._sniff import looks_like_dicom
 
 __all__ = ["FORMATS", "Format", "ending_of", "format_for_reading", "format_for_writing", "stem_of"]
 
@@ -48,8 +49,10 @@ FORMATS = (
     Format("TIFF", (".ome.tiff", ".ome.tif", ".tiff", ".tif"), "tiff"),
     Format("PNG or JPEG", (".png", ".jpg", ".jpeg"), "pictures"),
     Format("NumPy", (".npy", ".npz"), "numpy_files"),
+    Format("DICOM", (".dcm", ".dicom", ".ima"), "dicom"),
 )
 
+_DICOM = FORMATS[-1]
 _NEAR_ENDING = 0.7  # difflib's similarity: ".nifti" is near ".nii", ".pdf" is near nothing
 
 # Endings that people will try, with what helps.
@@ -58,7 +61,6 @@ _HINTS = {
     ".rec": "Philips PAR/REC files are not read; convert with dcm2niix to .nii.gz",
     ".brik": "AFNI files are not read; convert with 3dAFNItoNIFTI to .nii.gz",
     ".head": "AFNI files are not read; convert with 3dAFNItoNIFTI to .nii.gz",
-    ".dcm": "DICOM is not read yet; convert the series to NIfTI first, for example with dcm2niix",
     ".img": "an Analyze or NIfTI pair is not read; convert it to .nii.gz",
     ".hdr": "an Analyze or NIfTI pair is not read; convert it to .nii.gz",
     ".mgz": "FreeSurfer files are not read; convert with mri_convert to .nii.gz",
@@ -69,11 +71,13 @@ _HINTS = {
 
 
 def ending_of(path: Path) -> str:
-    """Return the ending that names the format, lower case, such as ".nii.gz"; else the last suffix."""
+    """Return the ending that names the format, lower case, such as ".nii.gz"; else a file's last suffix."""
     name = path.name.lower()
     known = (ending for entry in FORMATS for ending in entry.endings)
     matches = [ending for ending in known if name.endswith(ending)]
-    return max(matches, key=len) if matches else path.suffix.lower()
+    if matches:
+        return max(matches, key=len)
+    return "" if path.is_dir() else path.suffix.lower()  # "CT.2024" is a folder's whole name
 
 
 def stem_of(path: Path) -> str:
@@ -83,7 +87,7 @@ def stem_of(path: Path) -> str:
 
 
 def format_for_reading(path: Path) -> Format:
-    """Format that the file's ending names.
+    """Format that the file's ending names; a folder is DICOM, as is a file of any other ending that says so.
 
     Raises
     ------
@@ -91,9 +95,13 @@ def format_for_reading(path: Path) -> Format:
         If it names none that is read; the message lists the endings and the nearest.
     """
     ending = ending_of(path)
+    if path.is_dir() and ending not in _HINTS:
+        return _DICOM
     for entry in FORMATS:
         if ending in entry.endings:
             return entry
+    if path.is_file() and looks_like_dicom(path):
+        return _DICOM
     endings = [known for entry in FORMATS for known in entry.endings]
     raise ImageReadError(_unknown(path, "read", endings))
 

@@ -42,9 +42,7 @@ def check_file(path: Path) -> None:
         If the path is missing, a folder, empty or cannot be opened.
     """
     if path.is_dir():
-        raise ImageReadError(
-            f"{path}: is a folder; expected an image file (folders of DICOM files are not read yet)"
-        )
+        raise ImageReadError(f"{path}: is a folder; expected an image file")
     if not path.exists():
         raise ImageReadError(f"{path}: there is no such file; check the name and the folder")
     if not path.is_file():

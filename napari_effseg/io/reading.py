@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from ..errors import ImageReadError
 from ..types import PathLike
 from ..volume import Grid, LabelMap, Volume
-from . import _stream
+from . import _stream, dicom
 from ._arrange import Choice
-from ._formats import format_for_reading
+from ._formats import Format, format_for_reading
 from ._labels import slabs_of
 from .channels import join_channels
 
 __all__ = ["load", "load_grid", "load_labels"]
 
+_DICOM = "DICOM"
 _SHEAR_COSINE = 1e-3  # between two axes; float32 headers of right-angled images stay below 1e-5
 
 
@@ -33,7 +34,7 @@ def load(
     channel: int | Literal["all"] | None = None,
     level: int | None = None,
 ) -> Volume:
-    """Read an image: NIfTI, NRRD, MetaImage, TIFF, PNG, JPEG or NumPy.
+    """Read an image: NIfTI, NRRD, MetaImage, DICOM, TIFF, PNG, JPEG or NumPy.
 
     Nothing is permuted, flipped or resampled: axes are in the file's storage order, fastest first, and only
     the affine is turned from LPS to RAS. The dtype is kept; float32 where slope and intercept apply. An
@@ -42,12 +43,13 @@ def load(
     Parameters
     ----------
     path : path-like or sequence of them
-        Several files are the channels of one case; those on other grids are resampled to the first, and a
-        warning says so.
+        A file, a folder with a DICOM series, or several: the files of one DICOM series, else the channels of
+        one case; those on other grids are resampled to the first, and a warning says so.
     frame : int or None
-        Time point, from 0. None: the first, with a warning where there are more.
-    series : None
-        For DICOM, which is not read yet.
+        Time point, from 0; for DICOM which of several images at each place (b-values, phases, echoes). None:
+        the first, with a warning where there are more.
+    series : str or None
+        UID of a DICOM series, needed where there are several; `list_series` lists them.
     channel : int, "all" or None
         One channel, from 0; "all" also keeps the time axis of an image without channels, as channels.
     level : None
@@ -70,17 +72,16 @@ def load(
     >>> load("scan.nii.gz").spacing  # doctest: +SKIP
     (1.0, 1.0, 2.5)
     """
-    if series is not None or level is not None:
-        option = "series" if series is not None else "level"
-        raise ImageReadError(
-            f"{option}= was given; it chooses from DICOM or OME-Zarr, which are not read yet"
-        )
-    choice = Choice(frame, channel)
+    if level is not None:
+        raise ImageReadError("level= was given; it chooses from OME-Zarr, which is not read yet")
+    choice = Choice(frame, channel, series)
     if isinstance(path, (str, os.PathLike)):
         return _load_one(Path(path), choice)
     paths = [Path(one) for one in path]
     if not paths:
         raise ImageReadError("no file was given; expected at least one")
+    if len(paths) > 1 and _are_slices(paths):
+        return _checked(dicom.read(paths, choice))
     volumes = [_load_one(one, choice) for one in paths]
     return volumes[0] if len(volumes) == 1 else join_channels(volumes, paths)
 
@@ -97,38 +98,60 @@ def load_labels(path: PathLike) -> LabelMap:
         As `load`, and if a voxel is negative or no integer.
     """
     path = Path(path)
-    labels: LabelMap = _module_for(path).read_labels(path)
+    labels: LabelMap = _format_of(path).load_module().read_labels(path)
     return replace(labels, warnings=(*labels.warnings, *_shear_warning(labels.grid)))
 
 
 def load_grid(
     path: PathLike | Sequence[PathLike], *, series: str | None = None, frame: int | None = None
 ) -> Grid:
-    """Grid of an image; of a NIfTI file without reading its voxels. Arguments as `load`."""
-    if isinstance(path, (str, os.PathLike)):
-        module = _module_for(Path(path))
+    """Grid of an image, for NIfTI and DICOM from its header alone. Arguments as `load`."""
+    paths = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(one) for one in path]
+    if len(paths) > 1 and _are_slices(paths):
+        return dicom.read_grid(paths, series, frame)
+    if len(paths) == 1:
+        module = _format_of(paths[0], series).load_module()
+        if module is dicom:
+            return dicom.read_grid(paths[0], series, frame)
         if hasattr(module, "read_grid"):
-            grid: Grid = module.read_grid(Path(path))
+            grid: Grid = module.read_grid(paths[0])
             return grid
     return load(path, series=series, frame=frame).grid
 
 
+def _are_slices(paths: Sequence[Path]) -> bool:
+    """Whether these are the files of a DICOM series, rather than channels with a file each."""
+    if not all(path.is_file() and _format_of(path).name == _DICOM for path in paths):
+        return False
+    return not dicom.are_series_each(paths)
+
+
 def _load_one(path: Path, choice: Choice) -> Volume:
-    volume: Volume = _module_for(path).read(path, choice)
-    warnings = [*volume.warnings, *_shear_warning(volume.grid)]
+    entry = _format_of(path, choice.series)
+    volume: Volume = entry.load_module().read(path, choice)
+    if entry.name != _DICOM:  # its slant is named by its reader
+        volume = replace(volume, warnings=(*volume.warnings, *_shear_warning(volume.grid)))
+    return _checked(volume)
+
+
+def _checked(volume: Volume) -> Volume:
     # an image that is read when it is needed is counted by those who read it
     if isinstance(volume.data, np.ndarray) and (odd := _count_not_finite(volume.data)):
-        warnings.append(f"{odd:,} voxels are NaN or infinite")
-    return replace(volume, warnings=tuple(warnings))
+        return replace(volume, warnings=(*volume.warnings, f"{odd:,} voxels are NaN or infinite"))
+    return volume
 
 
-def _module_for(path: Path) -> Any:
-    """Return the module that reads this file, after a look at the file and its name."""
-    if path.exists():  # a folder or an empty file is said before an odd ending
+def _format_of(path: Path, series: str | None = None) -> Format:
+    """Return the format of a file or folder, after a look at it and its name."""
+    if path.is_dir():
+        return format_for_reading(path)
+    if path.exists():  # an empty file is said before an odd ending
         _stream.check_file(path)
     entry = format_for_reading(path)
     _stream.check_file(path)
-    return entry.load_module()
+    if series is not None and entry.name != _DICOM:
+        raise ImageReadError(f"{path}: series= chooses from DICOM, but this is {entry.name}; leave it out")
+    return entry
 
 
 def _shear_warning(grid: Grid) -> tuple[str, ...]:

@@ -192,7 +192,7 @@ def test_a_folder_is_refused_in_one_sentence(tmp_path, ending):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("a.dcm", "DICOM is not read yet"),
+        ("a.dcm", "is not a DICOM file, whatever its name says"),
         ("a.nifti", r"Did you mean \.nii\?"),
         ("a.niigz", r"Did you mean \.nii\.gz\?"),
         ("a.nrd", r"Did you mean \.nrrd\?"),
@@ -259,7 +259,12 @@ def test_no_file_at_all_is_refused():
         eff.load([])
 
 
-@pytest.mark.parametrize("option", [{"series": "1.2.3"}, {"level": 0}])
-def test_options_of_formats_that_are_not_read_yet_are_refused(tmp_path, option):
+def test_options_of_formats_that_are_not_read_yet_are_refused(tmp_path):
     with pytest.raises(eff.ImageReadError, match="not read yet"):
-        eff.load(tmp_path / "a.nii", **option)
+        eff.load(tmp_path / "a.nii", level=0)
+
+
+def test_a_series_is_not_asked_of_other_formats(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((2, 3, 4)))
+    with pytest.raises(eff.ImageReadError, match="chooses from DICOM, but this is NumPy"):
+        eff.load(tmp_path / "a.npy", series="1.2.3")

@@ -5,8 +5,7 @@ folder: `_files` finds headers, `_frames` makes a record of each frame, `_series
 `_times` split what one series may mix, `_grid` lays the slices out, `_plan` decides, `_pixels` decodes.
 """
 
-from ._files import looks_like_dicom
-from ._series import SeriesInfo, list_series
+from ._series import SeriesInfo, are_series_each, list_series
 from ._volume import read, read_grid, read_labels
 
-__all__ = ["SeriesInfo", "list_series", "looks_like_dicom", "read", "read_grid", "read_labels"]
+__all__ = ["SeriesInfo", "are_series_each", "list_series", "read", "read_grid", "read_labels"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ImageReadError
 from .. import _stream
+from .._sniff import SNIFFED, is_dicom_start, looks_like_dicom
 from ._silence import LIBRARY_ERRORS, hushed
 from ._values import tag_of
 
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFLATED", "Header", "PixelPlace", "files_in", "looks_like_dicom", "open_file", "read_header"]
 
-_MAGIC = b"DICM"
-_MAGIC_AT = 128
-_SNIFFED = 1024  # bytes; the transfer syntax is named within them
-_LOW_GROUPS = (0x0002, 0x0008)  # a data set without preamble starts with one of them
-_HIGHEST_FIRST_ELEMENT = 0x0120
+_META_AT = 132  # after the preamble and "DICM"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 _LARGE_READ = 1 << 20
 _UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -49,27 +46,6 @@ def files_in(folder: Path) -> Iterator[Path]:
             path = Path(parent, name)
             if path.is_file():
                 yield path
-
-
-def looks_like_dicom(path: Path) -> bool:
-    """Whether the first bytes are those of a DICOM file, with or without its preamble."""
-    try:
-        return _is_dicom(_stream.first_bytes(path, _SNIFFED))
-    except OSError:
-        return False
-
-
-def _is_dicom(start: bytes) -> bool:
-    if start[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] == _MAGIC:
-        return True
-    if len(start) < 8:
-        return False
-    for order in "<>":
-        group, element = struct.unpack(f"{order}HH", start[:4])
-        if group in _LOW_GROUPS and element <= _HIGHEST_FIRST_ELEMENT:
-            (length,) = struct.unpack(f"{order}I", start[4:8])
-            return start[4:6].isalpha() or length < _SNIFFED
-    return False
 
 
 # --- headers ---
@@ -155,8 +131,8 @@ def read_header(path: Path, tags: Iterable[str] | None) -> Header:
     import pydicom
 
     _stream.check_file(path)
-    start = _stream.first_bytes(path, _SNIFFED)
-    if not _is_dicom(start):
+    start = _stream.first_bytes(path, SNIFFED)
+    if not is_dicom_start(start):
         raise ImageReadError(
             f"{path}: is not a DICOM file, whatever its name says; its first bytes are {start[:8]!r}"
         )
@@ -241,7 +217,7 @@ def _refuse_bomb(path: Path) -> None:
 
 def _to_end_of_meta(file: io.BufferedReader) -> None:
     """Go to the first byte after the meta information, by its group length."""
-    file.seek(_MAGIC_AT + len(_MAGIC))
+    file.seek(_META_AT)
     head = file.read(12)
     if head[:6] == b"\x02\x00\x00\x00UL" and len(head) == 12:
         file.seek(struct.unpack("<I", head[8:])[0], os.SEEK_CUR)

@@ -40,7 +40,7 @@ class SeriesHeaders:
     grid: Grid
 
 
-def plan_of(path: Path | Sequence[Path], series: str | None, choice: Choice) -> Plan:
+def plan_of(path: Path | Sequence[Path], choice: Choice) -> Plan:
     """Find the series that is meant and decide what goes where; headers alone are read.
 
     Raises
@@ -48,7 +48,7 @@ def plan_of(path: Path | Sequence[Path], series: str | None, choice: Choice) -> 
     ImageReadError
         As `load`.
     """
-    return plan(choose(scan(path), series), choice, same_pixels)
+    return plan(choose(scan(path), choice.series), choice, same_pixels)
 
 
 def series_headers(
@@ -61,7 +61,7 @@ def series_headers(
     ImageReadError
         As `load`.
     """
-    slices = plan_of(path, series, Choice(frame)).volumes[0]
+    slices = plan_of(path, Choice(frame, None, series)).volumes[0]
     files = list(dict.fromkeys(one.path for one in slices.present))
     datasets = tuple(read_header(file, None).dataset for file in files)
     numbers = {file: number for number, file in enumerate(files)}

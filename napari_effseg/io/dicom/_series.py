@@ -10,14 +10,15 @@ from pathlib import Path
 
 from ...errors import EffsegError, ImageReadError, nearest_names
 from ...types import PathLike, SpatialShape
-from .. import _stream
 from ._files import files_in, looks_like_dicom, read_header
 from ._frames import TAGS, Content, content_of
 from ._grid import gather_places, placed, slices_of
+from ._silence import hushed
 from ._stacks import Stack, main_stacks, split_into_stacks
 from ._times import split_times
+from ._values import text
 
-__all__ = ["Chosen", "SeriesInfo", "choose", "list_series", "scan"]
+__all__ = ["Chosen", "Scan", "SeriesInfo", "are_series_each", "choose", "list_series", "scan"]
 
 _MOST_LISTED = 12
 _MOST_NAMED = 3
@@ -123,6 +124,25 @@ def _scan(where: Path, paths: Iterable[Path], *, named: bool) -> Scan:
                 raise
             damaged.append(str(err))
     return Scan(where, tuple(contents), tuple(damaged))
+
+
+def are_series_each(paths: Iterable[Path]) -> bool:
+    """Whether every one of these files belongs to another series.
+
+    Raises
+    ------
+    ImageReadError
+        If one is no DICOM file.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        header = read_header(path, ("SeriesInstanceUID",))
+        with hushed():
+            uid = text(header.dataset, "SeriesInstanceUID")
+        if uid in seen:
+            return False
+        seen.add(uid)
+    return True
 
 
 # --- listing ---
@@ -284,8 +304,9 @@ def _no_image(found: Scan) -> ImageReadError:
     if found.damaged:
         return ImageReadError(found.damaged[0])
     if not found.contents:
-        _stream.check_file(found.where)
-        return ImageReadError(f"{found.where}: holds no DICOM files")
+        return ImageReadError(
+            f"{found.where}: is a folder without DICOM files; expected a DICOM series, or an image file"
+        )
     reasons = Counter(content.why_not for content in found.contents)
     words = "; ".join(f"{number} that {reason}" for reason, number in reasons.most_common(_MOST_NAMED))
     return ImageReadError(f"{found.where}: holds DICOM files, but no image: {words}")

@@ -25,7 +25,7 @@ _TURNED = (
 _KEPT = "low numbers are meant to be shown bright (MONOCHROME1): the values are kept as they are"
 
 
-def read(path: Path | Sequence[Path], choice: Choice, series: str | None = None) -> Volume:
+def read(path: Path | Sequence[Path], choice: Choice) -> Volume:
     """Read a series; see `napari_effseg.io.load`.
 
     Parameters
@@ -33,11 +33,9 @@ def read(path: Path | Sequence[Path], choice: Choice, series: str | None = None)
     path : Path or sequence of Path
         A folder, a file, or the files of one series.
     choice : Choice
-        Which of several images at each place, and which channel of a colour image.
-    series : str or None
-        UID, needed where there are several.
+        Which series, which of several images at each place, and which channel of a colour image.
     """
-    plan = plan_of(path, series, choice)
+    plan = plan_of(path, choice)
     first = plan.volumes[0].present[0].layout
     meaning, said = _meaning(plan, first)
     array = read_pixels(plan.where, plan.volumes, meaning)
@@ -56,7 +54,7 @@ def read(path: Path | Sequence[Path], choice: Choice, series: str | None = None)
         raise AffineError(f"{plan.where}: {err}") from err
 
 
-def read_grid(path: Path | Sequence[Path], series: str | None = None) -> Grid:
+def read_grid(path: Path | Sequence[Path], series: str | None = None, frame: int | None = None) -> Grid:
     """Grid of a series from its headers alone.
 
     Raises
@@ -64,7 +62,7 @@ def read_grid(path: Path | Sequence[Path], series: str | None = None) -> Grid:
     ImageReadError
         As `read`.
     """
-    return plan_of(path, series, Choice()).volumes[0].grid
+    return plan_of(path, Choice(frame, None, series)).volumes[0].grid
 
 
 def read_labels(path: Path) -> LabelMap:
