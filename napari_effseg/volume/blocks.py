@@ -86,5 +86,6 @@ def _block_sides(shape: Sequence[int], chunks: Sequence[int], voxels: int) -> li
 
 def _cuts(length: int, side: int, border: int = 0) -> tuple[slice, ...]:
     """Cut an axis every `side` voxels, so that `border` is one of the cuts."""
-    ends = [*range(border % side or side, length, side), length]
+    first = border % side if border < length else 0
+    ends = [*range(first or side, length, side), length]
     return tuple(slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True))

@@ -197,8 +197,8 @@ class LazyView:
         if values.shape != expected:
             raise VolumeError(f"the array gave {values.shape} voxels where {expected} were asked for")
         backward = (slice(None, None, -1 if self._seen(axis).step < 0 else 1) for axis in kept)
-        turned = values[tuple(backward)].transpose([kept.index(a) for a in self._axes if a is not None])
-        return turned[tuple(None if axis is None else slice(None) for axis in self._axes)]
+        turned = values[(..., *backward)].transpose([kept.index(a) for a in self._axes if a is not None])
+        return turned.reshape(self.shape)  # adds the axes of one voxel
 
     def _seen(self, axis: int) -> range:
         pick = self._picks[axis]
@@ -253,7 +253,7 @@ def _forward(pick: range | int) -> slice | int:
     if isinstance(pick, int):
         return pick
     up = pick if pick.step > 0 else pick[::-1]
-    return slice(up.start, up.stop) if up.step == 1 else slice(up.start, up.stop, up.step)
+    return slice(up.start, up.stop) if up.step == 1 else slice(up.start, up[-1] + 1, up.step)
 
 
 def chunk_sides(source: LazyArray) -> tuple[int, ...] | None:
