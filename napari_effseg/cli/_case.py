@@ -24,11 +24,26 @@ _REGION = "I0,J0,K0:I1,J1,K1"
 class CaseInput:
     """The files of a case, and the role of each channel where there are several.
 
-    The first file gives the grid: the others are resampled to it.
+    The first file gives the grid: the others are resampled to it. The files of one DICOM series are slices
+    of one image, not channels. `frame` and `series` choose from them, as `load` says.
     """
 
     files: tuple[Path, ...]
     roles: tuple[str, ...] = ()
+    are_slices: bool = False
+    frame: int | None = None
+    series: str | None = None
+
+    @property
+    def reference(self) -> Path | list[Path]:
+        """What gives the grid."""
+        return list(self.files) if self.are_slices else self.files[0]
+
+    @property
+    def name(self) -> Path:
+        """What results are named after, and lie beside."""
+        first = self.files[0].parent if self.are_slices else self.files[0]
+        return first.resolve() if first.is_dir() else first  # "." has no name of its own
 
 
 def choose_by_roles(channels: Mapping[str, Path], known: Mapping[str, Card]) -> Card:
@@ -58,6 +73,10 @@ def gather(inputs: Sequence[Path], channels: Mapping[str, Path], card: Card | No
     files = (*inputs, *channels.values())
     if not files:
         raise click.UsageError("no image was given; give a file, or several with --channel ROLE=FILE")
+    from ..io import are_slices
+
+    if not channels and are_slices(files):
+        return CaseInput(files, are_slices=True)
     if card is None:
         return CaseInput(files)
     roles = _roles(card)
@@ -75,7 +94,7 @@ def gather(inputs: Sequence[Path], channels: Mapping[str, Path], card: Card | No
     return CaseInput(files, (*remaining, *channels))
 
 
-def load_case(case: CaseInput, card: Card | None, frame: int | None, series: str | None) -> Volume:
+def load_case(case: CaseInput, card: Card | None) -> Volume:
     """Load the files of a case as one volume, its channels named by role.
 
     Raises
@@ -85,10 +104,10 @@ def load_case(case: CaseInput, card: Card | None, frame: int | None, series: str
     """
     from ..io import load
 
-    if len(case.files) == 1:
+    if len(case.files) == 1 or case.are_slices:
         wanted: Literal["all"] | None = "all" if card and len(card.input.channels) > 1 else None
-        return load(case.files[0], frame=frame, series=series, channel=wanted)
-    volume = load(list(case.files), frame=frame, series=series)
+        return load(case.reference, frame=case.frame, series=case.series, channel=wanted)
+    volume = load(list(case.files), frame=case.frame, series=case.series)
     return replace(volume, channel_names=case.roles) if case.roles else volume
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from ._outputs import StagedFiles, check_output
 if TYPE_CHECKING:
     from ..engine import Result
     from ..types import IndexBox
-    from ..volume import Volume
+    from ..volume import LabelMap, Volume
     from ..zoo import Card
 
 __all__ = ["segment"]
@@ -67,8 +67,13 @@ class _Wanted:
 )
 @click.option("--report", type=FILE, metavar="FILE", help="Write what was done, as JSON (docs/json.md).")
 @click.option("--overlay", type=FILE, metavar="PNG", help="Write a picture of the result over the image.")
-@click.option("--frame", type=click.IntRange(min=0), metavar="N", help="Time point of a 4D file, from 0.")
-@click.option("--series", metavar="UID", help="Series of a folder with several.")
+@click.option(
+    "--frame",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Which of several images at each place (time point, b-value), from 0.",
+)
+@click.option("--series", metavar="UID", help="Series of a DICOM folder with several.")
 @device_option
 @click.pass_obj
 @speaks
@@ -90,14 +95,15 @@ def segment(
     """Segment INPUT and write a label map on exactly its grid.
 
     OUTPUT's ending picks the format: .nii.gz .nii .nrrd .seg.nrrd .mha. Several inputs are the channels of
-    one case, in the order of the model's card or by --channel; they are resampled to the first.
+    one case, in the order of the model's card or by --channel; they are resampled to the first. A folder
+    with a DICOM series, or its files, are one image.
     """
     card = _find_card(model, channels)
-    case = gather(inputs, channels, card)
-    wanted = _Wanted(output or _default_output(case.files[0]), doubt, report, overlay)
+    case = replace(gather(inputs, channels, card), frame=frame, series=series)
+    wanted = _Wanted(output or _default_output(case), doubt, report, overlay)
     _check(wanted, case, may_replace=output is not None)
     with StagedFiles(wanted.files, interrupt) as staged:
-        volume = load_case(case, card, frame, series)
+        volume = load_case(case, card)
         from .. import engine
 
         with interrupt.between_steps(), console.progress() as progress:
@@ -136,10 +142,13 @@ def _find_card(model: str | None, channels: dict[str, Path]) -> Card | None:
     return choose_by_roles(channels, cards()) if channels else None
 
 
-def _default_output(first: Path) -> Path:
+def _default_output(case: CaseInput) -> Path:
     from ..io import stem_of
 
-    return first.with_name(f"{stem_of(first)}_seg.nii.gz")
+    stem = stem_of(case.name)
+    if not stem:
+        raise click.UsageError(f"{case.name} has no name to call the result after; give an output with -o")
+    return case.name.with_name(f"{stem}_seg.nii.gz")
 
 
 def _check(wanted: _Wanted, case: CaseInput, may_replace: bool) -> None:
@@ -174,9 +183,18 @@ def _write(
     from ..overlay import overlay_picture
     from ..volume import Volume
 
-    save(result.labels, staged.place_for(wanted.labels), reference=case.files[0])
+    def save_on_input(thing: LabelMap | Volume, output: Path) -> None:
+        save(
+            thing,
+            staged.place_for(output),
+            reference=case.reference,
+            series=case.series,
+            frame=case.frame,
+        )
+
+    save_on_input(result.labels, wanted.labels)
     if wanted.doubt is not None:
-        save(Volume(result.doubt, volume.affine), staged.place_for(wanted.doubt), reference=case.files[0])
+        save_on_input(Volume(result.doubt, volume.affine), wanted.doubt)
     if wanted.report is not None:
         document = _report(result, case, roi, wanted)
         staged.place_for(wanted.report).write_text(as_json(document), encoding="utf-8")

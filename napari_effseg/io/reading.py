@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from ..errors import ImageReadError
 from ..types import PathLike
 from ..volume import Grid, LabelMap, Volume
-from . import _stream, dicom
+from . import _stream, dicom, dicom_seg
 from ._arrange import Choice
 from ._formats import Format, format_for_reading
 from ._labels import slabs_of
 from .channels import join_channels
 
-__all__ = ["load", "load_grid", "load_labels"]
+__all__ = ["are_slices", "load", "load_grid", "load_labels"]
 
 _DICOM = "DICOM"
 _SHEAR_COSINE = 1e-3  # between two axes; float32 headers of right-angled images stay below 1e-5
@@ -80,17 +80,17 @@ def load(
     paths = [Path(one) for one in path]
     if not paths:
         raise ImageReadError("no file was given; expected at least one")
-    if len(paths) > 1 and _are_slices(paths):
+    if are_slices(paths):
         return _checked(dicom.read(paths, choice))
     volumes = [_load_one(one, choice) for one in paths]
     return volumes[0] if len(volumes) == 1 else join_channels(volumes, paths)
 
 
 def load_labels(path: PathLike) -> LabelMap:
-    """Read a segmentation of any format that `load` reads.
+    """Read a segmentation of any format that `load` reads; of DICOM a SEG, or the folder of one.
 
-    Names, colours and codes come from the fields of a `.seg.nrrd`, the table ``<stem>.tsv`` beside other
-    files, or the palette of a picture.
+    Names, colours and codes come from the fields of a `.seg.nrrd` or SEG, the table ``<stem>.tsv`` beside
+    other files, or the palette of a picture.
 
     Raises
     ------
@@ -98,7 +98,9 @@ def load_labels(path: PathLike) -> LabelMap:
         As `load`, and if a voxel is negative or no integer.
     """
     path = Path(path)
-    labels: LabelMap = _format_of(path).load_module().read_labels(path)
+    entry = _format_of(path)
+    module = dicom_seg if entry.name == _DICOM else entry.load_module()
+    labels: LabelMap = module.read_labels(path)
     return replace(labels, warnings=(*labels.warnings, *_shear_warning(labels.grid)))
 
 
@@ -107,7 +109,7 @@ def load_grid(
 ) -> Grid:
     """Grid of an image, for NIfTI and DICOM from its header alone. Arguments as `load`."""
     paths = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(one) for one in path]
-    if len(paths) > 1 and _are_slices(paths):
+    if are_slices(paths):
         return dicom.read_grid(paths, series, frame)
     if len(paths) == 1:
         module = _format_of(paths[0], series).load_module()
@@ -119,8 +121,16 @@ def load_grid(
     return load(path, series=series, frame=frame).grid
 
 
-def _are_slices(paths: Sequence[Path]) -> bool:
-    """Whether these are the files of a DICOM series, rather than channels with a file each."""
+def are_slices(paths: Sequence[Path]) -> bool:
+    """Whether several paths are the files of a DICOM series, rather than channels with a file each.
+
+    Raises
+    ------
+    ImageReadError
+        If a file has no ending that is known, or is no DICOM file in spite of its ending.
+    """
+    if len(paths) < 2:
+        return False
     if not all(path.is_file() and _format_of(path).name == _DICOM for path in paths):
         return False
     return not dicom.are_series_each(paths)

@@ -61,7 +61,7 @@ def is_available(uid: str) -> bool:
     return uid in _FAMILY
 
 
-def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
+def decode_frame(src: bytes, runner: DecodeRunner) -> bytearray:
     """Decode one frame; pydicom calls it.
 
     Parameters
@@ -73,7 +73,7 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
 
     Returns
     -------
-    bytes
+    bytearray
         Rows of pixels, the samples of a pixel side by side, in the machine's byte order.
 
     Raises
@@ -94,7 +94,7 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
         runner.set_option("planar_configuration", 0)
         if runner.photometric_interpretation in _UNDONE_BY_CODEC:
             runner.set_option("photometric_interpretation", "RGB")
-    return pixels.tobytes()
+    return bytearray(pixels.tobytes())  # pydicom corrects signs in place
 
 
 def _decoded(src: bytes, family: str, samples: int) -> NDArray[Any]:
@@ -130,7 +130,7 @@ def _coded_size(src: bytes, family: str) -> tuple[int, int] | None:
 
 def _j2k_size(src: bytes) -> tuple[int, int] | None:
     """Size of a JPEG 2000 codestream, which may lie in a JP2 file."""
-    at = src.find(_J2K_SIZE, 0, 1024)
+    at = src.find(_J2K_SIZE)
     if at < 0 or len(src) < at + 24:
         return None
     across, down, left, top = struct.unpack(">4I", src[at + 8 : at + 24])
