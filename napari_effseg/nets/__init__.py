@@ -11,17 +11,20 @@ from ..errors import UnknownModel, nearest_names
 from .hrmedseg import HRMedSeg, HRMedSegConfig
 from .lightm_unet import LightMUNet, LightMUNetConfig
 from .mamba import Mamba
+from .sam import SAM, SAMConfig
 from .segmamba import SegMamba, SegMambaConfig
 from .segresmamba import SegResMamba, SegResMambaConfig
 from .selective_scan import selective_scan
 from .slim_unetr import SlimUNETR, SlimUNETRConfig
 
 __all__ = [
+    "SAM",
     "HRMedSeg",
     "HRMedSegConfig",
     "LightMUNet",
     "LightMUNetConfig",
     "Mamba",
+    "SAMConfig",
     "SegMamba",
     "SegMambaConfig",
     "SegResMamba",
@@ -42,6 +45,10 @@ def _lightm_unet(**constructor: Any) -> nn.Module:
     return LightMUNet(LightMUNetConfig(**constructor))
 
 
+def _sam(**constructor: Any) -> nn.Module:
+    return SAM(SAMConfig(**constructor))
+
+
 def _segmamba(**constructor: Any) -> nn.Module:
     return SegMamba(SegMambaConfig(**constructor))
 
@@ -58,6 +65,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "hrmedseg": _hrmedseg,
     "hrmedsegsam": _hrmedseg,
     "lightm-unet": _lightm_unet,
+    "sam": _sam,
     "segmamba": _segmamba,
     "segresmamba": _segresmamba,
     "slim-unetr": _slim_unetr,

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._layer_norm import LayerNorm2d
+from ._sam_prompts import PromptEncoder, Prompts
 from ._two_way import TwoWayTransformer
 
-__all__ = ["MaskDecoder"]
+__all__ = ["MaskDecoder", "answer_prompts"]
 
 _MASKS = {"ecm": 3, "sam": 4}  # SAM's first is the single answer, the others the alternatives
 
@@ -96,6 +97,34 @@ class MaskDecoder(nn.Module):
         if not multimask:
             return range(1)
         return range(1, 4) if self._kind == "sam" else range(3)
+
+
+def answer_prompts(
+    prompt_encoder: PromptEncoder, decoder: MaskDecoder, embedding: Tensor, prompts: Prompts, multimask: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Answer P prompts on one embedding, or one prompt on each of P embeddings.
+
+    Returns
+    -------
+    logits : Tensor, shape (P, 1 or 3, 4 g, 4 g)
+    scores : Tensor, shape (P, 1 or 3), or None
+
+    Raises
+    ------
+    ValueError
+        If the numbers of prompts, or of embeddings and prompts, do not go together.
+    """
+    sparse, dense = prompt_encoder(*prompts)
+    if len(sparse) == 1:
+        sparse = sparse.expand(len(embedding), -1, -1)
+    if len(embedding) not in (1, len(sparse)):
+        raise ValueError(
+            f"{len(embedding)} embeddings and {len(sparse)} prompts were given; expected as many"
+        )
+    answered: tuple[Tensor, Tensor | None] = decoder(
+        embedding, prompt_encoder.grid_positions(), sparse, dense, multimask
+    )
+    return answered
 
 
 class _Perceptron(nn.Module):

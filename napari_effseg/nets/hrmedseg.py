@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from ._layer_norm import LayerNorm2d
 from ._lgvit import PATCH, LGViT
-from ._mask_decoder import MaskDecoder
-from ._sam_prompts import Points, PromptEncoder
+from ._mask_decoder import MaskDecoder, answer_prompts
+from ._sam_prompts import Points, PromptEncoder, Prompts
 from ._two_way import TwoWayTransformer
 
 __all__ = ["HRMedSeg", "HRMedSegConfig"]
@@ -135,11 +135,7 @@ class HRMedSeg(nn.Module):
         ValueError
             If the image has another size.
         """
-        embedding = self.encode(x)
-        sparse, dense = self.prompt_encoder()
-        positions = self.prompt_encoder.grid_positions()
-        sparse = sparse.expand(len(embedding), -1, -1)
-        logits, _ = self.mask_decoder(embedding, positions, sparse, dense, multimask=False)
+        logits, _ = self._answer(self.encode(x), (None, None, None), multimask=False)
         side = self.config.img_size
         return F.interpolate(logits, (side, side), mode="bilinear", align_corners=False)
 
@@ -204,16 +200,11 @@ class HRMedSeg(nn.Module):
         ValueError
             If the numbers of prompts, or of embeddings and prompts, do not go together.
         """
-        sparse, dense = self.prompt_encoder(points, boxes, masks)
-        if len(embedding) not in (1, len(sparse)) and len(sparse) == 1:
-            sparse = sparse.expand(len(embedding), -1, -1)
-        if len(embedding) not in (1, len(sparse)):
-            raise ValueError(
-                f"{len(embedding)} embeddings and {len(sparse)} prompts were given; expected as many"
-            )
-        positions = self.prompt_encoder.grid_positions()
-        logits, predicted = self.mask_decoder(embedding, positions, sparse, dense, multimask)
+        logits, predicted = self._answer(embedding, (points, boxes, masks), multimask)
         return (logits, predicted) if scores else logits
+
+    def _answer(self, embedding: Tensor, prompts: Prompts, multimask: bool) -> tuple[Tensor, Tensor | None]:
+        return answer_prompts(self.prompt_encoder, self.mask_decoder, embedding, prompts, multimask)
 
     def load_parts(self, state: Mapping[str, Tensor], *parts: str) -> None:
         """Load some parts of a state dict strictly and leave the others as they are.

@@ -22,6 +22,7 @@ SMALL = {
     "hrmedseg": PICTURES,
     "hrmedsegsam": {**PICTURES, "decoder": "sam"},
     "lightm-unet": {"spatial_dims": 3, "init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]},
+    "sam": {"img_size": 32, "encoder_dim": 16, "encoder_depth": 4, "encoder_heads": 2},
     "segmamba": {
         "out_chans": 2,
         "feat_size": [4, 4, 4, 8],
@@ -47,14 +48,17 @@ INPUTS = {
     "hrmedseg": (3, 32, 32),
     "hrmedsegsam": (3, 32, 32),
     "lightm-unet": (1, 8, 6, 4),
+    "sam": (3, 32, 32),
     "segmamba": (1, 32, 32, 32),
     "segresmamba": (1, 48, 16, 16),
     "slim-unetr": (1, 64, 32, 32),
 }
+_PROMPTED = r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[123]|iou_prediction_head"
 # Prompts, and what chooses between several answers, take no part in a forward pass without prompts.
 ASLEEP = {
     "hrmedseg": r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[12]",
-    "hrmedsegsam": r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[123]|iou_prediction_head",
+    "hrmedsegsam": _PROMPTED,
+    "sam": _PROMPTED,
 }
 
 
