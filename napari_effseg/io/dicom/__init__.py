@@ -6,6 +6,6 @@ folder: `_files` finds headers, `_frames` makes a record of each frame, `_series
 """
 
 from ._series import SeriesInfo, are_series_each, list_series
-from ._volume import read, read_grid, read_labels
+from ._volume import read, read_grid
 
-__all__ = ["SeriesInfo", "are_series_each", "list_series", "read", "read_grid", "read_labels"]
+__all__ = ["SeriesInfo", "are_series_each", "list_series", "read", "read_grid"]

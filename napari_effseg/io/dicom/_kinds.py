@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ...errors import ImageReadError
 from ._files import Header, PixelPlace
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 __all__ = [
+    "INVERSE",
     "SEGMENTATION",
     "Layout",
     "layout_of",
@@ -32,12 +35,15 @@ _CODED = (
     *(f"{_COMPRESSIONS}.{number}" for number in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)),
     "1.2.840.10008.1.2.5",
 )
-_GREY = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
+INVERSE = "MONOCHROME1"
+"""Photometric interpretation of pixels whose low numbers mean bright."""
+_GREY = (INVERSE, "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 _BITS = (1, 8, 16, 32, 64)
 _NO_PIXELS = "has no pixel data, or is cut off before it"
 _LARGEST_SIDE = 65535
+_MOST_FRAMES = 100_000  # ten times as many as the longest films and dynamic series
 _FRAGMENT_HEADER = 8  # bytes before each compressed frame
 _LARGEST_RATIO = 2000  # unpacked to packed bytes; of pictures that show anything
 _SMALL_BYTES = 256_000_000  # below, any ratio is believed: a blank image packs to almost nothing
@@ -78,6 +84,13 @@ class Layout:
     pixels: PixelPlace
     planar: int
     frames: int
+
+    @property
+    def ends(self) -> np.integer[Any]:
+        """Lowest and highest stored number together: what a number and its inverse add up to."""
+        dtype = np.dtype(f"{'i' if self.is_signed else 'u'}{max(1, self.bits_allocated // 8)}")
+        value: np.integer[Any] = dtype.type(-1 if self.is_signed else (1 << self.bits_stored) - 1)
+        return value
 
     @property
     def channels(self) -> int:
@@ -194,6 +207,8 @@ def _default(dataset: Dataset, keyword: str, default: int) -> int:
 
 
 def _refuse_cut_off(layout: Layout) -> None:
+    if layout.frames > _MOST_FRAMES:
+        raise ImageReadError(f"promises {layout.frames:,} frames; more than {_MOST_FRAMES:,} are not read")
     needed, found, frames = layout.stored_bytes, layout.pixels.length, layout.frames
     if layout.pixels.is_encapsulated:
         is_short = found < frames * _FRAGMENT_HEADER or needed > max(_SMALL_BYTES, _LARGEST_RATIO * found)

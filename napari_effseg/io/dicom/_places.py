@@ -23,7 +23,9 @@ _AT_DETECTOR = (
 )
 _TRANSDUCER = "positions are those in the volume of the transducer, not in the patient"
 _BAD_SIZE = "the header gives a pixel size that is not above 0: 1 mm is taken"
+_OBLIQUE = "rows and columns are not at right angles: the affine is sheared as the header has it"
 _DIRECTIONS_TOLERANCE = 1e-2  # of lengths and of the cosine between rows and columns
+_RIGHT_ANGLE = 1e-3  # cosine that rounding of a header explains
 _CENTIMETRES, _PLANAR = 3, 1  # units and spatial format of an ultrasound region
 
 
@@ -55,7 +57,8 @@ class Place:
     @property
     def normal(self) -> Vector:
         """Unit vector along which slices are sorted: the cross product of row and column direction."""
-        x, y, z = np.cross(self.along_row, self.along_column).tolist()
+        normal = np.cross(self.along_row, self.along_column)
+        x, y, z = (normal / np.linalg.norm(normal)).tolist()
         return x, y, z
 
     def moved(self, distance_mm: float) -> Place:
@@ -87,6 +90,8 @@ def place_of(dataset: Dataset, groups: tuple[Dataset | None, ...] = ()) -> Place
     directions = _directions(orientation) if orientation else None
     if position is None or directions is None:
         return Place(None, (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), pixel, thickness, notes)
+    if abs(float(np.dot(*directions))) > _RIGHT_ANGLE:
+        notes = (*notes, _OBLIQUE)
     return Place(position, *directions, pixel, thickness, notes)
 
 

@@ -32,7 +32,7 @@ class Plan:
     volumes : tuple of Slices
         One, or, for ``channel="all"`` of a series with several images at each place, one for each channel.
     names : tuple of str
-        What each volume is, "" for the only one.
+        What each volume is.
     modality : str
     warnings : tuple of str
     """
@@ -80,7 +80,7 @@ def plan(chosen: Chosen, choice: Choice, same_pixels: SamePixels) -> Plan:
         said += (
             f"it has images at {len(times.frames[numbers[0]])} of the {len(places)} places of the series",
         )
-    names = tuple(times.names[number] for number in numbers)
+    names = tuple(times.names[number] or f"frame {number}" for number in numbers)
     warnings = (*chosen.warnings, *_named_copies(copies), *unplaced, *said, *volumes[0].warnings)
     return Plan(chosen.where, volumes, names, chosen.modality, warnings)
 
@@ -100,9 +100,10 @@ def _pick(times: Times, choice: Choice, where: Path, channels: int) -> tuple[lis
     if number is None:
         if count == 1:
             return [0], ()
+        first = f"frame 0, {times.names[0]}" if times.names[0] else "frame 0"
         return [0], (
-            f"the series holds {count} images at each place ({times.words}): the first (frame 0: "
-            f"{times.names[0]}) was taken; frame= (--frame) chooses another",
+            f"the series holds {count} images at each place ({times.words}): the first ({first}) was taken; "
+            "frame= (--frame) chooses another",
         )
     if not 0 <= number < count:
         has = f"{count} ({word} 0 to {count - 1}: {times.words})" if count > 1 else "only one (0)"

@@ -40,7 +40,7 @@ class Times:
     frames : tuple of tuple of Frame
         A volume each; within it in no particular order.
     names : tuple of str
-        What each is, such as "b-value 50 s/mm²"; "" for a single one.
+        What each is, such as "b-value 50 s/mm²"; "" where only their order is known, or there is one.
     words : str
         By what they differ, such as "b-value 50, 400, 800 s/mm²".
     """
@@ -107,7 +107,7 @@ def _by_order(places: Sequence[Sequence[Frame]], most: int) -> Times | None:
         if all(None not in found and len(found) == most for found in ranks):
             ordered = [sorted(frames, key=lambda frame: frame.order[keyword]) for frames in places]
             volumes = tuple(tuple(frames[rank] for frames in ordered) for rank in range(most))
-            return Times(volumes, tuple(f"number {rank}" for rank in range(most)), words)
+            return Times(volumes, ("",) * most, words)
     return None
 
 

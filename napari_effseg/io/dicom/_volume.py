@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import AffineError
-from ...volume import Grid, LabelMap, Volume
+from ...volume import Grid, Volume
 from .._arrange import Choice, arrange
-from .._labels import labels_from
-from ..label_table import read_table
-from ._kinds import Layout
-from ._pixels import Meaning, read_pixels
+from ._kinds import INVERSE
+from ._pixels import read_pixels
 from ._plan import Plan
 from ._reference import plan_of
 
-__all__ = ["read", "read_grid", "read_labels"]
+__all__ = ["read", "read_grid"]
 
 _QUANTITATIVE = ("CT", "MR", "NM", "PT", "RTDOSE")  # their numbers mean something, whatever is shown white
+_OTHER = ("", "OT")  # says nothing of what the image is
 _TURNED = (
     "low numbers mean bright (MONOCHROME1): they were turned round, {high} minus what is stored, so that "
     "bright is high"
@@ -37,8 +36,8 @@ def read(path: Path | Sequence[Path], choice: Choice) -> Volume:
     """
     plan = plan_of(path, choice)
     first = plan.volumes[0].present[0].layout
-    meaning, said = _meaning(plan, first)
-    array = read_pixels(plan.where, plan.volumes, meaning)
+    turn_inverse, said = _inverse(plan)
+    array = read_pixels(plan.where, plan.volumes, turn_inverse=turn_inverse)
     of_colours = choice.channel if first.channels > 1 else ("all" if len(plan.volumes) > 1 else None)
     data, _ = arrange(array, "cijk", Choice(None, of_colours), plan.where)
     try:
@@ -46,8 +45,8 @@ def read(path: Path | Sequence[Path], choice: Choice) -> Volume:
             data,
             plan.volumes[0].affine,
             channel_names=plan.names if len(plan.volumes) > 1 else (),
-            modality=plan.modality or None,
-            window=_window(plan, meaning, first),
+            modality=plan.modality if plan.modality not in _OTHER else None,
+            window=_window(plan, turn_inverse),
             warnings=(*plan.warnings, *said),
         )
     except AffineError as err:
@@ -65,30 +64,23 @@ def read_grid(path: Path | Sequence[Path], series: str | None = None, frame: int
     return plan_of(path, Choice(frame, None, series)).volumes[0].grid
 
 
-def read_labels(path: Path) -> LabelMap:
-    """Take the voxels of an image for labels."""
-    return labels_from(read(path, Choice()), read_table(path), path)
+def _inverse(plan: Plan) -> tuple[bool, tuple[str, ...]]:
+    """Decide whether pixels whose low numbers mean bright are turned round, and say it."""
+    frames = [frame for volume in plan.volumes for frame in volume.present]
+    inverse = [frame for frame in frames if frame.layout.photometric == INVERSE]
+    if not inverse:
+        return False, ()
+    is_measured = any(frame.is_rescaled for frame in frames) or plan.modality in _QUANTITATIVE
+    if is_measured or inverse[0].layout.pixels.keyword != "PixelData":
+        return False, (_KEPT,)
+    return True, (_TURNED.format(high=inverse[0].layout.ends),)
 
 
-def _meaning(plan: Plan, layout: Layout) -> tuple[Meaning, tuple[str, ...]]:
-    """Decide whether MONOCHROME1 is turned round, and say it."""
-    if layout.photometric != "MONOCHROME1":
-        return Meaning(), ()
-    rescaled = any(frame.is_rescaled for volume in plan.volumes for frame in volume.present)
-    if rescaled or plan.modality in _QUANTITATIVE or layout.pixels.keyword != "PixelData":
-        return Meaning(), (_KEPT,)
-    return Meaning(is_inverted=True), (_TURNED.format(high=_ends(layout)),)
-
-
-def _ends(layout: Layout) -> int:
-    """Lowest and highest stored number together: what a number and its inverse add up to."""
-    return -1 if layout.is_signed else (1 << layout.bits_stored) - 1
-
-
-def _window(plan: Plan, meaning: Meaning, layout: Layout) -> tuple[float, float] | None:
+def _window(plan: Plan, turn_inverse: bool) -> tuple[float, float] | None:
     """Level and width that the header of the middle slice asks for."""
     present = plan.volumes[0].present
-    window = present[len(present) // 2].window
-    if window is None or not meaning.is_inverted:
-        return window
-    return _ends(layout) - window[0], window[1]
+    middle = present[len(present) // 2]
+    if middle.window is None or not (turn_inverse and middle.layout.photometric == INVERSE):
+        return middle.window
+    level, width = middle.window
+    return float(middle.layout.ends) - level, width
