@@ -26,6 +26,7 @@ class Format:
         Lower case, with the dot; longer before shorter.
     module : str
         Has ``read(path, choice)`` and ``read_labels(path)``; with `writes` also ``write(thing, path, ...)``.
+        DICOM has a module for images and one for segmentations.
     writes : bool
         Whether results can be saved in it.
     """
@@ -50,9 +51,10 @@ FORMATS = (
     Format("PNG or JPEG", (".png", ".jpg", ".jpeg"), "pictures"),
     Format("NumPy", (".npy", ".npz"), "numpy_files"),
     Format("DICOM", (".dcm", ".dicom", ".ima"), "dicom"),
+    Format("DICOM SEG", (".dcm",), "dicom_seg", writes=True),  # after the images of the same ending
 )
 
-_DICOM = FORMATS[-1]
+_DICOM = next(entry for entry in FORMATS if entry.name == "DICOM")
 _NEAR_ENDING = 0.7  # difflib's similarity: ".nifti" is near ".nii", ".pdf" is near nothing
 
 # Endings that people will try, with what helps.
@@ -102,7 +104,7 @@ def format_for_reading(path: Path) -> Format:
             return entry
     if path.is_file() and looks_like_dicom(path):
         return _DICOM
-    endings = [known for entry in FORMATS for known in entry.endings]
+    endings = list(dict.fromkeys(known for entry in FORMATS for known in entry.endings))
     raise ImageReadError(_unknown(path, "read", endings))
 
 

@@ -6,7 +6,7 @@ series, i = column, j = row, k = slice, whatever the order of the label map.
 """
 
 from ._lay_out import check_series, lay_out
-from ._read import find_segmentation, read_labels
+from ._read import read_labels
 from ._write import write
 
-__all__ = ["check_series", "find_segmentation", "lay_out", "read_labels", "write"]
+__all__ = ["check_series", "lay_out", "read_labels", "write"]

@@ -25,7 +25,7 @@ from ._stack import SegFrame, SegStack, frames_of, stack_of
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["find_segmentation", "read_labels"]
+__all__ = ["read_labels"]
 
 _SEGMENTATION, _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 _SURFACES = "1.2.840.10008.5.1.4.1.1.66.5"
@@ -47,7 +47,7 @@ class _Contents:
     stack: SegStack
 
 
-def find_segmentation(path: Path) -> Path:
+def _find_segmentation(path: Path) -> Path:
     """Return the file, or the only SEG of a folder and its sub-folders.
 
     Raises
@@ -72,14 +72,15 @@ def read_labels(path: Path) -> LabelMap:
     Parameters
     ----------
     path : Path
-        BINARY, FRACTIONAL (a voxel belongs to a segment from half of the full value on) or LABELMAP.
+        A file, or a folder that holds one SEG. BINARY, FRACTIONAL (a voxel belongs to a segment from half of
+        the full value on) or LABELMAP.
 
     Raises
     ------
     ImageReadError
         If it is no SEG, is damaged, or its frames cannot be one label map.
     """
-    header = read_header(path, None)
+    header = read_header(_find_segmentation(path), None)
     with hushed():
         contents = _contents(header)
         numbers, hidden = _paint(contents)

@@ -26,7 +26,6 @@ _SAME_DIRECTION = 1e-3  # of each cosine
 _SAME_PIXEL = 1e-3  # relative
 _SAME_SLICE_MM = 1e-3
 _WHOLE = 0.05  # by how much a gap may differ from a whole number of slices
-_SLIDE = ("PlanePositionSlideSequence", "PlaneOrientationSlideSequence")
 _UNKNOWN_THICKNESS = "the slice thickness is not known: 1 mm is taken"
 
 Points = NDArray[np.float64]
@@ -82,10 +81,8 @@ def frames_of(dataset: Dataset, count: int) -> tuple[SegFrame, ...]:
     groups = items(dataset, "PerFrameFunctionalGroupsSequence")
     if groups and len(groups) < count:
         raise ImageReadError(f"describes {len(groups)} of its {count} frames; it is damaged")
-    if (
-        any(item((own, shared), keyword) for keyword in _SLIDE for own in groups[:1])
-        or "TotalPixelMatrixRows" in dataset
-    ):
+    first = (groups[0], shared) if groups else (shared,)
+    if item(first, "PlanePositionSlideSequence") is not None or whole(dataset, "TotalPixelMatrixRows"):
         raise ImageReadError("lies on a microscope slide, in tiles, which is not read")
     frames = []
     for index in range(count):
