@@ -1,4 +1,4 @@
-"""Pixels of a single bit, packed: a frame may begin in the middle of a byte, where pydicom is lost in a file."""
+"""Pixels of a single bit, packed: a frame may begin inside a byte, where pydicom loses its way in a file."""
 
 from __future__ import annotations
 

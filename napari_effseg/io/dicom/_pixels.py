@@ -8,7 +8,6 @@ import math
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,14 +21,14 @@ from ._codecs import decoder_for
 from ._files import DEFLATED, open_file, read_header
 from ._frames import Frame
 from ._grid import Slices
-from ._kinds import Layout
+from ._kinds import INVERSE, Layout
 from ._silence import LIBRARY_ERRORS, hushed
 from ._values import text
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["Meaning", "read_pixels", "same_pixels", "stored_frames"]
+__all__ = ["read_pixels", "same_pixels", "stored_frames"]
 
 _PALETTE = "PALETTE COLOR"
 _TAGS = (
@@ -45,28 +44,7 @@ _TAGS = (
 _ITEM = 0xE000FFFE  # a fragment's tag, as a little-endian number of four bytes
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """How stored numbers become values.
-
-    Parameters
-    ----------
-    is_inverted : bool
-        Whether MONOCHROME1 is turned round, so that bright is high.
-    """
-
-    is_inverted: bool = False
-
-    def turned(self, values: NDArray[Any], layout: Layout) -> NDArray[Any]:
-        """Turn the stored numbers of one frame round, if that is due."""
-        if not self.is_inverted:
-            return values
-        if layout.is_signed:
-            return np.asarray(np.invert(values))  # -1 - v
-        return np.asarray(np.subtract((1 << layout.bits_stored) - 1, values)).astype(values.dtype)
-
-
-def read_pixels(where: Path, volumes: Sequence[Slices], meaning: Meaning) -> NDArray[Any]:
+def read_pixels(where: Path, volumes: Sequence[Slices], *, turn_inverse: bool) -> NDArray[Any]:
     """Read all frames of one or more volumes of one grid.
 
     Parameters
@@ -75,7 +53,8 @@ def read_pixels(where: Path, volumes: Sequence[Slices], meaning: Meaning) -> NDA
         For messages.
     volumes : sequence of Slices
         Each a channel; or a single one, whose frames may have colours.
-    meaning : Meaning
+    turn_inverse : bool
+        Whether frames whose low numbers mean bright (MONOCHROME1) are turned round.
 
     Returns
     -------
@@ -96,7 +75,7 @@ def read_pixels(where: Path, volumes: Sequence[Slices], meaning: Meaning) -> NDA
     array = np.empty((channels, k, j, i), dtype)
     for number, volume in enumerate(volumes):
         into = array if len(volumes) == 1 else array[number : number + 1]
-        _fill(into, volume, meaning)
+        _fill(into, volume, turn_inverse)
     return array.transpose(0, 3, 2, 1)
 
 
@@ -130,7 +109,7 @@ def _stored_type(layout: Layout) -> np.dtype[Any]:
     return np.dtype(f"{'i' if layout.is_signed else 'u'}{layout.bits_allocated // 8}")
 
 
-def _fill(array: NDArray[Any], volume: Slices, meaning: Meaning) -> None:
+def _fill(array: NDArray[Any], volume: Slices, turn_inverse: bool) -> None:
     """Write the frames of a volume into an array of shape (C, K, J, I)."""
     by_file: dict[Path, dict[Frame, int]] = {}
     for k, frame in enumerate(volume.frames):
@@ -139,7 +118,8 @@ def _fill(array: NDArray[Any], volume: Slices, meaning: Meaning) -> None:
     lowest: Any = math.inf
     for path, places in by_file.items():
         for frame, stored in _decoded(path, list(places)):
-            values = meaning.turned(stored, frame.layout)
+            is_inverse = turn_inverse and frame.layout.photometric == INVERSE
+            values = frame.layout.ends - stored if is_inverse else stored
             if frame.is_rescaled:
                 values = values * np.float64(frame.slope) + frame.intercept
             target = array[:, places[frame]]
