@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import VolumeError
-from ..volume import LabelMap, Volume
+from ..volume import LabelMap, Volume, view_of
 from .label_looks import names_in, own_colours, rgb_of
 from .placement import level_array, placement_of
 from .source import source_of
@@ -41,6 +41,10 @@ def layer_to_volume(layer: Image, *, frame: int = 0, channels: bool = False, lev
     ------
     VolumeError
         If the layer has more than four dimensions, or its transform has no right answer.
+
+    Notes
+    -----
+    An array that is read when it is needed (dask, zarr) stays one.
     """
     view = placement_of(layer, level)
     array = _spatial_last(layer, level)
@@ -88,7 +92,7 @@ def _spatial_last(layer: Layer, level: int) -> Any:
             f"the layer {layer.name!r} has {layer.ndim} axes{' and colours' if rgb else ''}; expected at "
             "most 4: time, channels or colours, and space"
         )
-    array = level_array(layer, level)
+    array = view_of(level_array(layer, level))
     if rgb:
-        array = np.moveaxis(array, -1, 0)[:3]
+        array = array.transpose(array.ndim - 1, *range(array.ndim - 1))[:3]
     return array[..., None, :, :] if layer.ndim == 2 else array

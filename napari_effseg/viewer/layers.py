@@ -16,7 +16,7 @@ from .placement import (
     world_of_index,
     world_of_ras,
 )
-from .source import METADATA_KEY, LayerSource, source_of
+from .source import METADATA_KEY, LayerSource, Origin, source_of
 from .to_layer import LayerTriple, doubt_layer, image_layers, labels_layer
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "VIEW_AXCODES",
     "LayerSource",
     "LayerTriple",
+    "Origin",
     "doubt_layer",
     "frames_of",
     "grid_of_layer",

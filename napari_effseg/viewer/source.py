@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..volume import Code, IntensityWindow, Reorientation
 
@@ -18,6 +18,33 @@ METADATA_KEY = "effseg"
 Lead = Literal["time", "channel"]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The files behind an image: what `napari_effseg.save` takes as the reference of a result.
+
+    Attributes
+    ----------
+    paths : tuple of Path
+        A file, a folder, or the files of one DICOM series.
+    series : str or None
+        UID of a DICOM series.
+    frame : int or None
+        Which time point it is, where the files hold several.
+    """
+
+    paths: tuple[Path, ...]
+    series: str | None = None
+    frame: int | None = None
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Keyword arguments of `napari_effseg.save`; none where the files are gone."""
+        if not all(path.exists() for path in self.paths):
+            return {}
+        reference = self.paths[0] if len(self.paths) == 1 else list(self.paths)
+        return {"reference": reference, "series": self.series, "frame": self.frame}
+
+
 @dataclass(frozen=True, eq=False)
 class LayerSource:
     """Where a layer comes from; lies in ``layer.metadata["effseg"]``.
@@ -26,8 +53,8 @@ class LayerSource:
     ----------
     view : Reorientation
         From the stored array (``view.source`` is its grid) to the axes of the layer.
-    path : Path or None
-        File or folder that was opened.
+    origin : Origin or None
+        The files of the image; for labels and doubt, those of the image that they were made from.
     modality : str or None
         "MR", "CT", ... where it is known.
     window : IntensityWindow or None
@@ -43,7 +70,7 @@ class LayerSource:
     """
 
     view: Reorientation
-    path: Path | None = None
+    origin: Origin | None = None
     modality: str | None = None
     window: IntensityWindow | None = None
     channel: str = ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from ..types import Affine
 from ..volume import IntensityWindow, LabelMap, Reorientation, Volume
 from .label_looks import colormap_of, features_of
 from .placement import placement_of, view_of_grid, world_matrix
-from .source import METADATA_KEY, LayerSource, Lead, source_of
+from .source import METADATA_KEY, LayerSource, Lead, Origin, source_of
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -33,12 +32,12 @@ def image_layers(
     volume: Volume,
     name: str,
     *,
-    path: Path | None = None,
-    window: IntensityWindow | None = None,
+    origin: Origin | None = None,
     lead: Lead = "channel",
 ) -> list[LayerTriple]:
     """Layers that show a volume; its array is viewed, not copied.
 
+    It is shown in the window that its header asks for, else in nearly its whole range.
     Red, green and blue of 8 bits are one coloured layer. Other channels are a layer each, the first of them
     visible; time points are one layer with a slider. A picture is a layer of two dimensions.
 
@@ -48,22 +47,22 @@ def image_layers(
         Any axes; oblique ones lie where they are.
     name : str
         Of the layer; the name of the channel follows it where there are several.
-    path : Path, optional
+    origin : Origin, optional
         Where it was read from.
-    window : IntensityWindow, optional
-        How it wants to be shown; default: nearly its whole range.
     lead : "time" or "channel"
         What the first axis of a volume (C, I, J, K) is.
     """
     view = view_of_grid(volume.grid)
-    source = LayerSource(view, path, volume.modality, window, warnings=volume.warnings)
+    window = IntensityWindow(*volume.window) if volume.window else None
+    source = LayerSource(view, origin, volume.modality, window, warnings=volume.warnings)
     shown = view.apply(volume.data)
     if volume.data.ndim == 3:
         return [_image(shown, name, source)]
     if lead == "time":
         return [_image(shown, name, replace(source, lead="time"), leading=1)]
     if _is_colour(volume):
-        colours = _as_shown(np.moveaxis(shown, 0, -1), source, axis=-4)
+        colours = _as_shown(shown, source)
+        colours = colours.transpose(*range(1, colours.ndim), 0)
         return [(colours, {"name": name, "rgb": True, **_placed(source)}, "image")]
     return _channel_layers(shown, volume, name, source)
 
@@ -73,7 +72,6 @@ def labels_layer(
     like: Layer | None = None,
     *,
     name: str = "labels",
-    path: Path | None = None,
     level: int = 0,
     frame: int | None = None,
 ) -> LayerTriple:
@@ -87,18 +85,16 @@ def labels_layer(
         The image layer that they were made from: they get exactly its transform.
     name : str
         Of the layer.
-    path : Path, optional
-        Where they were read from.
     level, frame : int
         Which level of a multiscale layer, which time point of `like` they belong to.
     """
     if like is None:
-        source = LayerSource(view_of_grid(labels.grid), path, codes=labels.codes, warnings=labels.warnings)
+        source = LayerSource(view_of_grid(labels.grid), codes=labels.codes, warnings=labels.warnings)
         data, keywords = _as_shown(source.view.apply(labels.data), source), _placed(source)
     else:
         data, keywords = _like(labels.data, like, level, frame)
-        known = keywords["metadata"][METADATA_KEY]
-        keywords["metadata"] = {METADATA_KEY: replace(known, path=path, codes=labels.codes)}
+        made = keywords["metadata"][METADATA_KEY]
+        keywords["metadata"] = {METADATA_KEY: replace(made, codes=labels.codes)}
     keywords |= {"name": name, "features": features_of(labels)}
     if labels.colours:
         keywords["colormap"] = colormap_of(labels)
@@ -123,7 +119,7 @@ def doubt_layer(
 # --- images ---
 
 
-def _image(shown: NDArray[Any], name: str, source: LayerSource, leading: int = 0) -> LayerTriple:
+def _image(shown: Any, name: str, source: LayerSource, leading: int = 0) -> LayerTriple:
     keywords = {"name": name, **_placed(source, leading)}
     limits = _contrast(shown, source.window)
     if limits is not None:
@@ -131,7 +127,7 @@ def _image(shown: NDArray[Any], name: str, source: LayerSource, leading: int = 0
     return _as_shown(shown, source), keywords, "image"
 
 
-def _channel_layers(shown: NDArray[Any], volume: Volume, name: str, source: LayerSource) -> list[LayerTriple]:
+def _channel_layers(shown: Any, volume: Volume, name: str, source: LayerSource) -> list[LayerTriple]:
     names = volume.channel_names or tuple(f"channel {number}" for number in range(volume.channels))
     layers = []
     for number, channel in enumerate(names):
@@ -149,9 +145,9 @@ def _is_colour(volume: Volume) -> bool:
     return volume.channels == 3 and volume.data.dtype == np.uint8 and names in ((), _PRIMARIES)
 
 
-def _as_shown(array: NDArray[Any], source: LayerSource, axis: int = -3) -> NDArray[Any]:
+def _as_shown(array: Any, source: LayerSource) -> Any:
     """Drop the slice axis of a picture."""
-    return np.squeeze(array, axis=axis) if _is_picture(source.view) else array
+    return array[..., 0, :, :] if _is_picture(source.view) else array
 
 
 def _is_picture(view: Reorientation) -> bool:
@@ -223,7 +219,10 @@ def _like(
     """Array on the stored grid of `like`, turned as its axes are, and the keywords that place it there."""
     view = placement_of(like, level)
     known = source_of(like)
-    source = replace(known, view=view, lead=None) if known else LayerSource(view)
+    source = LayerSource(view)
+    if known is not None:
+        is_whole = known.view is view  # neither moved, cut nor coarser: the files still have this grid
+        source = LayerSource(view, _at(known.origin, frame) if is_whole else None, known.modality)
     shown = view.apply(array)
     if like.ndim == 2:
         shown = shown[0]
@@ -236,6 +235,10 @@ def _like(
         return shown, {**_transform(world_matrix(view), min(like.ndim, 3)), **metadata}
     when = _time_in_world(like, frame)
     return shown[np.newaxis], {**_transform(world_matrix(view), 3, leading=1, first=when), **metadata}
+
+
+def _at(origin: Origin | None, frame: int | None) -> Origin | None:
+    return origin if origin is None or frame is None else replace(origin, frame=frame)
 
 
 def _time_in_world(like: Layer, frame: int) -> float:
