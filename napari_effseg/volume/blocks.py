@@ -48,17 +48,17 @@ class RowReader:
     def __init__(self, array: NDArray[Any] | LazyView, most_bytes: int = 64 * 2**20) -> None:
         self._array = array
         self._most_rows = most_bytes // max(math.prod(array.shape[1:]) * array.dtype.itemsize, 1)
-        self._held: NDArray[Any] | None = None
+        self._held = np.empty((0, *array.shape[1:]), array.dtype)
         self._first = 0
 
     def read(self, start: int, stop: int) -> NDArray[Any]:
         """Rows ``start`` to ``stop``; not to be written to."""
         if isinstance(self._array, np.ndarray):
             return self._array[start:stop]
-        if self._held is None or not self._first <= start <= stop <= self._first + len(self._held):
-            self._held = None  # let go before reading on
-            self._held = np.asarray(self._array[start : self._reach(self._array, start, stop)])
-            self._first = start
+        if not self._first <= start <= stop <= self._first + len(self._held):
+            kept = self._held[start - self._first :] if start >= self._first else self._held[:0]
+            fresh = np.asarray(self._array[start + len(kept) : self._reach(self._array, start, stop)])
+            self._held, self._first = np.concatenate([kept, fresh]) if len(kept) else fresh, start
         return self._held[start - self._first : stop - self._first]
 
     def _reach(self, view: LazyView, start: int, stop: int) -> int:
