@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INVERSE",
+    "UNKNOWN_KIND",
     "SEGMENTATION",
     "Layout",
     "layout_of",
@@ -41,6 +42,7 @@ _GREY = (INVERSE, "MONOCHROME2", "PALETTE COLOR")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _FLOAT_BITS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
 _BITS = (1, 8, 16, 32, 64)
+UNKNOWN_KIND = "is DICOM, but holds no image, or is cut off before it"
 _NO_PIXELS = "has no pixel data, or is cut off before it"
 _LARGEST_SIDE = 65535
 _MOST_FRAMES = 100_000  # ten times as many as the longest films and dynamic series
@@ -120,8 +122,9 @@ def why_no_image(header: Header) -> str:
     if tag_of("Rows") in header.dataset and tag_of("BitsAllocated") in header.dataset:
         return ""
     name = UID(kind).name if kind else ""
-    known = name and name != kind
-    return f"holds no image, but {name.removesuffix(' Storage')}" if known else "is DICOM, but holds no image"
+    if not name or name == kind:
+        return UNKNOWN_KIND
+    return "" if "Image Storage" in name else f"holds no image, but {name.removesuffix(' Storage')}"
 
 
 def why_not_readable(header: Header) -> str:

@@ -13,6 +13,7 @@ from ...types import PathLike, SpatialShape
 from ._files import files_in, looks_like_dicom, read_header
 from ._frames import TAGS, Content, content_of
 from ._grid import gather_places, placed, slices_of
+from ._kinds import UNKNOWN_KIND
 from ._silence import hushed
 from ._stacks import Stack, main_stacks, split_into_stacks
 from ._times import split_times
@@ -118,11 +119,15 @@ def _scan(where: Path, paths: Iterable[Path], *, named: bool) -> Scan:
     contents, damaged = [], []
     for path in paths:
         try:
-            contents.append(content_of(read_header(path, TAGS)))
+            content = content_of(read_header(path, TAGS))
         except ImageReadError as err:
             if named:
                 raise
             damaged.append(str(err))
+            continue
+        contents.append(content)
+        if content.why_not == UNKNOWN_KIND:  # it may be the end of a slice that is missed
+            damaged.append(f"{path}: {content.why_not}")
     return Scan(where, tuple(contents), tuple(damaged))
 
 
@@ -277,7 +282,8 @@ def _chosen(found: Scan, group: Sequence[Content], number: str) -> Chosen:
     if found.damaged:
         more = f" and {len(found.damaged) - _MOST_NAMED} more" if len(found.damaged) > _MOST_NAMED else ""
         named = "; ".join(found.damaged[:_MOST_NAMED])
-        warnings.append(f"{len(found.damaged)} damaged DICOM files were left out: {named}{more}")
+        files = "file was" if len(found.damaged) == 1 else "files were"
+        warnings.append(f"{len(found.damaged)} DICOM {files} left out: {named}{more}")
     return Chosen(found.where, stack, group[0].modality, tuple(warnings))
 
 
@@ -301,7 +307,7 @@ def _no_image(found: Scan) -> ImageReadError:
     if len(found.contents) == 1:
         content = found.contents[0]
         return ImageReadError(f"{content.path}: {content.why_not}")
-    if found.damaged:
+    if not found.contents and found.damaged:
         return ImageReadError(found.damaged[0])
     if not found.contents:
         return ImageReadError(
