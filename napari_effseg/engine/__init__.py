@@ -1,7 +1,7 @@
 """Volume in, LabelMap out. No paths, file formats, threads or windows: progress and cancel are callables."""
 
 from .calibration import fit_temperature
-from .choose import Roi, fits, misfit, recommended
+from .choose import Roi, best_of, fits, misfit
 from .device import DeviceInfo, available_devices, resolve_device
 from .plan import Plan, PlanOptions, resolve
 from .preprocess import Prepared, prepare
@@ -17,12 +17,12 @@ __all__ = [
     "Result",
     "Roi",
     "available_devices",
+    "best_of",
     "fit_temperature",
     "fits",
     "misfit",
     "plan_segmentation",
     "prepare",
-    "recommended",
     "resolve",
     "resolve_device",
     "segment",

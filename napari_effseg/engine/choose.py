@@ -16,7 +16,7 @@ from .frame import sub_grid
 from .plausibility import check_field_of_view
 from .preprocess import select_channels
 
-__all__ = ["Roi", "choose_card", "fits", "misfit", "recommended", "regions_of"]
+__all__ = ["Roi", "best_of", "choose_card", "fits", "misfit", "recommended", "regions_of"]
 
 Roi = IndexBox | Sequence[IndexBox]
 """One half-open box of stored indices ((i0, j0, k0), (i1, j1, k1)), or several."""
@@ -51,10 +51,17 @@ def recommended(volume: Volume, boxes: Sequence[IndexBox], known: Mapping[str, C
     if not candidates:
         said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items()) or "no models are installed"
         raise UnknownModel(f"no model fits this image: {said}")
-    structures = {frozenset(card.label_names.values()) for card in candidates}
-    if len(structures) > 1:
+    best = best_of(candidates)
+    if best is None:
         named = ", ".join(f"{card.name} ({card.title})" for card in candidates)
         raise UnknownModel(f"several models fit this image; name one of them with -m: {named}")
+    return best
+
+
+def best_of(candidates: Sequence[Card]) -> Card | None:
+    """Return the card with the best measured mean Dice if all segment the same structures, else None."""
+    if len({frozenset(card.label_names.values()) for card in candidates}) != 1:
+        return None
     return max(candidates, key=_mean_dice)
 
 

@@ -88,6 +88,11 @@ class Inference:
         ``deliver(function)`` has the function run in the thread of the window; called from any thread.
         Default: at once, in the thread that computes.
 
+    Attributes
+    ----------
+    deliver : callable
+        The same, for whoever wants something done later in the thread of the window.
+
     Examples
     --------
     >>> inference = Inference()
@@ -98,7 +103,7 @@ class Inference:
     """
 
     def __init__(self, deliver: Deliver = lambda function: function()) -> None:
-        self._deliver = deliver
+        self.deliver = deliver
         self._waiting: list[Ticket] = []
         self._newest: dict[str, Ticket] = {}
         self._running: Ticket | None = None
@@ -221,7 +226,7 @@ class Inference:
 
     def _tell(self, ticket: Ticket, function: Callable[[], None]) -> None:
         if not self._closed:
-            self._deliver(lambda: function() if self._is_wanted(ticket) else None)
+            self.deliver(lambda: function() if self._is_wanted(ticket) else None)
 
     def _is_wanted(self, ticket: Ticket) -> bool:
         with self._changed:
