@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "AffineError": "errors",
     "Algorithm": "volume",
+    "Box": "prompts",
     "Cancelled": "errors",
     "CardError": "errors",
     "Code": "volume",
@@ -30,9 +31,13 @@ _HOME_OF = {
     "ExportWarning": "errors",
     "ImageReadError": "errors",
     "LabelMap": "volume",
+    "Lasso": "prompts",
+    "Mask": "prompts",
     "MissingExtra": "errors",
     "OutOfMemory": "errors",
+    "Point": "prompts",
     "PromptError": "errors",
+    "Scribble": "prompts",
     "UnknownModel": "errors",
     "Volume": "volume",
     "VolumeError": "errors",
@@ -57,9 +62,13 @@ __all__ = [
     "ExportWarning",
     "ImageReadError",
     "LabelMap",
+    "Lasso",
+    "Mask",
     "MissingExtra",
     "OutOfMemory",
+    "Point",
     "PromptError",
+    "Scribble",
     "UnknownModel",
     "Volume",
     "VolumeError",
@@ -93,6 +102,7 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from .io import load, load_labels, save
+    from .prompts import Box, Lasso, Mask, Point, Scribble
     from .volume import Algorithm, Code, LabelMap, Volume
 
 
