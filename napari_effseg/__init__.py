@@ -52,6 +52,7 @@ _ROOMS = ("engine", "errors", "evaluation", "io", "metrics", "nets", "training",
 __all__ = [
     "AffineError",
     "Algorithm",
+    "Box",
     "Cancelled",
     "CardError",
     "Code",
