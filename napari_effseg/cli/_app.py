@@ -23,6 +23,7 @@ _COMMANDS = {
     "models": "List the models: structures, licence, measured accuracy, time and memory.",
     "segment": "Segment an image.",
     "train": "Train a model on a folder of labelled cases.",
+    "finetune": "Make a model better on a few labelled cases of your own.",
     "evaluate": "Score a model against the references of a data set.",
     "bench": "Measure parameters, operations, time and memory of the models.",
     "convert": "Turn an official .pth or .pt checkpoint into safetensors.",

@@ -131,7 +131,13 @@ def hold_back(dataset: Dataset, fraction: float) -> Dataset:
     held = set(order[:count])
     kept = tuple(case for case in cases if case not in held)
     validation = tuple(case for case in cases if case in held)
-    return replace(dataset, splits={**dataset.splits, "training": kept, "validation": validation})
+    lonely = len(dataset.splits["training"]) - len(cases)
+    left_out = (f"training cases without a label map were left out: {lonely}",) if lonely else ()
+    return replace(
+        dataset,
+        splits={**dataset.splits, "training": kept, "validation": validation},
+        warnings=(*dataset.warnings, *left_out),
+    )
 
 
 def plain_name(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..engine.device import resolve_device
 from ..engine.preprocess import prepare
-from ..errors import Cancelled, ConfigError
+from ..errors import Cancelled, ConfigError, OutOfMemory
 from ..io import load, load_labels
 from ..io.dataset import CaseFiles
 from ..types import CancelCheck, Progress
@@ -49,6 +51,12 @@ class TrainingCase:
     target: Tensor
     foreground: Tensor
 
+    @property
+    def bytes(self) -> int:
+        """Memory that the case takes."""
+        voxels = math.prod(self.volume.data.shape) * self.volume.data.dtype.itemsize
+        return int(voxels + self.labels.data.nbytes + self.image.nbytes + self.target.nbytes)
+
 
 def load_cases(
     files: Sequence[CaseFiles],
@@ -57,15 +65,35 @@ def load_cases(
     cancel: CancelCheck | None,
     numbers: Mapping[int, int] | None = None,
 ) -> list[TrainingCase]:
-    """Load and preprocess cases; see `load_case`."""
-    cases = []
+    """Load and preprocess cases; see `load_case`.
+
+    Raises
+    ------
+    OutOfMemory
+        If they need more memory than is free.
+    """
+    cases: list[TrainingCase] = []
+    free = resolve_device("cpu").host_free_bytes
     for done, entry in enumerate(files):
         if cancel is not None and cancel():
             raise Cancelled("stopped while the cases were being loaded")
         if progress is not None:
             progress(done / len(files), f"loading {entry.name}")
         cases.append(load_case(entry, card, numbers))
+        _refuse_too_many(cases, len(files), free)
     return cases
+
+
+def _refuse_too_many(cases: Sequence[TrainingCase], total: int, free: int) -> None:
+    """Refuse what will not fit, once a quarter of the cases tells, or the next may be the one too many."""
+    sizes = [case.bytes for case in cases]
+    expected = sum(sizes) / len(sizes) * total
+    tells = 4 * len(cases) >= total
+    if (tells and expected > free) or (len(cases) < total and sum(sizes) + max(sizes) > free):
+        raise OutOfMemory(
+            f"{total} cases need about {expected / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free; "
+            "crop the images around the structure, or take fewer"
+        )
 
 
 def load_case(entry: CaseFiles, card: Card, numbers: Mapping[int, int] | None = None) -> TrainingCase:

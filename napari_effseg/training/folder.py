@@ -15,7 +15,7 @@ from ..types import Progress
 from .curves import draw_curves
 from .loop import Trainer
 
-__all__ = ["drawing", "log_to", "open_run_folder"]
+__all__ = ["drawing", "log_to", "open_run_folder", "refuse_other_run"]
 
 _CONFIG = "config.toml"
 
@@ -38,9 +38,8 @@ def open_run_folder(folder: Path, config: bytes, resume: bool, origin: str) -> P
     ConfigError
         If the folder holds a run and `resume` is False, or a run of another configuration.
     """
+    refuse_other_run(folder, resume)
     kept = folder / _CONFIG
-    if kept.is_file() and not resume:
-        raise ConfigError(f"{folder} already holds a run; name another folder with --output, or add --resume")
     if kept.is_file() and kept.read_bytes() != config:
         raise ConfigError(
             f"{kept} differs from {origin}{_first_difference(kept.read_bytes(), config)}; "
@@ -50,6 +49,18 @@ def open_run_folder(folder: Path, config: bytes, resume: bool, origin: str) -> P
     if not kept.is_file():
         kept.write_bytes(config)
     return folder
+
+
+def refuse_other_run(folder: Path, resume: bool) -> None:
+    """Refuse a folder that holds a run which is not to go on.
+
+    Raises
+    ------
+    ConfigError
+        If there is one.
+    """
+    if (folder / _CONFIG).is_file() and not resume:
+        raise ConfigError(f"{folder} already holds a run; name another folder with --output, or add --resume")
 
 
 def drawing(

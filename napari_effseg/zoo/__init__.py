@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._snomed import is_sctid
 from ._toml import dump_toml
 from .card import (
     Accuracy,
@@ -24,6 +25,7 @@ from .card import (
 from .card_file import card_to_table, card_to_toml, parse_card, read_card, write_card
 from .convert import Converted, convert_checkpoint
 from .fetch import fetch_weights
+from .location import LocatedBox, LocateSpec
 from .registry import Registry, built_in_cards, cards, find_card, read_registry
 from .weights import (
     build_network,
@@ -47,6 +49,8 @@ __all__ = [
     "InputSpec",
     "IntensityRule",
     "LabelSpec",
+    "LocateSpec",
+    "LocatedBox",
     "OutputSpec",
     "Performance",
     "Postprocess",
@@ -66,6 +70,7 @@ __all__ = [
     "fetch_weights",
     "file_sha256",
     "find_card",
+    "is_sctid",
     "load_network",
     "parse_card",
     "read_card",

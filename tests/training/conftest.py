@@ -1,13 +1,15 @@
-"""A tiny data set in the Decathlon's style: bright balls in noise, stored in different axis orders."""
+"""A tiny data set in the Decathlon's style, and a configuration to train on it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pytest
+
+from napari_effseg import LabelMap, save
+
+from .balls import ball
 
 CONFIG = """
 [card]
@@ -78,19 +80,6 @@ seed = 3
 """
 
 
-def _case(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    random = np.random.default_rng(number)
-    centre = random.uniform(6, 9, 3)
-    grid = np.stack(np.meshgrid(np.arange(15), np.arange(17), np.arange(16), indexing="ij"), -1)
-    ball = (np.linalg.norm(grid - centre, axis=-1) < 4).astype(np.uint8)
-    image = (100 * ball + random.normal(200, 20, ball.shape)).astype(np.float32)
-    affine = np.diag([1.0, 1.0, 1.0, 1.0])
-    if number % 2:  # stored the other way round, at the same place
-        image, ball = image[::-1], ball[::-1]
-        affine = affine @ np.array([[-1, 0, 0, 14], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float)
-    return image, ball, affine
-
-
 @pytest.fixture
 def ball_config(tmp_path: Path):
     """Path of a configuration for the tiny data set, given the number of steps."""
@@ -99,10 +88,10 @@ def ball_config(tmp_path: Path):
     (data / "labels").mkdir()
     entries = []
     for number in range(6):
-        image, ball, affine = _case(number)
+        image, mask = ball(number)
         entry = {"image": f"images/ball_{number}.nii.gz", "label": f"labels/ball_{number}.nii.gz"}
-        nib.save(nib.Nifti1Image(image, affine), data / entry["image"])
-        nib.save(nib.Nifti1Image(ball, affine), data / entry["label"])
+        save(image, data / entry["image"])
+        save(LabelMap(mask, image.affine), data / entry["label"])
         entries.append(entry)
     document = {
         "name": "balls",

@@ -5,7 +5,7 @@ import pytest
 
 import napari_effseg as eff
 from napari_effseg.io.dataset import CaseFiles, Dataset
-from napari_effseg.training.label_match import FoundLabels, find_labels, match_labels, name_labels
+from napari_effseg.training.finetune.labels import FoundLabels, find_labels, match_labels, name_labels
 from tests.zoo.synthetic import draft_card
 
 CARD = draft_card()  # 1 left kidney, 2 liver

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .. import nets
-from ..nets.parts import parts
-from ..zoo import build_network
-from ..zoo.card import Card
+from ... import nets
+from ...nets.parts import parts
+from ...zoo import build_network
+from ...zoo.card import Card
 
 __all__ = ["FREEZES", "Freeze", "freeze", "start_network"]
 

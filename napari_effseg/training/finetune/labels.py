@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import Cancelled, ConfigError, nearest_names
-from ..io import load_labels
-from ..io.dataset import CaseFiles, Dataset, plain_name
-from ..types import CancelCheck, Colour, Progress
-from ..volume import Code
-from ..zoo.card import Card
+from ...errors import Cancelled, ConfigError, nearest_names
+from ...io import load_labels
+from ...io.dataset import CaseFiles, Dataset, plain_name
+from ...types import CancelCheck, Colour, Progress
+from ...volume import Code
+from ...zoo.card import Card
 
 __all__ = ["FoundLabels", "LabelMatch", "find_labels", "match_labels", "name_labels"]
 
@@ -70,7 +70,7 @@ class LabelMatch:
             said.append(f"learned from nothing, as {base} does not know it: {', '.join(self.new)}")
         elif self.new:
             said.append(
-                f"{base} knows none of the structures; its output layer is made anew for {', '.join(self.new)}"
+                f"{base} knows none of these; its output layer is made anew for {', '.join(self.new)}"
             )
         if self.dropped:
             said.append(f"the new model will not know: {', '.join(self.dropped)}")
@@ -144,7 +144,7 @@ def name_labels(
             f"the label maps hold {_listed(unnamed)}, which nothing names; {card.name} knows {known}. "
             f"Name it with --label {unnamed[0]}=NAME, or in dataset.json"
         )
-    _refuse_twins(names)
+    _check_names(names)
     if unseen := sorted(set(names) - found.occurring(training)):
         raise ConfigError(
             f"no case to train on holds {names[unseen[0]]!r} (label {unseen[0]}); add a case that does, or "
@@ -191,9 +191,11 @@ def match_labels(names: Mapping[int, str], card: Card, new_labels: bool = False)
     )
 
 
-def _refuse_twins(names: Mapping[int, str]) -> None:
+def _check_names(names: Mapping[int, str]) -> None:
     seen: dict[str, int] = {}
     for number, name in names.items():
+        if not name.strip() or not name.isprintable():
+            raise ConfigError(f"label {number} is called {name!r}; expected text on one line")
         other = seen.setdefault(plain_name(name), number)
         if other != number:
             raise ConfigError(

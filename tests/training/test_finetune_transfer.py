@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_effseg import zoo
-from napari_effseg.training.transfer import FREEZES, class_axes, freeze, start_network
+from napari_effseg.training.finetune.transfer import FREEZES, class_axes, freeze, start_network
 from tests.zoo.synthetic import draft_card
 
 

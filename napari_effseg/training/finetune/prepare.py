@@ -1,0 +1,216 @@
+"""Everything before the first step: which cases, which structures, from which weights, at what cost."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from ...engine.device import DeviceInfo, resolve_device
+from ...engine.plausibility import check_field_of_view
+from ...errors import ConfigError, VolumeError
+from ...types import CancelCheck, PathLike, Progress
+from ...zoo import built_in_cards, find_card, load_network
+from ...zoo.card import Card
+from ..augment import Augmenter
+from ..data import PatchSampler, TrainingCase, load_cases
+from ..folder import refuse_other_run
+from ..losses import segmentation_loss
+from .card import check_base, draft_of, with_view_of
+from .division import Division, divide
+from .estimate import StepCost, measure_step, window_seconds
+from .held_back import share_of
+from .labels import LabelMatch, find_labels, match_labels, name_labels
+from .options import FinetuneOptions, train_config
+from .plan import FinetunePlan
+from .run import Finetuning, Material
+from .transfer import freeze, start_network
+
+__all__ = ["prepare_finetuning"]
+
+_SCORINGS = 4
+"""Passes over the held-back cases beside validations: the base, the start, the end, doubt."""
+_BYTES = 4  # of a float32
+
+
+@dataclass(frozen=True)
+class _Structures:
+    """What the data set calls its labels, and what they are to the base and to the card to be."""
+
+    names: dict[int, str]
+    match: LabelMatch
+    draft: Card
+    notes: tuple[str, ...]
+
+
+def prepare_finetuning(
+    model: str | PathLike | Card,
+    dataset: PathLike,
+    options: FinetuneOptions | None = None,
+    progress: Progress | None = None,
+    cancel: CancelCheck | None = None,
+) -> Finetuning:
+    """Read model and cases, match their structures, and measure what a step costs. Nothing is written.
+
+    Parameters
+    ----------
+    model : str, path or Card
+        A card's name, the path of a card, or a card.
+    dataset : path
+        A folder that `read_dataset` reads. Its test list is not looked at.
+    options : FinetuneOptions, optional
+    progress, cancel : callable, optional
+
+    Returns
+    -------
+    Finetuning
+        With its plan, and `run`.
+
+    Raises
+    ------
+    ConfigError
+        If the model cannot be finetuned, the cases or their labels do not fit, or the folder holds a run.
+    ImageReadError, VolumeError, UnknownModel, WeightsError, DeviceError, OutOfMemory, Cancelled
+        As `read_dataset`, `load`, `segment`, `find_card` and `load_network` say.
+    """
+    options = options or FinetuneOptions()
+    base = find_card(model)
+    check_base(base)
+    name = _free_name(options.name or f"{base.name}-finetuned")
+    folder = options.output or Path("runs") / name
+    refuse_other_run(folder, options.resume)
+    resolve_device(options.device)  # a wrong one is said before the cases are read
+    division = divide(dataset, options.held_back)
+    structures = _structures(division, base, name, options, share_of(progress, 0.0, 0.3), cancel)
+    material = _material(base, division, structures, options, share_of(progress, 0.3, 0.9), cancel)
+    if progress is not None:
+        progress(0.9, "measuring what a step costs")
+    return Finetuning(material, _plan(material, structures, options), folder, options)
+
+
+def _free_name(name: str) -> str:
+    if name in {card.name for card in built_in_cards()}:
+        raise ConfigError(f"{name} is a built-in model; give the new one another name with --name")
+    return name
+
+
+def _structures(
+    division: Division,
+    base: Card,
+    name: str,
+    options: FinetuneOptions,
+    progress: Progress,
+    cancel: CancelCheck | None,
+) -> _Structures:
+    found = find_labels([*division.training, *division.held_back], progress, cancel)
+    names, warnings = name_labels(division.dataset, found, options.names, base)
+    match = match_labels(names, base, options.new_labels)
+    notes = (*division.dataset.warnings, *warnings, *match.describe(base.name))
+    return _Structures(names, match, draft_of(base, match, found, name), notes)
+
+
+def _material(
+    base: Card,
+    division: Division,
+    structures: _Structures,
+    options: FinetuneOptions,
+    progress: Progress,
+    cancel: CancelCheck | None,
+) -> Material:
+    """Load cases and weights."""
+    draft, match = structures.draft, structures.match
+    augmenter = Augmenter(train_config(options, draft, division).augment, draft.input.orientation)
+    files = [*division.training, *division.held_back]
+    cases = load_cases(files, draft, progress, cancel, match.numbers)
+    draft = _placed(draft, match, cases)
+    config = train_config(options, draft, division)
+    base_network = load_network(base)
+    network = start_network(base_network, draft, match.kept, options.seed)
+    freeze(network, base.network, options.freeze)
+    learned, held = cases[: len(division.training)], cases[len(division.training) :]
+    return Material(
+        base=base,
+        draft=draft,
+        division=division,
+        names=structures.names,
+        match=match,
+        config=config,
+        base_network=base_network,
+        network=network,
+        sampler=PatchSampler(learned, config.data.patch, config.data, augmenter, config.run.seed),
+        held_back=held,
+    )
+
+
+def _placed(draft: Card, match: LabelMatch, cases: Sequence[TrainingCase]) -> Card:
+    """Check that the model may go where the cases are, or learn where it may go if all is new to it."""
+    if not match.kept:
+        return with_view_of(draft, [case.volume.grid for case in cases])
+    for case in cases:
+        try:
+            check_field_of_view(case.volume.grid, draft, what=f"image of {case.name}")
+        except VolumeError as err:
+            raise VolumeError(f"{err}; to finetune, crop images and label maps around the structure") from err
+    return draft
+
+
+def _plan(material: Material, structures: _Structures, options: FinetuneOptions) -> FinetunePlan:
+    config, division, network = material.config, material.division, material.network
+    device = resolve_device(options.device)
+    cost, seconds = _costs(material, device)
+    return FinetunePlan(
+        base=material.base.name,
+        name=material.draft.name,
+        dataset=division.dataset.name,
+        training=tuple(case.name for case in division.training),
+        held_back=tuple(case.name for case in division.held_back),
+        rule=division.rule,
+        steps=config.run.steps,
+        batch_size=config.run.batch_size,
+        patch=config.data.patch,
+        freeze=options.freeze,
+        learning=_count(network, learning=True),
+        values=_count(network, learning=False),
+        device=device,
+        seconds=seconds,
+        memory_bytes=_memory(material, cost, device),
+        licence=material.base.weights.licence,
+        notes=structures.notes,
+    )
+
+
+def _count(network: nn.Module, learning: bool) -> int:
+    return sum(value.numel() for value in network.parameters() if value.requires_grad or not learning)
+
+
+def _costs(material: Material, device: DeviceInfo) -> tuple[StepCost, float]:
+    """Cost of a step, and seconds of the whole run."""
+    config, draft = material.config, material.draft
+    loss_of = segmentation_loss(config.optimiser.dice_weight)
+    cost = measure_step(material.network, loss_of, draft, config.data.patch, device)
+    material.sampler.batch(0, 1)  # warm
+    began = time.perf_counter()
+    material.sampler.batch(0, 1)
+    a_step = config.run.batch_size * (cost.seconds + time.perf_counter() - began)
+    passes = _SCORINGS + math.ceil(config.run.steps / config.run.validate_every)
+    one_pass = sum(window_seconds(_shape(case), draft, cost) for case in material.held_back)
+    return cost, config.run.steps * a_step + passes * one_pass
+
+
+def _memory(material: Material, cost: StepCost, device: DeviceInfo) -> int:
+    """Estimated peak of the process, or of the device: a step, or the logits of the largest image."""
+    classes = len(material.draft.labels) + 1
+    largest = max(math.prod(_shape(case)) for case in material.held_back)
+    step = material.config.run.batch_size * cost.bytes
+    if device.kind == "cpu":
+        return int(device.process_bytes + max(step, 2 * _BYTES * classes * largest))
+    return step + _BYTES * _count(material.network, learning=False)
+
+
+def _shape(case: TrainingCase) -> tuple[int, int, int]:
+    i, j, k = case.image.shape[1:]
+    return i, j, k
