@@ -66,8 +66,14 @@ class Context:
     warnings: tuple[str, ...]
 
 
-def context_of(path: Path) -> Context:
+def context_of(path: Path, *, has_place: bool) -> Context:
     """Read what a SEG takes over from one file of the series that it belongs to.
+
+    Parameters
+    ----------
+    path : Path
+    has_place : bool
+        Whether the series lies in the patient, and so needs a frame of reference.
 
     Raises
     ------
@@ -86,13 +92,14 @@ def context_of(path: Path) -> Context:
             )
         elements, mended = _elements(dataset)
         frame_of_reference = _uid(dataset, "FrameOfReferenceUID")
+        derives_frame = has_place and not frame_of_reference
         return Context(
             study,
             series,
             frame_of_reference or _derived_uid(series),
             _series_number(dataset),
             elements,
-            (*_lacking(dataset, bool(frame_of_reference)), *mended, *_character_set(dataset)),
+            (*_lacking(dataset, derives_frame), *mended, *_character_set(dataset)),
         )
 
 
@@ -127,12 +134,12 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value))
 
 
-def _lacking(dataset: Dataset, has_frame_of_reference: bool) -> tuple[str, ...]:
+def _lacking(dataset: Dataset, derives_frame: bool) -> tuple[str, ...]:
     absent = [keyword for keyword in _EMPTY_ALLOWED if keyword not in dataset]
     said = []
     if absent:
         said.append(f"the reference has no {_names(absent)}; left empty in the SEG")
-    if not has_frame_of_reference:
+    if derives_frame:
         said.append(
             "the reference has no Frame of Reference UID; one was derived from its Series Instance UID"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,10 +116,10 @@ def find_reference(
             "write .nii.gz or .seg.nrrd"
         )
     found = list(_series(where, series, frame))
-    fitting = [one for one in found if _holds(one.slices.grid, grid)]
+    fitting = _fitting(found, grid)
     if not fitting and isinstance(where, Path) and where.is_file():
         found = list(_series_of_file(where, frame))
-        fitting = [one for one in found if _holds(one.slices.grid, grid)]
+        fitting = _fitting(found, grid)
     if len(fitting) == 1 or len(found) == 1:
         return _reference((fitting or found)[0])
     place = where if isinstance(where, Path) else where[0].parent
@@ -169,6 +170,13 @@ def _candidate(where: Path | Sequence[Path], uid: str | None, frame: int | None)
     return _Candidate(chosen.where, uid or "", slices, chosen.stack.has_place)
 
 
+def _fitting(found: Sequence[_Candidate], grid: Grid) -> list[_Candidate]:
+    """Series that have these voxels; those that have no others, where there are such."""
+    fitting = [one for one in found if _holds(one.slices.grid, grid)]
+    voxels = math.prod(grid.shape)
+    return [one for one in fitting if math.prod(one.slices.grid.shape) == voxels] or fitting
+
+
 def _holds(series: Grid, grid: Grid) -> bool:
     placed = place_on_lattice(grid, series, SAME_PLACE_MM)
     if placed is None:
@@ -201,7 +209,7 @@ def _reference(found: _Candidate) -> Reference:
         has_place=found.has_place,
         has_pixel_size=NO_PIXEL_SIZE not in first.place.notes,
         files=frozenset(frame.path for frame in slices.present),
-        context=context_of(first.path),
+        context=context_of(first.path, has_place=found.has_place),
     )
 
 
