@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import ExportWarning
 from ._case import CaseInput, choose_by_roles, gather, load_case, parse_region
 from ._console import Console, ProgressBar, speaks, table
 from ._interrupt import Interrupt
@@ -94,9 +96,9 @@ def segment(
 ) -> None:
     """Segment INPUT and write a label map on exactly its grid.
 
-    OUTPUT's ending picks the format: .nii.gz .nii .nrrd .seg.nrrd .mha. Several inputs are the channels of
-    one case, in the order of the model's card or by --channel; they are resampled to the first. A folder
-    with a DICOM series, or its files, are one image.
+    OUTPUT's ending picks the format: .nii.gz .nii .nrrd .seg.nrrd .mha, and for DICOM input .dcm, a DICOM
+    SEG of that series. Several inputs are the channels of one case, in the order of the model's card or by
+    --channel; they are resampled to the first. A folder with a DICOM series, or its files, are one image.
     """
     card = _find_card(model, channels)
     case = replace(gather(inputs, channels, card), frame=frame, series=series)
@@ -104,19 +106,21 @@ def segment(
     _check(wanted, case, may_replace=output is not None)
     with StagedFiles(wanted.files, interrupt) as staged:
         volume = load_case(case, card)
-        from .. import engine
+        from .. import engine, io
+
+        io.check_reference(wanted.labels, volume.grid, case.reference, case.series, case.frame)
 
         with interrupt.between_steps(), console.progress() as progress:
             result = engine.segment(
                 volume, card, device, list(roi) or None, _Announced(console, progress), interrupt.cancel
             )
-        _write(result, volume, case, roi, wanted, staged)
+        said = _write(result, volume, case, roi, wanted, staged)
         volumes = _as_table(result)
         written = staged.commit()
     console.result(volumes)
     for path in written:
         console.result(f"wrote {path}")
-    for warning in result.report.warnings:
+    for warning in (*result.report.warnings, *said):
         console.warn(warning)
 
 
@@ -153,14 +157,14 @@ def _default_output(case: CaseInput) -> Path:
 
 def _check(wanted: _Wanted, case: CaseInput, may_replace: bool) -> None:
     """Refuse outputs that cannot be written, before anything is computed."""
-    from ..io import format_for_writing
+    from ..io import LABELS_ONLY, ending_of, format_for_writing
     from ..io.label_table import is_label_table, table_path
 
     for image in filter(None, (wanted.labels, wanted.doubt)):
         format_for_writing(image)
-    if wanted.doubt is not None and wanted.doubt.name.lower().endswith(".seg.nrrd"):
+    if wanted.doubt is not None and ending_of(wanted.doubt) in LABELS_ONLY:
         raise click.UsageError(
-            f"{wanted.doubt}: a .seg.nrrd holds labels; write the doubt to .nrrd or .nii.gz"
+            f"{wanted.doubt}: a {ending_of(wanted.doubt)} holds labels; write the doubt to .nrrd or .nii.gz"
         )
     names = table_path(wanted.labels)
     if names.exists() and not is_label_table(names):
@@ -178,7 +182,8 @@ def _write(
     roi: tuple[IndexBox, ...],
     wanted: _Wanted,
     staged: StagedFiles,
-) -> None:
+) -> tuple[str, ...]:
+    """Write every output under its hidden name; returns what had to be completed for the label map."""
     from ..io import save
     from ..overlay import overlay_picture
     from ..volume import Volume
@@ -192,17 +197,24 @@ def _write(
             frame=case.frame,
         )
 
-    save_on_input(result.labels, wanted.labels)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ExportWarning)
+        save_on_input(result.labels, wanted.labels)
+    said = tuple(str(one.message) for one in caught if issubclass(one.category, ExportWarning))
     if wanted.doubt is not None:
         save_on_input(Volume(result.doubt, volume.affine), wanted.doubt)
     if wanted.report is not None:
-        document = _report(result, case, roi, wanted)
+        document = _report(result, case, roi, wanted, said)
         staged.place_for(wanted.report).write_text(as_json(document), encoding="utf-8")
     if wanted.overlay is not None:
         overlay_picture(volume, result.labels).save(staged.place_for(wanted.overlay))
+    return said
 
 
-def _report(result: Result, case: CaseInput, roi: tuple[IndexBox, ...], wanted: _Wanted) -> dict[str, Any]:
+def _report(
+    result: Result, case: CaseInput, roi: tuple[IndexBox, ...], wanted: _Wanted, said: tuple[str, ...]
+) -> dict[str, Any]:
+    document = result.report.to_json()
     return {
         "inputs": [str(path) for path in case.files],
         "roles": list(case.roles),
@@ -212,7 +224,8 @@ def _report(result: Result, case: CaseInput, roi: tuple[IndexBox, ...], wanted: 
             {"label": label, "name": result.labels.names.get(label, ""), "volume_ml": millilitres}
             for label, millilitres in result.labels.volumes_ml().items()
         ],
-        **result.report.to_json(),
+        **document,
+        "warnings": [*document["warnings"], *said],
     }
 
 

@@ -1,13 +1,16 @@
 """Files <-> Volume and LabelMap: `load`, `load_labels`, `save`; one module a format."""
 
-from ._formats import format_for_writing, stem_of
+from ._formats import ending_of, format_for_writing, stem_of
 from .dicom import SeriesInfo, list_series
 from .reading import are_slices, load, load_grid, load_labels
-from .writing import save
+from .writing import LABELS_ONLY, check_reference, save
 
 __all__ = [
+    "LABELS_ONLY",
     "SeriesInfo",
     "are_slices",
+    "check_reference",
+    "ending_of",
     "format_for_writing",
     "list_series",
     "load",

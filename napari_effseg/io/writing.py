@@ -22,9 +22,11 @@ from .atomic import Replacement, place_files, staging_path
 from .label_table import is_label_table, table_path, table_text
 from .reading import load, load_grid, load_labels
 
-__all__ = ["check_reference", "save"]
+__all__ = ["LABELS_ONLY", "check_reference", "save"]
 
-_LABELS_ONLY = {".seg.nrrd": ".nrrd", ".dcm": ".nrrd"}  # endings that hold labels, and what holds an image
+LABELS_ONLY = {".seg.nrrd": ".nrrd", ".dcm": ".nrrd"}
+"""Endings that hold labels alone, and what holds an image instead."""
+
 _TABLE_BESIDE = ("NIfTI", "MetaImage")  # formats that have no place for names themselves
 
 
@@ -77,7 +79,7 @@ def save(
     """
     path = Path(path)
     entry = format_for_writing(path)
-    if (instead := _LABELS_ONLY.get(ending_of(path))) and not isinstance(thing, LabelMap):
+    if (instead := LABELS_ONLY.get(ending_of(path))) and not isinstance(thing, LabelMap):
         raise ExportError(
             f"{path}: a {ending_of(path)} holds labels, but an image was given; use {instead} for it"
         )

@@ -98,9 +98,11 @@ def test_a_foreign_file_where_the_table_would_go_is_not_touched(labels, tmp_path
     assert (tmp_path / "a.tsv").read_text() == "patient\tage\n"
 
 
-@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.dcm", "a", "a.npz"])
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.ima", "a", "a.npz"])
 def test_an_ending_that_is_not_written_says_which_are(labels, tmp_path, name):
-    with pytest.raises(eff.ExportError, match=r"expected one of \.nii\.gz \.nii \.seg\.nrrd \.nrrd \.mha"):
+    with pytest.raises(
+        eff.ExportError, match=r"expected one of \.nii\.gz \.nii \.seg\.nrrd \.nrrd \.mha \.dcm"
+    ):
         eff.save(labels, tmp_path / name)
 
 
