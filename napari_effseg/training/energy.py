@@ -6,6 +6,7 @@ nominal power and its load, and the mean electricity mix of the country named.
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ class EnergyMeter:
 
     def __init__(self, country: str, folder: Path) -> None:
         codecarbon = require("codecarbon", "train", "the energy estimate")
+        logging.getLogger("codecarbon").setLevel(logging.ERROR)  # it speaks before it reads its own option
         self._tracker: Any = codecarbon.OfflineEmissionsTracker(
             country_iso_code=country,
             measure_power_secs=30,
