@@ -16,6 +16,7 @@ from .segmamba import SegMamba, SegMambaConfig
 from .segresmamba import SegResMamba, SegResMambaConfig
 from .selective_scan import selective_scan
 from .slim_unetr import SlimUNETR, SlimUNETRConfig
+from .u_mamba import UMamba, UMambaConfig
 
 __all__ = [
     "SAM",
@@ -31,6 +32,8 @@ __all__ = [
     "SegResMambaConfig",
     "SlimUNETR",
     "SlimUNETRConfig",
+    "UMamba",
+    "UMambaConfig",
     "create",
     "names",
     "selective_scan",
@@ -61,6 +64,10 @@ def _slim_unetr(**constructor: Any) -> nn.Module:
     return SlimUNETR(SlimUNETRConfig(**constructor))
 
 
+def _u_mamba(**constructor: Any) -> nn.Module:
+    return UMamba(UMambaConfig(**constructor))
+
+
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "hrmedseg": _hrmedseg,
     "hrmedsegsam": _hrmedseg,
@@ -69,6 +76,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "segmamba": _segmamba,
     "segresmamba": _segresmamba,
     "slim-unetr": _slim_unetr,
+    "u-mamba": _u_mamba,
 }
 
 

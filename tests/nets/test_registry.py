@@ -43,6 +43,7 @@ SMALL = {
         "channels": [8, 8, 8],
         "blocks": [1, 1, 1, 1],
     },
+    "u-mamba": {"features_per_stage": [4, 6, 8], "kernel_sizes": [3, 3, 3], "strides": [1, 2, 2]},
 }
 INPUTS = {
     "hrmedseg": (3, 32, 32),
@@ -52,6 +53,7 @@ INPUTS = {
     "segmamba": (1, 32, 32, 32),
     "segresmamba": (1, 48, 16, 16),
     "slim-unetr": (1, 64, 32, 32),
+    "u-mamba": (1, 8, 12, 16),
 }
 _PROMPTED = r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[123]|iou_prediction_head"
 # Prompts, and what chooses between several answers, take no part in a forward pass without prompts.
@@ -59,6 +61,7 @@ ASLEEP = {
     "hrmedseg": r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[12]",
     "hrmedsegsam": _PROMPTED,
     "sam": _PROMPTED,
+    "u-mamba": r"seg_layers\.0",  # the coarser heads serve deep supervision
 }
 
 
