@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageReadError
+from ..volume import LazyView
 
 __all__ = ["Choice", "arrange", "pick_frame"]
 
 ChannelChoice = int | Literal["all"] | None
+_AnyArray: TypeAlias = NDArray[Any] | LazyView
 
 
 @dataclass(frozen=True)
@@ -27,21 +29,32 @@ class Choice:
         Channel, from 0; "all" also takes the time points of an image without channels as channels.
     series : str or None
         UID of a DICOM series.
+    level : int or None
+        Resolution of an OME-Zarr image, from 0, the finest, which None takes.
     """
 
     frame: int | None = None
     channel: ChannelChoice = None
     series: str | None = None
+    level: int | None = None
 
 
+@overload
 def arrange(
     array: NDArray[Any], roles: str, choice: Choice, path: object
-) -> tuple[NDArray[Any], tuple[str, ...]]:
+) -> tuple[NDArray[Any], tuple[str, ...]]: ...
+@overload
+def arrange(
+    array: LazyView, roles: str, choice: Choice, path: object
+) -> tuple[LazyView, tuple[str, ...]]: ...
+def arrange(
+    array: NDArray[Any] | LazyView, roles: str, choice: Choice, path: object
+) -> tuple[NDArray[Any] | LazyView, tuple[str, ...]]:
     """Bring an array with named axes into the order of a Volume; a view.
 
     Parameters
     ----------
-    array : ndarray
+    array : ndarray or LazyView
     roles : str
         A letter for each axis: i, j, k space; c channels; t time. Each at most once.
     choice : Choice
@@ -50,7 +63,7 @@ def arrange(
 
     Returns
     -------
-    array : ndarray, shape (I, J, K) or (C, I, J, K)
+    array : shape (I, J, K) or (C, I, J, K)
         Missing spatial axes get one voxel; a single channel has no axis.
     warnings : tuple of str
 
@@ -92,15 +105,15 @@ def _checked(index: int, count: int, word: str, path: object) -> int:
     return index
 
 
-def _take(array: NDArray[Any], roles: str, role: str, index: int) -> tuple[NDArray[Any], str]:
+def _take(array: _AnyArray, roles: str, role: str, index: int) -> tuple[_AnyArray, str]:
     if role not in roles:
         return array, roles
     taken = array[(slice(None),) * roles.index(role) + (index,)]
     return taken, roles.replace(role, "")
 
 
-def _in_order(array: NDArray[Any], roles: str) -> NDArray[Any]:
+def _in_order(array: _AnyArray, roles: str) -> _AnyArray:
     for missing in (axis for axis in "ijk" if axis not in roles):
         array, roles = array[..., np.newaxis], roles + missing
     wanted = "cijk" if "c" in roles else "ijk"
-    return array.transpose([roles.index(axis) for axis in wanted])
+    return array.transpose(*(roles.index(axis) for axis in wanted))

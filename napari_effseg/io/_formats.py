@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import ExportError, ImageReadError
-from ._sniff import looks_like_dicom
+from ._sniff import looks_like_dicom, looks_like_zarr
 
 __all__ = ["FORMATS", "Format", "ending_of", "format_for_reading", "format_for_writing", "stem_of"]
 
@@ -50,11 +50,13 @@ FORMATS = (
     Format("TIFF", (".ome.tiff", ".ome.tif", ".tiff", ".tif"), "tiff"),
     Format("PNG or JPEG", (".png", ".jpg", ".jpeg"), "pictures"),
     Format("NumPy", (".npy", ".npz"), "numpy_files"),
+    Format("OME-Zarr", (".ome.zarr.zip", ".ome.zarr", ".zarr.zip", ".zarr", ".ozx"), "ome_zarr"),
     Format("DICOM", (".dcm", ".dicom", ".ima"), "dicom"),
     Format("DICOM SEG", (".dcm",), "dicom_seg", writes=True),  # after the images of the same ending
 )
 
 _DICOM = next(entry for entry in FORMATS if entry.name == "DICOM")
+_OME_ZARR = next(entry for entry in FORMATS if entry.name == "OME-Zarr")
 _NEAR_ENDING = 0.7  # difflib's similarity: ".nifti" is near ".nii", ".pdf" is near nothing
 
 # Endings that people will try, with what helps.
@@ -68,7 +70,6 @@ _HINTS = {
     ".mgz": "FreeSurfer files are not read; convert with mri_convert to .nii.gz",
     ".mgh": "FreeSurfer files are not read; convert with mri_convert to .nii.gz",
     ".mnc": "MINC files are not read; convert with mnc2nii to .nii",
-    ".zarr": "OME-Zarr is not read yet; save the level you need as .nii.gz or .tif",
 }
 
 
@@ -89,7 +90,7 @@ def stem_of(path: Path) -> str:
 
 
 def format_for_reading(path: Path) -> Format:
-    """Format that the file's ending names; a folder is DICOM, as is a file of any other ending that says so.
+    """Format that the file's ending names; a folder is Zarr or DICOM, a file of no known ending may be DICOM.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def format_for_reading(path: Path) -> Format:
     """
     ending = ending_of(path)
     if path.is_dir() and ending not in _HINTS:
-        return _DICOM
+        return _OME_ZARR if ending in _OME_ZARR.endings or looks_like_zarr(path) else _DICOM
     for entry in FORMATS:
         if ending in entry.endings:
             return entry

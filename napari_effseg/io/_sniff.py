@@ -1,4 +1,4 @@
-"""Tell DICOM files by their first bytes: many have no ending, and some that have one are none."""
+"""Tell DICOM files by their first bytes, and Zarr folders by the files in them; names tell too little."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import _stream
 
-__all__ = ["SNIFFED", "is_dicom_start", "looks_like_dicom"]
+__all__ = ["SNIFFED", "is_dicom_start", "looks_like_dicom", "looks_like_zarr"]
 
 SNIFFED = 1024
 """Bytes that are looked at; the transfer syntax is named within them."""
@@ -16,6 +16,11 @@ _MAGIC = b"DICM"
 _MAGIC_AT = 128
 _LOW_GROUPS = (0x0002, 0x0008)  # a data set without preamble starts with one of them
 _HIGHEST_FIRST_ELEMENT = 0x0120
+
+
+def looks_like_zarr(folder: Path) -> bool:
+    """Whether a folder is a group or array of Zarr 2 or 3."""
+    return any((folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs", ".zarray"))
 
 
 def looks_like_dicom(path: Path) -> bool:

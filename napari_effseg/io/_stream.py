@@ -7,6 +7,7 @@ stop at the bytes that were promised, so that neither a lie nor a decompression 
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 GZIP_MAGIC = b"\x1f\x8b"
+# "https:/", as a path writes it; a drive is one letter.
+_REMOTE = re.compile(r"[a-z][a-z0-9+.-]+:[/\\]", re.IGNORECASE)
 _CHUNK = 1 << 22
 _DRAIN_LIMIT = 1 << 26  # bytes after the voxels that are read only to reach gzip's checksum
 
@@ -44,6 +47,8 @@ def check_file(path: Path) -> None:
     if path.is_dir():
         raise ImageReadError(f"{path}: is a folder; expected an image file")
     if not path.exists():
+        if _REMOTE.match(str(path)):
+            raise ImageReadError(f"{path}: lies on a server; nothing is fetched, download it first")
         raise ImageReadError(f"{path}: there is no such file; check the name and the folder")
     if not path.is_file():
         raise ImageReadError(f"{path}: is not a regular file; expected an image file")

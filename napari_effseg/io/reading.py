@@ -22,7 +22,8 @@ from .channels import join_channels
 
 __all__ = ["are_slices", "load", "load_grid", "load_labels"]
 
-_DICOM = "DICOM"
+_DICOM, _OME_ZARR = "DICOM", "OME-Zarr"
+_NO_CHOICE = Choice()
 _SHEAR_COSINE = 1e-3  # between two axes; float32 headers of right-angled images stay below 1e-5
 
 
@@ -34,17 +35,18 @@ def load(
     channel: int | Literal["all"] | None = None,
     level: int | None = None,
 ) -> Volume:
-    """Read an image: NIfTI, NRRD, MetaImage, DICOM, TIFF, PNG, JPEG or NumPy.
+    """Read an image: NIfTI, NRRD, MetaImage, DICOM, OME-Zarr, TIFF, PNG, JPEG or NumPy.
 
     Nothing is permuted, flipped or resampled: axes are in the file's storage order, fastest first, and only
     the affine is turned from LPS to RAS. The dtype is kept; float32 where slope and intercept apply. An
-    uncompressed NIfTI file without scaling is mapped, not read.
+    uncompressed NIfTI file without scaling is mapped, not read, and the voxels of OME-Zarr are read when they
+    are needed: ``numpy.asarray(volume.data)`` reads them all.
 
     Parameters
     ----------
     path : path-like or sequence of them
-        A file, a folder with a DICOM series, or several: the files of one DICOM series, else the channels of
-        one case; those on other grids are resampled to the first, and a warning says so.
+        A file, a folder with a DICOM series or an OME-Zarr image, or several: the files of one DICOM series,
+        else the channels of one case; those on other grids are resampled to the first, and a warning says so.
     frame : int or None
         Time point, from 0; for DICOM which of several images at each place (b-values, phases, echoes). None:
         the first, with a warning where there are more.
@@ -52,8 +54,8 @@ def load(
         UID of a DICOM series, needed where there are several; `list_series` lists them.
     channel : int, "all" or None
         One channel, from 0; "all" also keeps the time axis of an image without channels, as channels.
-    level : None
-        For OME-Zarr, which is not read yet.
+    level : int or None
+        Resolution of OME-Zarr, from 0, the finest, which None takes; `io.ome_zarr.levels` lists them.
 
     Returns
     -------
@@ -72,9 +74,7 @@ def load(
     >>> load("scan.nii.gz").spacing  # doctest: +SKIP
     (1.0, 1.0, 2.5)
     """
-    if level is not None:
-        raise ImageReadError("level= was given; it chooses from OME-Zarr, which is not read yet")
-    choice = Choice(frame, channel, series)
+    choice = Choice(frame, channel, series, level)
     if isinstance(path, (str, os.PathLike)):
         return _load_one(Path(path), choice)
     paths = [Path(one) for one in path]
@@ -86,11 +86,12 @@ def load(
     return volumes[0] if len(volumes) == 1 else join_channels(volumes, paths)
 
 
-def load_labels(path: PathLike) -> LabelMap:
+def load_labels(path: PathLike, *, level: int | None = None) -> LabelMap:
     """Read a segmentation of any format that `load` reads; of DICOM a SEG, or the folder of one.
 
-    Names, colours and codes come from the fields of a `.seg.nrrd` or SEG, the table ``<stem>.tsv`` beside
-    other files, or the palette of a picture.
+    Names, colours and codes come from the fields of a `.seg.nrrd` or SEG, the properties of an OME-Zarr label
+    image (at `path`, or the only one of the image there), the table ``<stem>.tsv`` beside other files, or the
+    palette of a picture. `level` is a resolution of OME-Zarr, as `load` takes it.
 
     Raises
     ------
@@ -98,27 +99,37 @@ def load_labels(path: PathLike) -> LabelMap:
         As `load`, and if a voxel is negative or no integer.
     """
     path = Path(path)
-    entry = _format_of(path)
+    choice = Choice(level=level)
+    entry = _format_of(path, choice)
     module = dicom_seg if entry.name == _DICOM else entry.load_module()
-    labels: LabelMap = module.read_labels(path)
+    levelled = {"level": level} if entry.name == _OME_ZARR else {}
+    labels: LabelMap = module.read_labels(path, **levelled)
     return replace(labels, warnings=(*labels.warnings, *_shear_warning(labels.grid)))
 
 
 def load_grid(
-    path: PathLike | Sequence[PathLike], *, series: str | None = None, frame: int | None = None
+    path: PathLike | Sequence[PathLike],
+    *,
+    series: str | None = None,
+    frame: int | None = None,
+    level: int | None = None,
 ) -> Grid:
-    """Grid of an image, for NIfTI and DICOM from its header alone. Arguments as `load`."""
+    """Grid of an image, for NIfTI, DICOM and OME-Zarr from its header alone. Arguments as `load`."""
     paths = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(one) for one in path]
     if are_slices(paths):
         return dicom.read_grid(paths, series, frame)
     if len(paths) == 1:
-        module = _format_of(paths[0], series).load_module()
+        entry = _format_of(paths[0], Choice(series=series, level=level))
+        module = entry.load_module()
         if module is dicom:
             return dicom.read_grid(paths[0], series, frame)
+        if entry.name == _OME_ZARR:
+            levelled: Grid = module.read_grid(paths[0], level)
+            return levelled
         if hasattr(module, "read_grid"):
             grid: Grid = module.read_grid(paths[0])
             return grid
-    return load(path, series=series, frame=frame).grid
+    return load(path, series=series, frame=frame, level=level).grid
 
 
 def are_slices(paths: Sequence[Path]) -> bool:
@@ -137,7 +148,7 @@ def are_slices(paths: Sequence[Path]) -> bool:
 
 
 def _load_one(path: Path, choice: Choice) -> Volume:
-    entry = _format_of(path, choice.series)
+    entry = _format_of(path, choice)
     volume: Volume = entry.load_module().read(path, choice)
     if entry.name != _DICOM:  # its slant is named by its reader
         volume = replace(volume, warnings=(*volume.warnings, *_shear_warning(volume.grid)))
@@ -151,16 +162,19 @@ def _checked(volume: Volume) -> Volume:
     return volume
 
 
-def _format_of(path: Path, series: str | None = None) -> Format:
+def _format_of(path: Path, choice: Choice = _NO_CHOICE) -> Format:
     """Return the format of a file or folder, after a look at it and its name."""
-    if path.is_dir():
-        return format_for_reading(path)
-    if path.exists():  # an empty file is said before an odd ending
+    is_folder = path.is_dir()
+    if path.exists() and not is_folder:  # an empty file is said before an odd ending
         _stream.check_file(path)
     entry = format_for_reading(path)
-    _stream.check_file(path)
-    if series is not None and entry.name != _DICOM:
-        raise ImageReadError(f"{path}: series= chooses from DICOM, but this is {entry.name}; leave it out")
+    if not is_folder:
+        _stream.check_file(path)
+    for option, given, chosen_from in (("series", choice.series, _DICOM), ("level", choice.level, _OME_ZARR)):
+        if given is not None and entry.name != chosen_from:
+            raise ImageReadError(
+                f"{path}: {option}= chooses from {chosen_from}, but this is {entry.name}; leave it out"
+            )
     return entry
 
 

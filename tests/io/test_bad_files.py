@@ -199,7 +199,7 @@ def test_a_folder_is_refused_in_one_sentence(tmp_path, ending):
         ("a.pdf", r"ends in \.pdf, which cannot be read; expected one of \.nii\.gz"),
         ("a", "has no ending"),
         ("a.hdr", "pair"),
-        ("a.zarr", "OME-Zarr is not read yet"),
+        ("a.zarr", "OME-Zarr is a folder or a zip file"),
     ],
 )
 def test_an_unknown_ending_says_what_is_known(tmp_path, name, words):
@@ -257,11 +257,6 @@ def test_pickled_arrays_are_refused(tmp_path):
 def test_no_file_at_all_is_refused():
     with pytest.raises(eff.ImageReadError, match="at least one"):
         eff.load([])
-
-
-def test_options_of_formats_that_are_not_read_yet_are_refused(tmp_path):
-    with pytest.raises(eff.ImageReadError, match="not read yet"):
-        eff.load(tmp_path / "a.nii", level=0)
 
 
 def test_a_series_is_not_asked_of_other_formats(tmp_path):
