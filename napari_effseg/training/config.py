@@ -180,6 +180,8 @@ def read_config(path: Path) -> TrainConfig:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path} is not valid TOML: {err}") from err
+    if "finetune" in document:
+        raise ConfigError(f"{path} is of a finetuning; go on with it by effseg finetune ... --resume")
     known = ("card", "data", "augment", "optimiser", "run")
     _refuse_unknown(document, known, str(path))
     for needed in ("card", "data"):

@@ -23,6 +23,8 @@ def test_what_the_file_leaves_out_has_its_default(ball_config):
         ('folder = "data"', "", "lacks folder"),
         ("[data]", "[dater]", "Did you mean data"),
         ("seed = 3", "seed = ", "not valid TOML"),
+        ("[data]", "[finetune]\n[data]", "effseg finetune"),
+        ("seed = 3", "patience = -1", "patience must not be negative"),
     ],
 )
 def test_a_wrong_field_is_refused_by_name(ball_config, old, new, message):

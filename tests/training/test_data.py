@@ -6,7 +6,7 @@ import napari_effseg as eff
 from napari_effseg.io.dataset import read_dataset
 from napari_effseg.training import AugmentConfig, DataConfig, read_config
 from napari_effseg.training.augment import Augmenter
-from napari_effseg.training.data import PatchSampler, cut, load_case
+from napari_effseg.training.data import PatchSampler, _refuse_too_many, cut, load_case
 from napari_effseg.training.release import draft_card
 
 ONLY_MIRROR = AugmentConfig(
@@ -101,3 +101,25 @@ def test_a_label_map_on_another_grid_is_refused(card, cases, tmp_path):
     eff.save(eff.LabelMap(labels.data, moved), entry.label)
     with pytest.raises(eff.ConfigError, match="different grids"):
         load_case(entry, card)
+
+
+def test_cases_that_memory_cannot_hold_are_refused_before_it_is_full(cases):
+    one = cases[0].bytes
+    assert one > cases[0].image.nbytes
+    _refuse_too_many(cases[:1], total=10, free=3 * one)  # too early to tell
+    with pytest.raises(eff.OutOfMemory, match="10 cases need about"):
+        _refuse_too_many(cases[:3], total=10, free=5 * one)
+    with pytest.raises(eff.OutOfMemory):
+        _refuse_too_many(cases[:1], total=10, free=one)
+    _refuse_too_many(cases[:4], total=4, free=5 * one)
+
+
+def test_other_label_numbers_are_given_the_cards(card, cases, tmp_path):
+    entry = read_dataset(tmp_path / "data").split("training")[0]
+    labels = eff.load_labels(entry.label)
+    eff.save(eff.LabelMap(labels.data * np.uint8(7), labels.affine), entry.label)
+    case = load_case(entry, card, {7: 1})
+    assert torch.equal(case.target, cases[0].target)
+    assert np.array_equal(case.labels.data, labels.data)
+    with pytest.raises(eff.ConfigError, match=r"\[7\]"):
+        load_case(entry, card, {2: 1})
