@@ -25,6 +25,7 @@ from .card import (
 from .card_file import card_to_table, card_to_toml, parse_card, read_card, write_card
 from .convert import Converted, convert_checkpoint
 from .fetch import fetch_weights
+from .location import LocatedBox, LocateSpec
 from .registry import Registry, built_in_cards, cards, find_card, read_registry
 from .weights import (
     build_network,
@@ -48,6 +49,8 @@ __all__ = [
     "InputSpec",
     "IntensityRule",
     "LabelSpec",
+    "LocateSpec",
+    "LocatedBox",
     "OutputSpec",
     "Performance",
     "Postprocess",

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ._checks import check_sides, match, not_empty, positive, unique
+from ._location_rules import check_location
 from ._schema import Where
 from ._snomed import is_sctid
 from .card import Card, IntensityRule, LabelSpec, WeightsFile
@@ -50,6 +51,7 @@ def check_card(card: Card, source: str | None = None) -> None:
     _check_field_of_view(card, where.at("field_of_view"))
     _check_window(card, where.at("window"))
     _check_labels(card.labels, where)
+    check_location(card, where)
     _check_output(card, where.at("output"))
     _check_postprocess(card, where.at("postprocess"))
     _check_measurements(card, where)

@@ -13,9 +13,11 @@ across its last axis).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+
+from .location import LocatedBox, LocateSpec
 
 __all__ = [
     "Accuracy",
@@ -132,8 +134,9 @@ class FieldOfView:
     """Smallest sizes of training images, along the axes of ``input.orientation``."""
     maximum_mm: tuple[float, float, float]
     """Largest sizes to which the network may be applied at once."""
-    locate: Literal["region", "anywhere"]
-    """"region": a larger image needs a drawn region; "anywhere": the window may slide over any image."""
+    locate: Literal["region", "template", "anywhere"]
+    """"region": a larger image needs a drawn region; "template": the structure is found in it by
+    registration, as the section ``[locate]`` says; "anywhere": the window may slide over any image."""
     note: str = ""
 
 
@@ -263,6 +266,8 @@ class Card:
     training: TrainingData
     input: InputSpec
     field_of_view: FieldOfView
+    locate: LocateSpec | None = None
+    """How the structure is found in a larger image, where ``field_of_view.locate`` is "template"."""
     window: WindowSpec
     output: OutputSpec
     labels: tuple[LabelSpec, ...]
@@ -281,3 +286,20 @@ class Card:
     def label_colours(self) -> dict[int, tuple[int, int, int]]:
         """Red, green, blue (0-255) of each label id."""
         return {label.id: label.colour for label in self.labels}
+
+    @property
+    def located_labels(self) -> tuple[LabelSpec, ...]:
+        """Labels of a run that finds the structure by itself: those of each box, or the card's own."""
+        boxes = self.locate.boxes if self.locate is not None else ()
+        sided = [_in_box(label, at, box) for box in boxes for at, label in enumerate(self.labels) if box.ids]
+        return tuple(sided) or self.labels
+
+
+def _in_box(label: LabelSpec, at: int, box: LocatedBox) -> LabelSpec:
+    return replace(
+        label,
+        id=box.ids[at],
+        name=f"{box.side} {label.name}",
+        colour=box.colours[at] if box.colours else label.colour,
+        laterality=box.side,
+    )

@@ -22,6 +22,7 @@ _ACTIVATIONS = {
 }
 _APPLIED = {
     "region": "An image larger than this needs a drawn region (`--roi`).",
+    "template": "In a larger image the structure is found by registration, or else a region is asked for.",
     "anywhere": "The window may slide over an image of any size.",
 }
 
@@ -59,6 +60,7 @@ def card_page(card: Card) -> str:
         _labels(card.labels),
         _input(card),
         _field_of_view(card),
+        _location(card),
         _output(card),
         _accuracy(card),
         _performance(card),
@@ -73,6 +75,10 @@ def _command(card: Card) -> str:
 
 
 def _labels(labels: Sequence[LabelSpec]) -> str:
+    return "## Labels\n\n" + _label_table(labels)
+
+
+def _label_table(labels: Sequence[LabelSpec]) -> str:
     rows = [
         (
             str(label.id),
@@ -84,7 +90,7 @@ def _labels(labels: Sequence[LabelSpec]) -> str:
         )
         for label in labels
     ]
-    return "## Labels\n\n" + _table(("Id", "Name", "Colour", "Code", "Side", "Plausible volume (mL)"), rows)
+    return _table(("Id", "Name", "Colour", "Code", "Side", "Plausible volume (mL)"), rows)
 
 
 def _swatch(colour: tuple[int, int, int]) -> str:
@@ -121,6 +127,24 @@ def _field_of_view(card: Card) -> str:
     return (
         f"## Where it may be applied\n\nTrained on images of {_sizes(view.minimum_mm)} mm to "
         f"{_sizes(view.maximum_mm)} mm (along {card.input.orientation}). {_APPLIED[view.locate]}{note}"
+    )
+
+
+def _location(card: Card) -> str:
+    """Return where the structure is looked for in a larger image, and what its labels are then."""
+    if card.locate is None:
+        return ""
+    boxes = [
+        (box.side or "", ", ".join(f"{x:g}" for x in box.centre_mm), _sizes(box.size_mm))
+        for box in card.locate.boxes
+    ]
+    labels = card.located_labels
+    named = f"\n\nThe labels of such a run:\n\n{_label_table(labels)}" if labels != card.labels else ""
+    return (
+        f"## How it is found in a larger image\n\nThe template `{card.locate.template}` is registered to the "
+        "image (affine), and the network is given a box around each place, turned with the head.\n\n"
+        + _table(("Side", "Centre in the template (RAS, mm)", "Size (mm)"), boxes)
+        + named
     )
 
 

@@ -111,8 +111,9 @@ def draft_of(base: Card, match: LabelMatch, found: FoundLabels, name: str) -> Ca
     """
     structures = ", ".join(match.names.values())
     postprocess = _kept_rules(base.postprocess, match)
+    labels = tuple(_label(label, base, match, found) for label in match.names)
     draft = replace(
-        base,
+        base if labels == base.labels else _not_located(base),
         name=name,
         title=f"{base.title}, finetuned" if match.kept else f"{structures}, finetuned from {base.name}",
         summary=f"{base.name}, finetuned by its user: {structures}.",
@@ -121,7 +122,7 @@ def draft_of(base: Card, match: LabelMatch, found: FoundLabels, name: str) -> Ca
         constructor={**base.constructor, parts(base.network).classes: len(match.names) + 1},
         weights=_UNKNOWN,
         training=replace(base.training, finetuned_from=f"{base.name}, SHA-256 {base.weights.sha256}"),
-        labels=tuple(_label(label, base, match, found) for label in match.names),
+        labels=labels,
         output=OutputSpec("softmax"),
         postprocess=postprocess,
         accuracy=(),
@@ -131,6 +132,13 @@ def draft_of(base: Card, match: LabelMatch, found: FoundLabels, name: str) -> Ca
         return parse_card(card_to_table(draft), source=f"the card {name!r}")
     except CardError as err:
         raise ConfigError(str(err)) from err
+
+
+def _not_located(base: Card) -> Card:
+    """Return the card without the boxes that hold its own structures and name their labels."""
+    if base.locate is None:
+        return base
+    return replace(base, locate=None, field_of_view=replace(base.field_of_view, locate="region"))
 
 
 def with_view_of(draft: Card, grids: Sequence[Grid]) -> Card:
