@@ -40,6 +40,7 @@ __all__ = [
     "go_to",
     "letters_of",
     "plane_shown",
+    "put_sliders",
     "show_plane",
     "spatial_axes_shown",
     "turn_upright",
@@ -201,6 +202,32 @@ def go_to(viewer: ViewerModel, layer: Layer, point_ras: ArrayLike) -> None:
     PromptError
         If the place lies outside the layer, or napari's sliders do not reach it.
     """
+    index = _index_inside(layer, point_ras)
+    put_sliders(viewer, layer, point_ras)
+    unit = mm_per_world_unit(viewer.layers)
+    shown = spatial_axes_shown(viewer)
+    world = world_of_index(layer, index, shown, unit)
+    center = [world[axis] for axis in shown]
+    camera_of(viewer).center = (*[0.0] * (3 - len(center)), *center)
+    there = index_of_world(layer, np.asarray(viewer.dims.point), shown, unit)
+    if len(shown) == 2 and np.abs(there - index)[list(_stored_axes_across(layer, shown))].max() > 1:
+        raise PromptError(
+            f"napari's slider does not reach that slice of the tilted volume “{layer.name}”; "
+            "try another plane"
+        )
+
+
+def put_sliders(viewer: ViewerModel, layer: Layer, point_ras: ArrayLike) -> None:
+    """Set the sliders of all three axes, so that slices of any plane go through a place of a layer."""
+    index = transform_points(np.asarray(np.linalg.inv(grid_of_layer(layer).affine)), point_ras)
+    unit = mm_per_world_unit(viewer.layers)
+    planes = ((1, 2), (0, 2), (0, 1))
+    points = [world_of_index(layer, index, shown, unit)[axis] for axis, shown in enumerate(planes)]
+    first = viewer.dims.ndim - 3
+    viewer.dims.set_point([first, first + 1, first + 2], [float(point) for point in points])
+
+
+def _index_inside(layer: Layer, point_ras: ArrayLike) -> NDArray[np.float64]:
     grid = grid_of_layer(layer)
     index = transform_points(np.asarray(np.linalg.inv(grid.affine)), point_ras)
     if (np.round(index) < 0).any() or (np.round(index) >= grid.shape).any():
@@ -209,23 +236,9 @@ def go_to(viewer: ViewerModel, layer: Layer, point_ras: ArrayLike) -> None:
             f"{name} {start:.0f} to {end:.0f}" for name, start, end in zip("RAS", low, high, strict=True)
         )
         raise PromptError(f"that place lies outside “{layer.name}”, which reaches over {ranges} mm")
-    unit = mm_per_world_unit(viewer.layers)
-    shown = spatial_axes_shown(viewer)
-    world = world_of_index(layer, index, shown, unit)
-    first = viewer.dims.ndim - 3
-    viewer.dims.set_point([first, first + 1, first + 2], world.tolist())
-    center = [world[axis] for axis in shown]
-    camera_of(viewer).center = (*[0.0] * (3 - len(center)), *center)
-    _refuse_unreached(viewer, layer, index, shown, unit)
+    return index
 
 
-def _refuse_unreached(
-    viewer: ViewerModel, layer: Layer, index: NDArray[np.float64], shown: tuple[int, ...], unit: float
-) -> None:
-    """Look whether the slice that is shown is the one that was wanted."""
-    there = index_of_world(layer, np.asarray(viewer.dims.point)[-3:], shown, unit)
-    if len(shown) == 2 and np.abs(there - index).max() > 1:
-        raise PromptError(
-            f"napari's slider does not reach that slice of the tilted volume “{layer.name}”; "
-            "try another plane"
-        )
+def _stored_axes_across(layer: Layer, shown: tuple[int, ...]) -> tuple[int, ...]:
+    order = placement_of(layer).order
+    return tuple(order[axis] for axis in range(3) if axis not in shown)

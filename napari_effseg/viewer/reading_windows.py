@@ -1,0 +1,122 @@
+"""Intensity windows of image layers: which is shown, showing another, looking at the values where needed.
+
+Works on napari's layers alone, without Qt.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..volume import IntensityWindow
+from .display_window import ImageFacts, WindowChoice, WindowKind, window_choices
+from .inference import Handlers, Inference
+from .intensity_range import IntensityRange, intensity_range, quick_extremes
+from .placement import level_array
+from .source import source_of
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+__all__ = ["ReadingWindows", "window_of"]
+
+_TOLERANCE = 1e-4  # of a window's width; limits that come back from napari may be rounded
+
+
+def window_of(image: Image) -> IntensityWindow | None:
+    """Return the window in which a layer is shown; None for a colour picture."""
+    if image.rgb:
+        return None
+    low, high = (float(limit) for limit in image.contrast_limits)
+    return IntensityWindow((low + high) / 2, high - low) if high > low else None
+
+
+class ReadingWindows:
+    """Windows of the images of one viewer.
+
+    Parameters
+    ----------
+    reader : Inference
+        Thread that looks at the values of an image.
+    say : callable
+        Called with a sentence for the reader, or "", when something was shown or is on its way.
+    """
+
+    def __init__(self, reader: Inference, say: Callable[[str], None]) -> None:
+        self._reader, self._say = reader, say
+        self._extremes: weakref.WeakKeyDictionary[Image, tuple[float, float] | None]
+        self._extremes = weakref.WeakKeyDictionary()
+        self._computed: weakref.WeakKeyDictionary[Image, dict[WindowKind, IntensityWindow]]
+        self._computed = weakref.WeakKeyDictionary()
+
+    def choices(self, image: Image) -> tuple[WindowChoice, ...]:
+        """All windows; those that make no sense for the image say why."""
+        source = source_of(image)
+        if image not in self._extremes:
+            self._extremes[image] = None if image.rgb else quick_extremes(level_array(image))
+        return window_choices(
+            ImageFacts(
+                is_colour=bool(image.rgb),
+                modality=source.modality if source else None,
+                header=source.window if source else None,
+                extremes=self._extremes[image],
+            )
+        )
+
+    def chosen(self, image: Image) -> str:
+        """Name of the window that is shown; "" where it is none of the choices."""
+        shown, computed = window_of(image), self._computed.get(image, {})
+        if shown is None:
+            return ""
+        windows = ((choice, choice.window or computed.get(choice.kind)) for choice in self.choices(image))
+        fitting = (c.name for c, window in windows if not c.reason and window and _same(window, shown))
+        return next(fitting, "")
+
+    def choose(self, image: Image, name: str) -> None:
+        """Show the window of this name; one that follows from the values comes when they have been seen."""
+        choice = next((c for c in self.choices(image) if c.name == name and not c.reason), None)
+        if choice is None:
+            return
+        if choice.window is not None:
+            self.show(image, choice.window)
+            return
+        self._say("Looking at the values …")
+        kind = choice.kind
+        handlers = Handlers[IntensityRange](
+            done=lambda found: self._show_range(image, kind, found),
+            failed=lambda err: self._say(f"No window: {err}."),
+        )
+        # Of several levels of resolution the coarsest spans nearly the same values.
+        array = level_array(image, -1 if image.multiscale else 0)
+        self._reader.submit("range", lambda _, cancel: intensity_range(array, cancel), handlers)
+
+    def show(self, image: Image, window: IntensityWindow) -> None:
+        """Show these intensities."""
+        self._reader.forget("range")  # a window that is still on its way would replace this one
+        image.contrast_limits = (window.lower, window.upper)
+        self._say("")
+
+    def forget(self, image: Image) -> None:
+        """Look at the values anew: they have changed."""
+        self._extremes.pop(image, None)
+        self._computed.pop(image, None)
+
+    def _show_range(self, image: Image, kind: WindowKind, found: IntensityRange) -> None:
+        """Show what was found, and tell where that was a part of the image only."""
+        low, high = found.low, found.high
+        if kind is WindowKind.AUTO and found.auto_high > found.auto_low:
+            low, high = found.auto_low, found.auto_high
+        if high <= low:
+            self._say(f"Every value that was seen is {low:g}; there is no range to show.")
+            return
+        window = IntensityWindow((low + high) / 2, high - low)
+        self._computed.setdefault(image, {})[kind] = window
+        image.contrast_limits = (window.lower, window.upper)
+        self._say("" if found.share == 1 else f"From {found.share:.1%} of the image, read in a few places.")
+
+
+def _same(a: IntensityWindow, b: IntensityWindow) -> bool:
+    return bool(np.allclose((a.lower, a.upper), (b.lower, b.upper), rtol=0, atol=_TOLERANCE * a.width))
