@@ -25,7 +25,7 @@ class CaseInput:
     """The files of a case, and the role of each channel where there are several.
 
     The first file gives the grid: the others are resampled to it. The files of one DICOM series are slices
-    of one image, not channels. `frame` and `series` choose from them, as `load` says.
+    of one image, not channels. `frame`, `series` and `level` choose from them, as `load` says.
     """
 
     files: tuple[Path, ...]
@@ -33,6 +33,7 @@ class CaseInput:
     are_slices: bool = False
     frame: int | None = None
     series: str | None = None
+    level: int | None = None
 
     @property
     def reference(self) -> Path | list[Path]:
@@ -42,8 +43,15 @@ class CaseInput:
     @property
     def name(self) -> Path:
         """What results are named after, and lie beside."""
+        from ..io import container_of, stem_of
+
         first = self.files[0].parent if self.are_slices else self.files[0]
-        return first.resolve() if first.is_dir() else first  # "." has no name of its own
+        if not first.is_dir():
+            return first
+        first = first.resolve()  # "." has no name of its own
+        folder = container_of(first)  # not among the chunks of an image
+        inside = first.relative_to(folder).parts
+        return folder.with_name("_".join((stem_of(folder), *inside))) if inside else folder
 
 
 def choose_by_roles(channels: Mapping[str, Path], known: Mapping[str, Card]) -> Card:
@@ -106,8 +114,8 @@ def load_case(case: CaseInput, card: Card | None) -> Volume:
 
     if len(case.files) == 1 or case.are_slices:
         wanted: Literal["all"] | None = "all" if card and len(card.input.channels) > 1 else None
-        return load(case.reference, frame=case.frame, series=case.series, channel=wanted)
-    volume = load(list(case.files), frame=case.frame, series=case.series)
+        return load(case.reference, frame=case.frame, series=case.series, channel=wanted, level=case.level)
+    volume = load(list(case.files), frame=case.frame, series=case.series, level=case.level)
     return replace(volume, channel_names=case.roles) if case.roles else volume
 
 

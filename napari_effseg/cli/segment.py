@@ -76,6 +76,9 @@ class _Wanted:
     help="Which of several images at each place (time point, b-value), from 0.",
 )
 @click.option("--series", metavar="UID", help="Series of a DICOM folder with several.")
+@click.option(
+    "--level", type=click.IntRange(min=0), metavar="N", help="Resolution of an OME-Zarr image, 0 the finest."
+)
 @device_option
 @click.pass_obj
 @speaks
@@ -91,6 +94,7 @@ def segment(
     overlay: Path | None,
     frame: int | None,
     series: str | None,
+    level: int | None,
     device: str,
     console: Console,
 ) -> None:
@@ -101,7 +105,7 @@ def segment(
     --channel; they are resampled to the first. A folder with a DICOM series, or its files, are one image.
     """
     card = _find_card(model, channels)
-    case = replace(gather(inputs, channels, card), frame=frame, series=series)
+    case = replace(gather(inputs, channels, card), frame=frame, series=series, level=level)
     wanted = _Wanted(output or _default_output(case), doubt, report, overlay)
     _check(wanted, case, may_replace=output is not None)
     with StagedFiles(wanted.files, interrupt) as staged:
@@ -195,6 +199,7 @@ def _write(
             reference=case.reference,
             series=case.series,
             frame=case.frame,
+            level=case.level,
         )
 
     with warnings.catch_warnings(record=True) as caught:

@@ -11,7 +11,15 @@ from types import ModuleType
 from ..errors import ExportError, ImageReadError
 from ._sniff import looks_like_dicom, looks_like_zarr
 
-__all__ = ["FORMATS", "Format", "ending_of", "format_for_reading", "format_for_writing", "stem_of"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "container_of",
+    "ending_of",
+    "format_for_reading",
+    "format_for_writing",
+    "stem_of",
+]
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,12 @@ def stem_of(path: Path) -> str:
     """File name without the ending that names the format: "a.nii.gz" -> "a"."""
     ending = ending_of(path)
     return path.name[: len(path.name) - len(ending)] if ending else path.name
+
+
+def container_of(path: Path) -> Path:
+    """Return the outermost Zarr folder that a path is or lies in, else the path itself."""
+    inside = [folder for folder in (path, *path.parents) if folder.is_dir() and looks_like_zarr(folder)]
+    return inside[-1] if inside else path
 
 
 def format_for_reading(path: Path) -> Format:

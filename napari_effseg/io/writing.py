@@ -37,6 +37,7 @@ def save(
     reference: PathLike | Sequence[PathLike] | None = None,
     series: str | None = None,
     frame: int | None = None,
+    level: int | None = None,
 ) -> Path:
     """Write a result; the ending picks the format: .nii.gz .nii .nrrd .seg.nrrd .mha .dcm.
 
@@ -58,6 +59,8 @@ def save(
         UID of a DICOM reference that holds several series.
     frame : int or None
         Which image was segmented where a DICOM reference has several at each place.
+    level : int or None
+        Which resolution of an OME-Zarr reference was segmented; None: the finest.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def save(
         raise ExportError(
             f"{path}: a {ending_of(path)} holds labels, but an image was given; use {instead} for it"
         )
-    thing, options, said = _fitted(as_stored(thing), entry, path, _Reference(reference, series, frame))
+    thing, options, said = _fitted(as_stored(thing), entry, path, _Reference(reference, series, frame, level))
     table = _table_step(thing, entry, path)
     with staging_path(path) as staged:
         try:
@@ -129,6 +132,7 @@ class _Reference:
     path: PathLike | Sequence[PathLike] | None
     series: str | None
     frame: int | None
+    level: int | None
 
 
 def _fitted(
@@ -152,7 +156,7 @@ def _from_reference(thing: LabelMap | Volume, entry: Format, reference: _Referen
     given = reference.path
     if given is None:
         return {}
-    grid = load_grid(given, series=reference.series, frame=reference.frame)
+    grid = load_grid(given, series=reference.series, frame=reference.frame, level=reference.level)
     if not same_grid(grid, thing.grid):
         raise ExportError(
             f"{_named(given)}: is not on the result's grid: {_describe(grid)} against {_describe(thing.grid)}"
