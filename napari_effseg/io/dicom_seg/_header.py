@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ExportError
 from ..dicom._files import read_header
-from ..dicom._silence import LIBRARY_ERRORS, hushed
+from ..dicom._silence import hushed, library_errors
 from ..dicom._values import text
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _elements(dataset: Dataset) -> tuple[dict[str, Any], tuple[str, ...]]:
         try:
             if keyword in dataset:
                 elements[keyword] = _plain(dataset[keyword].value)
-        except LIBRARY_ERRORS:
+        except library_errors():
             damaged.append(keyword)
     if not damaged:
         return elements, ()

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import VolumeError
 from ...volume import Grid, lps_to_ras, ras_to_lps
-from ..dicom._silence import LIBRARY_ERRORS
+from ..dicom._silence import library_errors
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -38,5 +38,5 @@ def stored_grid(dataset: Dataset) -> Grid | None:
         affine = np.array(block[_AFFINE].value, dtype=np.float64).reshape(4, 4)
         columns, rows, slices = (int(side) for side in block[_SHAPE].value)
         return Grid((columns, rows, slices), lps_to_ras(affine))
-    except (*LIBRARY_ERRORS, VolumeError):
+    except (*library_errors(), VolumeError):
         return None

@@ -101,6 +101,8 @@ def _contents(header: Header) -> _Contents:
     kind = _kind(dataset, path)
     try:
         layout = layout_of(header)
+        if layout.pixels.keyword != "PixelData" or layout.is_signed or layout.samples != 1:
+            raise ImageReadError("has pixels that are no segmentation's; expected unsigned integers")
         frames = frames_of(dataset, layout.frames)
     except ImageReadError as err:
         raise ImageReadError(f"{path}: {err}") from err
@@ -155,26 +157,31 @@ def _paint(contents: _Contents) -> tuple[IntArray, int]:
     """Segment number of each voxel, and how many voxels more than one segment claims."""
     grid = contents.stack.grid
     highest = max((segment.number for segment in contents.segments), default=0)
-    kind = np.dtype(smallest_integers(highest if contents.kind != _LABELS else max(highest, 2**16 - 1)))
+    if contents.kind == _LABELS:
+        highest = max(highest, 2**contents.layout.bits_allocated - 1)
+    kind = np.dtype(smallest_integers(highest))
     sides = " x ".join(str(side) for side in grid.shape)
     _stream.require_memory(contents.path, int(np.prod(grid.shape)) * kind.itemsize, f"{sides} voxels")
     numbers = np.zeros(grid.shape, dtype=kind, order="F")
     hidden = 0
     pixels = stored_frames(contents.path, contents.layout)
     for frame, k, values in zip(contents.frames, contents.stack.slices, pixels, strict=True):
-        shown = _segment_numbers(values, frame, contents).astype(kind)
+        shown = _segment_numbers(values, frame, contents, kind)
         there = numbers[:, :, k].T
         hidden += int(np.count_nonzero((there != shown) & (there > 0) & (shown > 0)))
         np.maximum(there, shown, out=there)
     return numbers, hidden
 
 
-def _segment_numbers(values: NDArray[Any], frame: SegFrame, contents: _Contents) -> NDArray[Any]:
+def _segment_numbers(
+    values: NDArray[Any], frame: SegFrame, contents: _Contents, kind: np.dtype[Any]
+) -> NDArray[Any]:
     """Segment number of each pixel of a frame."""
     if contents.kind == _LABELS:
-        return values
+        return values.astype(kind)
     inside = 2.0 * values >= contents.full if contents.kind == _FRACTIONAL else values > 0
-    return np.where(inside, frame.segment or 0, 0)
+    shown: NDArray[Any] = inside.astype(kind) * kind.type(frame.segment or 0)
+    return shown
 
 
 def _label_map(contents: _Contents, numbers: IntArray, hidden: int) -> LabelMap:
@@ -196,11 +203,14 @@ def _label_map(contents: _Contents, numbers: IntArray, hidden: int) -> LabelMap:
 
 def _renumbered(numbers: IntArray, labels: dict[int, int]) -> IntArray:
     """Replace segment numbers by labels; numbers that no segment has stay."""
-    present = {number: labels.get(number, number) for number in range(int(numbers.max()) + 1)}
-    kind = smallest_integers(max(present.values()))
-    if all(number == label for number, label in present.items()):
-        return numbers.astype(kind, copy=False)
-    return np.array(list(present.values()), dtype=kind)[numbers]
+    highest = int(numbers.max())
+    if all(number == label for number, label in labels.items()):
+        return numbers.astype(smallest_integers(highest), copy=False)
+    table = np.arange(max(labels) + 1, dtype=smallest_integers(max(highest, *labels.values())))
+    table[list(labels)] = list(labels.values())
+    if highest < len(table):
+        return table[numbers]
+    return np.where(numbers < len(table), table[np.minimum(numbers, len(table) - 1)], numbers)
 
 
 def _said(contents: _Contents, hidden: int, voxel_mm3: float) -> tuple[str, ...]:

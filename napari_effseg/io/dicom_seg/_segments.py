@@ -17,7 +17,7 @@ from ...errors import ExportError, VolumeError
 from ...types import Colour
 from ...volume import Algorithm, Code, LabelMap
 from .._labels import free_numbers
-from ..dicom._silence import LIBRARY_ERRORS
+from ..dicom._silence import library_errors
 from ..dicom._values import item, items, numbers, text, whole
 from ..label_table import LabelTable
 from ..terminology import side_code, side_of
@@ -215,7 +215,7 @@ def _whole_text(dataset: Dataset, keyword: str) -> str:
     """Text of any length with its spaces, which `text` would tidy."""
     try:
         return str(dataset.get(keyword) or "").strip()
-    except LIBRARY_ERRORS:
+    except library_errors():
         return ""
 
 

@@ -138,6 +138,21 @@ def test_a_label_map_is_read_as_it_is(tmp_path, dtype):
     assert labels.shape == (7, 5, 2)
 
 
+def test_a_label_map_of_large_numbers_keeps_those_that_no_segment_has(tmp_path):
+    numbers = square(value=3, dtype=np.uint32)
+    numbers[0, :2] = (2**31 + 5, 7)
+    described = segment(3, SegmentDescription="effseg label 9: a")
+    path = foreign_seg(
+        tmp_path / "s.dcm",
+        [described],
+        [frame(None, (0, 0, 0))],
+        [numbers],
+        kind="LABELMAP",
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.66.7",
+    )
+    assert eff.load_labels(path).counts() == {7: 1, 9: 6, 2**31 + 5: 1}
+
+
 def test_names_colours_codes_and_sides_are_those_of_the_file(tmp_path):
     left = [code("SCT", "7771000", "Left")]
     old = [code("SRT", "G-A100", "Right")]
