@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from ...errors import ImageReadError
 from .. import _stream
 from .._sniff import SNIFFED, is_dicom_start, looks_like_dicom
-from ._silence import LIBRARY_ERRORS, hushed
+from ._silence import hushed, library_errors
 from ._values import tag_of
 
 if TYPE_CHECKING:
@@ -139,13 +140,11 @@ def read_header(path: Path, tags: Iterable[str] | None) -> Header:
     if DEFLATED.encode() in start:
         _refuse_bomb(path)
     wanted = None if tags is None else [tag_of(keyword) for keyword in tags]
-    with hushed():
-        try:
-            with open_file(path) as file:
-                dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=wanted)
-                return _header(path, dataset, file)
-        except LIBRARY_ERRORS as err:
-            raise ImageReadError(f"{path}: its DICOM header is cut off or damaged") from err
+    # not raised from pydicom's error, which may repeat a value of the header
+    with hushed(), contextlib.suppress(*library_errors()), open_file(path) as file:
+        dataset = pydicom.dcmread(file, force=True, stop_before_pixels=True, specific_tags=wanted)
+        return _header(path, dataset, file)
+    raise ImageReadError(f"{path}: its DICOM header is cut off or damaged")
 
 
 def _header(path: Path, dataset: Dataset, file: io.BufferedReader) -> Header:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INVERSE",
-    "UNKNOWN_KIND",
     "SEGMENTATION",
+    "UNKNOWN_KIND",
     "Layout",
     "layout_of",
     "why_no_image",
@@ -167,7 +167,7 @@ def layout_of(header: Header) -> Layout:
         raise ImageReadError(_NO_PIXELS)
     samples = _default(dataset, "SamplesPerPixel", 1)
     photometric = text(dataset, "PhotometricInterpretation").upper() or ("RGB" if samples == 3 else _GREY[1])
-    if photometric not in (_COLOUR if samples == 3 else _GREY):
+    if samples not in (1, 3) or photometric not in (_COLOUR if samples == 3 else _GREY):
         raise ImageReadError(
             f"has {samples} numbers a pixel that mean {photometric}; expected one of {', '.join(_GREY)}, "
             f"or three of {', '.join(_COLOUR)}"

@@ -22,7 +22,7 @@ from ._files import DEFLATED, open_file, read_header
 from ._frames import Frame
 from ._grid import Slices
 from ._kinds import INVERSE, Layout
-from ._silence import LIBRARY_ERRORS, hushed
+from ._silence import hushed, library_errors
 from ._values import text
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _damage_named(path: Path) -> Iterator[None]:
             raise ImageReadError(f"{path}: has fewer frames than its header promises") from err
         except ImageReadError:
             raise
-        except LIBRARY_ERRORS as err:
+        except library_errors() as err:
             raise ImageReadError(
                 f"{path}: its pixels are damaged, cut off, or not what the header says they are"
             ) from err

@@ -125,10 +125,18 @@ def _scan(where: Path, paths: Iterable[Path], *, named: bool) -> Scan:
                 raise
             damaged.append(str(err))
             continue
-        contents.append(content)
-        if content.why_not == UNKNOWN_KIND:  # it may be the end of a slice that is missed
+        if named or not _is_remnant(content):
+            contents.append(content)
+        else:
             damaged.append(f"{path}: {content.why_not}")
     return Scan(where, tuple(contents), tuple(damaged))
+
+
+def _is_remnant(content: Content) -> bool:
+    """Whether a file may be what is left of a slice, cut off before it says to which series it belongs."""
+    return content.why_not == UNKNOWN_KIND or (
+        content.is_image and not content.series_uid and not content.frames
+    )
 
 
 def are_series_each(paths: Iterable[Path]) -> bool:

@@ -15,11 +15,9 @@ import warnings
 import zlib
 from collections.abc import Iterator
 
-__all__ = ["LIBRARY_ERRORS", "hushed"]
+__all__ = ["hushed", "library_errors"]
 
-# What pydicom and the codecs raise on damaged files; InvalidDicomError, which derives from none of these,
-# is not met: files are read with force=True after a look of our own.
-LIBRARY_ERRORS = (
+_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -48,6 +46,16 @@ class _NotWhileHushed(logging.Filter):
 
 for _name in _PYDICOM_LOGGERS:
     logging.getLogger(_name).addFilter(_NotWhileHushed())
+
+
+def library_errors() -> tuple[type[Exception], ...]:
+    """Return what pydicom and the codecs raise on damaged files, for an ``except`` clause.
+
+    A function, because pydicom's own derive from no built-in one and importing it takes long.
+    """
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    return (*_ERRORS, BytesLengthException, InvalidDicomError)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, MutableSequence, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._silence import LIBRARY_ERRORS
+from ._silence import library_errors
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -76,7 +76,7 @@ def _value(dataset: Dataset, keyword: str) -> Any:
     tag = tag_of(keyword)  # looking up by keyword is ten times as slow, and most elements are not there
     try:
         return dataset[tag].value if tag in dataset else None
-    except LIBRARY_ERRORS:  # of a value that cannot be parsed nothing is known
+    except library_errors():  # of a value that cannot be parsed nothing is known
         return None
 
 
@@ -90,7 +90,7 @@ def _parts(dataset: Dataset, keyword: str) -> list[Any]:
 def _as_number(part: Any) -> float | None:
     try:
         found = float(part)
-    except LIBRARY_ERRORS:
+    except library_errors():
         return None
     return found if math.isfinite(found) else None
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import VolumeError
 from ...volume import Grid, lps_to_ras, ras_to_lps
 from ..dicom._silence import library_errors
 
@@ -38,5 +37,5 @@ def stored_grid(dataset: Dataset) -> Grid | None:
         affine = np.array(block[_AFFINE].value, dtype=np.float64).reshape(4, 4)
         columns, rows, slices = (int(side) for side in block[_SHAPE].value)
         return Grid((columns, rows, slices), lps_to_ras(affine))
-    except (*library_errors(), VolumeError):
+    except library_errors():  # VolumeError among them, a ValueError
         return None

@@ -109,7 +109,7 @@ def sequence(**tags) -> Sequence:
 
 
 def enhanced(data: np.ndarray, affine: np.ndarray, order=None, marks=None, **tags) -> FileDataset:
-    """One multi-frame object with functional groups, frames in any order; `marks` are groups of each frame."""
+    """One multi-frame object with functional groups; the `order` of its frames, and more groups of each."""
     order = list(range(data.shape[2])) if order is None else list(order)
     dataset = image(np.stack([data[:, :, k].T for k in order]), **tags)
     dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.4.1")

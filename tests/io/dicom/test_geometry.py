@@ -149,7 +149,7 @@ def test_slices_shifted_sideways_are_named(tmp_path):
 def test_images_side_by_side_in_a_plane_are_refused(tmp_path):
     datasets = slices(numbered(), np.diag([-1, -1, 3, 1.0]))
     datasets[3].ImagePositionPatient = decimals((40, 0, 6))
-    with pytest.raises(eff.ImageReadError, match="lie beside each other in one plane, 40.0 mm apart"):
+    with pytest.raises(eff.ImageReadError, match=r"lie beside each other in one plane, 40\.0 mm apart"):
         eff.load(write(tmp_path / "scan", datasets))
 
 
