@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VIEW_AXCODES",
+    "back_of",
+    "drawn_matrix",
     "grid_of_layer",
     "index_of_world",
+    "inverse",
     "is_oblique",
     "level_array",
+    "levels_of",
     "mm_per_world_unit",
     "placement_of",
     "ras_of_world",
@@ -93,6 +97,30 @@ def world_matrix(view: Reorientation) -> Affine:
     return np.asarray(_WORLD_OF_RAS @ view.grid.affine)
 
 
+def drawn_matrix(matrix: Affine, displayed: Sequence[int] | None) -> Affine:
+    """Matrix index -> world as napari draws it: within the canvas, and across it by the inverse's own part.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (4, 4)
+        As `world_matrix` gives it.
+    displayed : sequence of int or None
+        The axes of (S, P, L), 0 to 2, that the canvas shows; None or all three: nothing changes.
+    """
+    if displayed is None or len(displayed) == 3:
+        return matrix
+    shown = [axis for axis in range(3) if axis in displayed]
+    across = [axis for axis in range(3) if axis not in displayed]
+    drawn = np.eye(4)
+    drawn[np.ix_(shown, shown)] = matrix[np.ix_(shown, shown)]
+    drawn[shown, 3] = matrix[shown, 3]
+    inverse = np.linalg.inv(matrix)
+    part = np.linalg.inv(inverse[np.ix_(across, across)])
+    drawn[np.ix_(across, across)] = part
+    drawn[across, 3] = -part @ inverse[across, 3]
+    return drawn
+
+
 def is_oblique(layer: Layer) -> bool:
     """Whether a layer's slices are tilted against the world's planes; napari draws them without the tilt."""
     matrix = _spatial_matrix(layer)[:3, :3]
@@ -103,6 +131,11 @@ def is_oblique(layer: Layer) -> bool:
 def level_array(layer: Layer, level: int = 0) -> Any:
     """Return the array of a layer, or one level of a multiscale layer, 0 being the finest."""
     return layer.data[level] if layer.multiscale else layer.data
+
+
+def levels_of(layer: Layer) -> int:
+    """Count the levels of a multiscale layer; 1 for any other."""
+    return len(layer.data) if layer.multiscale else 1
 
 
 def placement_of(layer: Layer, level: int = 0) -> Reorientation:
@@ -125,6 +158,11 @@ def placement_of(layer: Layer, level: int = 0) -> Reorientation:
     if same_grid(source.view.grid, found, GRID_TOLERANCE_MM / 10):
         return source.view
     return _leading_to(found, source.view.order, source.view.flips)
+
+
+def back_of(view: Reorientation) -> Reorientation:
+    """Return the way from a layer's axes back to those of the stored array."""
+    return _turned_back(view.grid, view.order, view.flips)
 
 
 def grid_of_layer(layer: Layer, level: int = 0) -> Grid:
@@ -158,10 +196,10 @@ def index_of_world(
     ndarray, shape (3,)
     """
     view = placement_of(layer)
-    matrix = _as_drawn(world_matrix(view), displayed)
+    matrix = drawn_matrix(world_matrix(view), displayed)
     world = transform_points(_WORLD_OF_RAS, ras_of_world(point, mm_per_unit))
-    seen = transform_points(_inverse(matrix), world)
-    return transform_points(_inverse(_view_of_stored(view)), seen)
+    seen = transform_points(inverse(matrix), world)
+    return transform_points(inverse(_view_of_stored(view)), seen)
 
 
 def world_of_index(
@@ -169,27 +207,12 @@ def world_of_index(
 ) -> NDArray[np.float64]:
     """World point (S, P, L) of a voxel index (i, j, k) of the stored array; inverse of `index_of_world`."""
     view = placement_of(layer)
-    matrix = _as_drawn(world_matrix(view), displayed)
+    matrix = drawn_matrix(world_matrix(view), displayed)
     return transform_points(matrix, transform_points(_view_of_stored(view), index)) / mm_per_unit
 
 
-def _as_drawn(matrix: Affine, displayed: Sequence[int] | None) -> Affine:
-    """Index -> world as napari draws it: within the canvas, and across it by the inverse's own part."""
-    if displayed is None or len(displayed) == 3:
-        return matrix
-    shown = [axis for axis in range(3) if axis in displayed]
-    across = [axis for axis in range(3) if axis not in displayed]
-    drawn = np.eye(4)
-    drawn[np.ix_(shown, shown)] = matrix[np.ix_(shown, shown)]
-    drawn[shown, 3] = matrix[shown, 3]
-    inverse = np.linalg.inv(matrix)
-    part = np.linalg.inv(inverse[np.ix_(across, across)])
-    drawn[np.ix_(across, across)] = part
-    drawn[across, 3] = -part @ inverse[across, 3]
-    return drawn
-
-
-def _inverse(matrix: Affine) -> Affine:
+def inverse(matrix: Affine) -> Affine:
+    """Invert a (4, 4) matrix."""
     return np.linalg.inv(matrix).astype(np.float64)
 
 
@@ -207,9 +230,12 @@ def _leading_to(
     layer_grid: Grid, order: tuple[int, int, int], flips: tuple[bool, bool, bool]
 ) -> Reorientation:
     """Reorientation with this order and these flips whose outcome is `layer_grid`."""
+    return Reorientation(_turned_back(layer_grid, order, flips).grid, order, flips)
+
+
+def _turned_back(grid: Grid, order: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> Reorientation:
     i, j, k = (order.index(axis) for axis in range(3))
-    back = Reorientation(layer_grid, (i, j, k), (flips[i], flips[j], flips[k]))
-    return Reorientation(back.grid, order, flips)
+    return Reorientation(grid, (i, j, k), (flips[i], flips[j], flips[k]))
 
 
 def _spatial_shape(layer: Layer, level: int) -> SpatialShape:

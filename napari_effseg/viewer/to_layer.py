@@ -13,12 +13,12 @@ from ..types import Affine
 from ..volume import IntensityWindow, LabelMap, Reorientation, Volume
 from .label_looks import colormap_of, features_of
 from .placement import placement_of, view_of_grid, world_matrix
-from .source import METADATA_KEY, LayerSource, Lead, Origin, source_of
+from .source import DOUBT, METADATA_KEY, LayerSource, Lead, Origin, source_of
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-__all__ = ["LayerTriple", "doubt_layer", "image_layers", "labels_layer"]
+__all__ = ["LayerTriple", "doubt_layer", "image_layers", "labels_layer", "transform_like"]
 
 LayerTriple = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments and type of a layer, as napari's readers give them."""
@@ -106,6 +106,7 @@ def doubt_layer(
 ) -> LayerTriple:
     """Hidden layer of doubt, (I, J, K) in [0, 1] on the stored grid of `like`, exactly where `like` lies."""
     data, keywords = _like(doubt, like, level, frame)
+    keywords["metadata"] = {METADATA_KEY: replace(keywords["metadata"][METADATA_KEY], channel=DOUBT)}
     keywords |= {
         "name": f"{like.name} doubt",
         "colormap": "magma",
@@ -208,6 +209,15 @@ def _transform(matrix: Affine, sides: int = 3, leading: int = 0, first: float = 
     return {**keywords, "affine": full}
 
 
+def transform_like(like: Layer) -> dict[str, Any]:
+    """Give the keywords that place another layer, of the spatial axes alone, exactly where this one is."""
+    if like.ndim > 3:
+        return _transform(world_matrix(placement_of(like)))
+    same = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
+    transform = {name: getattr(like, name) for name in same if hasattr(like, name)}
+    return {**transform, "affine": like.affine.affine_matrix}
+
+
 def _hush_tilt() -> None:
     """Silence what napari says at every step through a tilted volume; the reading panel says it, once."""
     warnings.filterwarnings("ignore", message="Non-orthogonal slicing is being requested")
@@ -228,9 +238,7 @@ def _like(
         shown = shown[0]
     metadata = {"metadata": {METADATA_KEY: source}}
     if level == 0 and like.ndim < 4:
-        same = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
-        transform = {name: getattr(like, name) for name in same if hasattr(like, name)}
-        return shown, {**transform, "affine": like.affine.affine_matrix, **metadata}
+        return shown, {**transform_like(like), **metadata}
     if frame is None or like.ndim < 4:
         return shown, {**_transform(world_matrix(view), min(like.ndim, 3)), **metadata}
     when = _time_in_world(like, frame)

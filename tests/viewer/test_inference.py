@@ -7,22 +7,7 @@ import pytest
 from napari_effseg.errors import Cancelled
 from napari_effseg.viewer.inference import Handlers, Inference
 
-SECONDS = 20
-
-
-class Desk:
-    """Stands in for a window: functions wait here until it looks at them."""
-
-    def __init__(self):
-        self.waiting, self.arrived = [], threading.Semaphore(0)
-
-    def __call__(self, function):
-        self.waiting.append(function)
-        self.arrived.release()
-
-    def look(self):
-        assert self.arrived.acquire(timeout=SECONDS)
-        self.waiting.pop(0)()
+from .desk import SECONDS, Desk
 
 
 class Told:
@@ -120,8 +105,7 @@ def test_the_newest_job_of_a_lane_wins_and_nobody_hears_of_the_older(inference, 
 def test_an_answer_that_was_on_its_way_when_a_newer_job_came_is_dropped(inference, desk):
     told = Told()
     inference.submit("plan", lambda progress, cancel: "old", told.handlers)
-    assert desk.arrived.acquire(timeout=SECONDS)
-    desk.arrived.release()
+    desk.wait()
     inference.submit("plan", lambda progress, cancel: "new", told.handlers)
     desk.look()
     desk.look()

@@ -1,0 +1,429 @@
+"""What the panel *Automatic segmentation* does: which models fit, what a run costs, the run, its result.
+
+Knows the viewer's model and the inference thread, and no Qt; tests drive it without a window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EffsegError
+from ..types import CancelCheck, Progress
+from ..volume import Reorientation, same_grid
+from ..zoo.card import Card
+from .case import Case, guess_channels, level_for, needs_layers
+from .drawn_region import DrawnRegion
+from .from_layer import frames_of
+from .inference import Handlers, Inference, Ticket
+from .label_table import LabelTable
+from .measure import LabelRow, measure_labels
+from .placement import levels_of, placement_of
+from .source import DOUBT, source_of
+from .state import ModelOption, PlanWords, Stage, Store
+from .to_layer import doubt_layer, labels_layer
+from .words import device_options, plan_words, sentence, trouble
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+
+    from ..engine import DeviceInfo, Result
+
+__all__ = ["AutomaticSegmentation"]
+
+_GEOMETRY = ("data", "scale", "translate", "rotate", "shear", "affine", "units")
+
+
+@dataclass(frozen=True, eq=False)
+class _Models:
+    options: tuple[ModelOption, ...]
+    problems: tuple[str, ...]
+    recommended: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Finished:
+    result: Result
+    rows: tuple[LabelRow, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A run that was begun: what it segments, and where its image lay then."""
+
+    case: Case
+    card: Card
+    level: int
+    view: Reorientation
+
+
+class AutomaticSegmentation:
+    """The panel without its widgets.
+
+    Parameters
+    ----------
+    viewer : napari viewer model
+    inference : Inference
+        Everything that takes time runs there.
+
+    Attributes
+    ----------
+    store : Store
+        What the panel shows.
+    table : LabelTable
+        The table of labels below it.
+    """
+
+    def __init__(self, viewer: ViewerModel, inference: Inference) -> None:
+        self.store = Store()
+        self.table = LabelTable(viewer, inference)
+        self._viewer = viewer
+        self._inference = inference
+        self._ticket: Ticket | None = None
+        self._wanted_model = ""  # chosen by hand; it stays wanted while it does not fit
+        self._wanted_image: Image | None = None
+        self._region = DrawnRegion(viewer, inference.deliver, self._region_changed)
+        layers = viewer.layers.events
+        for emitter in (layers.inserted, layers.removed, layers.reordered):
+            emitter.connect(self._layers_changed)
+        viewer.layers.selection.events.active.connect(self._layers_changed)
+        viewer.dims.events.point.connect(self._slider_moved)
+        handlers = Handlers["tuple[DeviceInfo, ...]"](
+            done=lambda found: self.store.set(devices=device_options(found)), failed=self._fault
+        )
+        inference.submit("devices", _find_devices, handlers)
+        self._layers_changed()
+
+    def close(self) -> None:
+        """Listen no longer, and forget what is under way."""
+        layers = self._viewer.layers.events
+        for emitter in (layers.inserted, layers.removed, layers.reordered):
+            emitter.disconnect(self._layers_changed)
+        self._viewer.layers.selection.events.active.disconnect(self._layers_changed)
+        self._viewer.dims.events.point.disconnect(self._slider_moved)
+        self._listen(None)
+        self._region.close()
+        self.table.close()
+        for lane in ("devices", "models", "plan", "run"):
+            self._inference.forget(lane)
+
+    # --- what the user chooses ---
+
+    def choose_image(self, image: Image) -> None:
+        """Segment this image layer from now on, whichever is selected."""
+        self._wanted_image = image
+        self._set_image(image)
+
+    def choose_channel(self, role: str, image: Image) -> None:
+        """Take this layer for a role of the model."""
+        self.store.set(channels={**self.store.now.channels, role: image})
+        self._plan()
+
+    def choose_model(self, name: str) -> None:
+        """Use this model."""
+        self._wanted_model = name
+        self._set_model(name)
+        self._plan()
+
+    def choose_device(self, name: str) -> None:
+        """Compute there."""
+        self.store.set(device=name)
+        self._plan()
+
+    def draw_region(self) -> None:
+        """Let the user draw a rectangle on the image."""
+        image = self.store.now.image
+        if image is not None:
+            self._region.draw(image)
+
+    def choose_region_layer(self, shapes: Any) -> None:
+        """Take the shapes of this layer as the region; None: the whole image."""
+        self._region.use(shapes)
+
+    def set_slices(self, first: int, last: int) -> None:
+        """Let the region reach over these slices, both included."""
+        self._region.set_slices(first, last)
+
+    def clear_region(self) -> None:
+        """Label the whole image again."""
+        self._region.clear()
+
+    # --- the run ---
+
+    def run(self) -> None:
+        """Segment; nothing happens while `why_not_run` says why."""
+        now = self.store.now
+        if not now.is_idle or now.why_not_run or now.image is None or now.card is None:
+            return
+        case, card, device = self._case(), now.card, now.device
+        run = _Run(case, card, level_for(card, now.image), placement_of(now.image))
+        parts, boxes = case.parts(card, run.level), case.boxes(run.level)  # as the layers are now
+
+        def work(progress: Progress, cancel: CancelCheck) -> _Finished:
+            from ..engine import segment
+
+            volume = parts.joined()
+            result = segment(volume, card, device, boxes or None, progress, cancel)
+            return _Finished(result, measure_labels(result.labels, volume.data, cancel))
+
+        self.store.set(
+            stage=Stage.RUNNING,
+            fraction=0.0,
+            message="Starting …",
+            problem="",
+            details="",
+            summary="",
+            warnings=(),
+        )
+        handlers = Handlers[_Finished](
+            done=lambda finished: self._show(run, finished), failed=self._failed, progress=self._progress
+        )
+        self._ticket = self._inference.submit("run", work, handlers)
+
+    def cancel(self) -> None:
+        """Stop the run at the next place where it can stop."""
+        if self._ticket is not None and self.store.now.stage is Stage.RUNNING:
+            self._ticket.cancel()
+            self.store.set(stage=Stage.STOPPING, message="Stopping after this step …")
+
+    def _progress(self, fraction: float, message: str) -> None:
+        if self.store.now.stage is Stage.RUNNING:
+            self.store.set(fraction=fraction, message=sentence(message).rstrip("."))
+
+    def _failed(self, error: Exception) -> None:
+        problem, details = trouble(error)
+        self._ticket = None
+        self.store.set(stage=Stage.IDLE, fraction=0.0, message="")
+        self._layers_changed()
+        self.store.set(problem=problem, details=details)
+
+    def _fault(self, error: Exception) -> None:
+        problem, details = trouble(error)
+        self.store.set(problem=problem, details=details, is_checking=False)
+
+    # --- the result ---
+
+    def _show(self, run: _Run, finished: _Finished) -> None:
+        """Add labels and doubt to the viewer, exactly where the image is."""
+        self._ticket = None
+        result, image = finished.result, run.case.image
+        note = self._moved(run)
+        like = None if note else image
+        frame = run.case.frame if frames_of(image) > 1 and not _channels_lead(image, run.card) else None
+        name = f"{image.name} segmentation"
+        triple = labels_layer(result.labels, like, name=name, level=run.level, frame=frame)
+        triple[1]["metadata"]["effseg_report"] = result.report.to_json()
+        if like is not None:
+            self._add(doubt_layer(result.doubt, like, level=run.level, frame=frame))
+        layer = self._add(triple)
+        self._viewer.layers.selection.active = layer
+        self.table.show(layer, finished.rows, image.name)
+        self.store.set(stage=Stage.IDLE, fraction=0.0, message="")
+        self._layers_changed()
+        found = sum(row.voxels > 0 for row in finished.rows)
+        report = result.report
+        self.store.set(
+            summary=f"Done in {report.seconds:.1f} s on {report.device}: {found} of "
+            f"{len(finished.rows)} structures found, in the layer “{layer.name}”.{note}",
+            warnings=tuple(sentence(warning) for warning in report.warnings),
+        )
+
+    def _add(self, triple: Any) -> Any:
+        from napari.layers import Layer
+
+        return self._viewer.add_layer(Layer.create(*triple))
+
+    def _moved(self, run: _Run) -> str:
+        """Say that the image is no longer where it was when the run began; "" if it is."""
+        image = run.case.image
+        if image not in self._viewer.layers:
+            return " The image was closed meanwhile."
+        try:
+            here = same_grid(placement_of(image).source, run.view.source)
+        except EffsegError:
+            here = False
+        return "" if here else " The image was moved meanwhile; the result lies where it was."
+
+    # --- what follows from what was chosen ---
+
+    def _layers_changed(self, event: Any = None) -> None:
+        from napari.layers import Image, Shapes
+
+        layers = list(self._viewer.layers)
+        images = tuple(layer for layer in layers if isinstance(layer, Image) and not _is_doubt(layer))
+        shapes = tuple(layer for layer in layers if isinstance(layer, Shapes))
+        self._region.forget_removed()
+        now = self.store.now
+        known = len(images) == len(now.images) and all(
+            a is b for a, b in zip(images, now.images, strict=True)
+        )
+        self.store.set(images=images, shapes=shapes)
+        image = self._image_to_use(images)
+        if image is not now.image:
+            self._set_image(image)
+        elif not known:
+            self._check_models()  # a model of several channels may have got them
+
+    def _image_to_use(self, images: tuple[Image, ...]) -> Image | None:
+        """Return the image chosen by hand, else the selected one, else the one in use, else the topmost."""
+        if not self.store.now.is_idle:
+            return self.store.now.image if self.store.now.image in images else None
+        if self._wanted_image not in images:
+            self._wanted_image = None
+        active = self._viewer.layers.selection.active
+        wishes = (self._wanted_image, active, self.store.now.image, *reversed(images))
+        return next((wish for wish in wishes if wish is not None and wish in images), None)
+
+    def _set_image(self, image: Image | None) -> None:
+        self._listen(image)
+        self.store.set(image=image, channels={}, problem="", details="", summary="", warnings=(), note="")
+        self._region.set_image(image)
+        self._check_models()
+
+    def _listen(self, image: Image | None) -> None:
+        if self.store.now.image is not None:
+            for emitter in _geometry_events(self.store.now.image):
+                emitter.disconnect(self._image_changed)
+        if image is not None:
+            for emitter in _geometry_events(image):
+                emitter.connect(self._image_changed)
+
+    def _image_changed(self, event: Any = None) -> None:
+        self._region.refresh()
+        self._check_models()
+
+    def _region_changed(self) -> None:
+        """Take over what was drawn; called by `DrawnRegion`."""
+        drawn = self._region.now
+        self.store.set(region_layer=drawn.layer, region=drawn.region, region_problem=drawn.problem)
+        if self.store.now.image is not None:
+            self._check_models()
+
+    def _slider_moved(self, event: Any = None) -> None:
+        self._region.follow_slider()
+
+    def _case(self) -> Case:
+        now = self.store.now
+        assert now.image is not None
+        return Case(now.image, now.channels, self._frame(now.image), now.region)
+
+    def _frame(self, image: Image) -> int:
+        """Step along the axis before the spatial ones that the slider shows."""
+        frames = frames_of(image)
+        if frames == 1:
+            return 0
+        index = image.world_to_data(self._viewer.dims.point)[image.ndim - 4]
+        return min(max(round(float(index)), 0), frames - 1)
+
+    def _check_models(self) -> None:
+        """Look which models fit the image and the region, and plan the run."""
+        now = self.store.now
+        if now.image is None:
+            self._inference.forget("models")
+            self._inference.forget("plan")
+            self.store.set(options=(), model="", plan=None, plan_problem="", is_checking=False)
+            return
+        case, images = self._case(), len(now.images)
+        self.store.set(is_checking=True, plan=None, plan_problem="")
+        handlers = Handlers[_Models](done=self._models_known, failed=self._fault)
+        self._inference.submit("models", lambda progress, cancel: _fitting(case, images, cancel), handlers)
+
+    def _models_known(self, found: _Models) -> None:
+        fitting = {option.card.name for option in found.options if not option.reason}
+        self.store.set(options=found.options, problems=found.problems)
+        wanted = self._wanted_model if self._wanted_model in fitting else found.recommended
+        self._set_model(wanted)
+        self._plan()
+
+    def _set_model(self, name: str) -> None:
+        now = replace(self.store.now, model=name)
+        card, image = now.card, now.image
+        channels = dict(now.channels)
+        if card is None or image is None or not needs_layers(card, image):
+            channels = {}
+        elif set(channels) != set(guess := guess_channels(card, image, now.images)):
+            channels = guess
+        self.store.set(model=name, channels=channels, note=_note(card, image))
+        self._region.set_deepest(min(card.field_of_view.maximum_mm) if card is not None else None)
+
+    def _plan(self) -> None:
+        """Say what a run would cost."""
+        now = self.store.now
+        if now.card is None or now.image is None:
+            self.store.set(is_checking=False, plan=None, plan_problem="")
+            return
+        case, card, device = self._case(), now.card, now.device
+        level = level_for(card, now.image)
+
+        def work(progress: Progress, cancel: CancelCheck) -> PlanWords:
+            from ..engine import plan_segmentation
+
+            volume = case.parts(card, level).joined()
+            return plan_words(plan_segmentation(volume, card, device, case.boxes(level) or None))
+
+        self.store.set(is_checking=True, plan=None, plan_problem="")
+        handlers = Handlers[PlanWords](
+            done=lambda plan: self.store.set(plan=plan, is_checking=False),
+            failed=lambda err: self.store.set(plan_problem=trouble(err)[0], is_checking=False),
+        )
+        self._inference.submit("plan", work, handlers)
+
+
+def _fitting(case: Case, images: int, cancel: CancelCheck) -> _Models:
+    """Look which of all cards can be used."""
+    from ..engine import best_of
+    from ..zoo import read_registry
+
+    registry = read_registry()
+    options = tuple(ModelOption(card, _why_not(card, case, images)) for card in registry.cards.values())
+    fitting = [option.card for option in options if not option.reason]
+    best = best_of(fitting) if fitting else None
+    return _Models(options, registry.problems, best.name if best else "")
+
+
+def _why_not(card: Card, case: Case, images: int) -> str:
+    from ..engine import misfit
+
+    try:
+        volume = case.trial_volume(card, images)
+        reason = misfit(card, volume, case.boxes(level_for(card, case.image)))
+    except EffsegError as err:
+        reason = str(err)
+    return sentence(reason or "")
+
+
+def _geometry_events(image: Image) -> list[Any]:
+    return [getattr(image.events, name) for name in _GEOMETRY if hasattr(image.events, name)]
+
+
+def _find_devices(progress: Progress, cancel: CancelCheck) -> tuple[DeviceInfo, ...]:
+    from ..engine import available_devices
+
+    return available_devices()
+
+
+def _note(card: Card | None, image: Image | None) -> str:
+    """Say what part of the image is taken, where that is not all of it."""
+    if card is None or image is None:
+        return ""
+    notes = []
+    if levels_of(image) > 1:
+        level = level_for(card, image)
+        spacing = " x ".join(f"{step:.3g}" for step in placement_of(image, level).source.spacing)
+        notes.append(f"Resolution level {level} of {levels_of(image)} is used, {spacing} mm a voxel.")
+    if frames_of(image) > 1 and not _channels_lead(image, card):
+        notes.append("The time point at the slider is segmented.")
+    return " ".join(notes)
+
+
+def _channels_lead(image: Image, card: Card) -> bool:
+    """Whether the axis before the spatial ones holds the model's channels."""
+    source = source_of(image)
+    is_time = source is not None and source.lead == "time"
+    return not is_time and frames_of(image) == len(card.input.channels)
+
+
+def _is_doubt(layer: Layer) -> bool:
+    source = source_of(layer)
+    return source is not None and source.channel == DOUBT

@@ -1,0 +1,67 @@
+"""Sentences of the panels: durations, memory, errors; in the words of somebody who reads images."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from ..errors import Cancelled, EffsegError
+from .state import DeviceOption, PlanWords
+
+if TYPE_CHECKING:
+    from ..engine import DeviceInfo, Plan
+
+__all__ = ["device_options", "plan_words", "sentence", "trouble"]
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop.
+
+    Examples
+    --------
+    >>> sentence("it takes volumes")
+    'It takes volumes.'
+    """
+    text = text.strip()
+    if not text:
+        return ""
+    end = "" if text[-1] in ".!?…" else "."
+    return text[0].upper() + text[1:] + end
+
+
+def trouble(error: Exception) -> tuple[str, str]:
+    """Say what went wrong, in a sentence; and, for a fault of ours, what a report of it should hold."""
+    if isinstance(error, Cancelled):
+        return "Cancelled; nothing was changed.", ""
+    if isinstance(error, EffsegError):
+        return sentence(str(error)), ""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory; close other images or draw a smaller region.", ""
+    details = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return (
+        f"This is a fault in EffSeg, not of your image ({what}). Please report it with its details.",
+        details,
+    )
+
+
+def plan_words(plan: Plan) -> PlanWords:
+    """Say what a run would cost: about how long, how much memory, and where."""
+    memory = f"{plan.peak_memory_bytes / 1e9:.1f} GB of memory"
+    if plan.device_memory_bytes:
+        memory = f"{plan.device_memory_bytes / 1e9:.1f} GB on the device, {memory}"
+    where = plan.device.description if plan.step.device == plan.device.name else plan.step.device
+    line = f"About {_duration(plan.seconds)}, {memory}, on {where}"
+    return PlanWords(line, plan.describe(), tuple(sentence(note) for note in plan.notes))
+
+
+def device_options(devices: tuple[DeviceInfo, ...]) -> tuple[DeviceOption, ...]:
+    """Devices to choose from; the first is what "auto" means."""
+    automatic = DeviceOption("auto", f"Automatic: {devices[0].description}")
+    return (automatic, *(DeviceOption(device.name, device.description) for device in devices))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min"

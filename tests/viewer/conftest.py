@@ -1,0 +1,74 @@
+"""A viewer without a window, the inference thread, and a model that answers fast."""
+
+import dataclasses
+import os
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("napari", reason="needs the extra [napari]")
+
+from napari_effseg import zoo
+from napari_effseg.viewer.inference import Inference
+from napari_effseg.volume import Volume
+from tests.zoo.synthetic import draft_card, synthetic_card
+
+from .builders import affine_of
+from .desk import SECONDS, Desk
+
+
+@pytest.fixture
+def desk():
+    return Desk()
+
+
+@pytest.fixture
+def inference(desk):
+    made = Inference(desk)
+    yield made
+    assert made.close(SECONDS), "the inference thread did not end"
+
+
+@pytest.fixture
+def viewer_model():
+    from napari.components import ViewerModel
+
+    return ViewerModel()
+
+
+@pytest.fixture
+def cards(tmp_path, monkeypatch):
+    """Folder of a small CT model that may go anywhere; the built-in models are there as well."""
+    folder = tmp_path / "cards"
+    synthetic_card(folder, name="quick", title="Kidney and liver, quick")
+    monkeypatch.setenv("EFFSEG_CARDS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def two_channel_card(cards):
+    draft = draft_card()
+    roles = (zoo.ChannelRole("t1", "T1"), zoo.ChannelRole("flair", "FLAIR"))
+    return synthetic_card(
+        cards,
+        name="two-channels",
+        title="Two channels",
+        input=dataclasses.replace(draft.input, channels=roles, modality=("MR",)),
+        constructor={**draft.constructor, "in_channels": 2},
+    )
+
+
+@pytest.fixture
+def ct():
+    """An oblique CT volume; larger than what the hippocampus model takes."""
+    values = np.random.default_rng(3).normal(0, 300, (32, 36, 28)).astype(np.int16)
+    return Volume(values, affine_of("LPS", 12, spacing=(2.5, 2.5, 3.0)), modality="CT")
+
+
+@pytest.fixture
+def window(request):
+    """Skip where there is no display; else napari's maker of real viewers."""
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        pytest.skip("needs a display: set DISPLAY, or run under xvfb-run")
+    return request.getfixturevalue("make_napari_viewer")
