@@ -38,6 +38,9 @@ _OPTIONAL = (
 )
 """Copied where they are there: who keeps a PACS finds the study's objects by them."""
 
+_OF_PICTURES = ("PatientOrientation",)
+"""What says where a picture without a place has the patient's sides (type 2C)."""
+
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber")
 _LONGEST_UID = 64
@@ -80,7 +83,7 @@ def context_of(path: Path, *, has_place: bool) -> Context:
     ExportError
         If the file does not say to which study and series it belongs: nothing could refer to it.
     """
-    header = read_header(path, (*_IDENTITY, *_EMPTY_ALLOWED, *_OPTIONAL, *_LOSSY))
+    header = read_header(path, (*_IDENTITY, *_EMPTY_ALLOWED, *_OPTIONAL, *_OF_PICTURES, *_LOSSY))
     with hushed():
         dataset = header.dataset
         study, series = (_uid(dataset, keyword) for keyword in _IDENTITY[:2])
@@ -90,7 +93,7 @@ def context_of(path: Path, *, has_place: bool) -> Context:
                 f"{path}: has no {missing} Instance UID, so that a DICOM SEG could not say what it belongs "
                 "to; give the original series as reference, or write .seg.nrrd"
             )
-        elements, mended = _elements(dataset)
+        elements, mended = _elements(dataset, has_place=has_place)
         frame_of_reference = _uid(dataset, "FrameOfReferenceUID")
         derives_frame = has_place and not frame_of_reference
         return Context(
@@ -103,11 +106,12 @@ def context_of(path: Path, *, has_place: bool) -> Context:
         )
 
 
-def _elements(dataset: Dataset) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _elements(dataset: Dataset, *, has_place: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return decoded values of what is copied, and what to say about those that cannot be."""
-    elements: dict[str, Any] = dict.fromkeys(_EMPTY_ALLOWED, "")
+    demanded = _EMPTY_ALLOWED if has_place else (*_EMPTY_ALLOWED, *_OF_PICTURES)
+    elements: dict[str, Any] = dict.fromkeys(demanded, "")
     damaged = []
-    for keyword in (*_EMPTY_ALLOWED, *_OPTIONAL, *_LOSSY):
+    for keyword in (*demanded, *_OPTIONAL, *_LOSSY):
         try:
             if keyword in dataset:
                 elements[keyword] = _plain(dataset[keyword].value)

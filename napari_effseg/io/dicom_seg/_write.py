@@ -132,7 +132,7 @@ def _segmentation(
         content_label="SEGMENTATION",
         content_description=f"Segments by {made_by}"[:64],
         series_description=f"Segmentation by {made_by}"[:64],
-        omit_empty_frames=True,
+        omit_empty_frames=bool(planes.any()),
         **_geometry(positions, target),
     )
     return finished
