@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import mmap
 import shutil
+import sys
 import tempfile
 from typing import Any
 
@@ -17,6 +19,12 @@ __all__ = ["zeros"]
 
 _SHARE_OF_MEMORY = 0.5
 _GIGABYTE = 1e9
+_REFUSALS = (
+    MemoryError,
+    OSError,
+    OverflowError,
+    ValueError,
+)  # of sizes that cannot be had, or not be counted
 
 
 def zeros(shape: SpatialShape, dtype: DTypeLike, written: int) -> NDArray[Any]:
@@ -31,13 +39,25 @@ def zeros(shape: SpatialShape, dtype: DTypeLike, written: int) -> NDArray[Any]:
     MemoryError
         If neither memory nor the folder for temporary files has room.
     """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size > sys.maxsize:
+        raise MemoryError(f"a result of {size:.1e} bytes is more than any array holds")
     needed = written * np.dtype(dtype).itemsize
     if needed < _SHARE_OF_MEMORY * psutil.virtual_memory().available:
         try:
-            return np.zeros(shape, dtype)
-        except MemoryError:
+            sparse = 2 * written < math.prod(shape) and hasattr(mmap, "MAP_ANONYMOUS")
+            return _in_small_pages(shape, np.dtype(dtype)) if sparse else np.zeros(shape, dtype)
+        except (MemoryError, OSError):
             pass  # the address space: a file is tried
     return _in_file(shape, np.dtype(dtype), needed)
+
+
+def _in_small_pages(shape: SpatialShape, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros in pages of a few kilobytes; numpy asks for those of 2 MB, of which a region touches many."""
+    pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, dtype).reshape(shape)
 
 
 def _in_file(shape: SpatialShape, dtype: np.dtype[Any], needed: int) -> NDArray[Any]:

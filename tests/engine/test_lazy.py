@@ -195,11 +195,25 @@ def test_address_space_that_is_refused_is_taken_from_a_file(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(zeros.np, "zeros", refuse)
-    array = zeros.zeros((20, 20, 20), np.float32, 10)
+    array = zeros.zeros((20, 20, 20), np.float32, 8000)
     monkeypatch.undo()
     assert not array.any()
     array[3] = 7
     assert array.sum() == 7 * 400
+
+
+@pytest.mark.parametrize("shape", [(10**6, 10**6, 10**6), (10**9, 10**9, 10**9)])
+@pytest.mark.parametrize("written", [10, 10**18])
+def test_what_no_machine_holds_is_a_memory_error(shape, written):
+    with pytest.raises(MemoryError):
+        zeros.zeros(shape, np.float32, written)
+
+
+def test_a_region_of_a_large_result_is_written_in_place():
+    array = zeros.zeros((300, 200, 100), np.float32, 1000)
+    array[100:110, 50:60, 30:40] = 1
+    assert array.flags.writeable
+    assert array.sum() == 1000
 
 
 def test_the_region_s_size_is_planned_not_the_image_s():
