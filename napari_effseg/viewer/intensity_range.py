@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import VolumeError
 from ..volume import Voxels, blocks_of, is_lazy, view_of
+from ..volume.lazy import storage_order
 
 __all__ = ["MOST_CHUNKS", "IntensityRange", "intensity_range", "quick_extremes"]
 
@@ -19,6 +20,7 @@ MOST_CHUNKS = 8
 
 _BLOCK_VOXELS = 2**22
 _SAMPLE_VOXELS = 500_000  # enough for percentiles that are stable to the eye
+_SLICES = 12
 _PERCENTILES = (1.0, 99.0)
 
 
@@ -78,11 +80,15 @@ def intensity_range(array: Voxels, cancel: Callable[[], bool] = lambda: False) -
 
 
 def quick_extremes(array: Voxels) -> tuple[float, float] | None:
-    """Smallest and largest of a sample of an array in memory, at once; None for a lazy one."""
+    """Smallest and largest of a few slices of an array in memory, at once; None for a lazy one."""
     if not isinstance(array, np.ndarray):
         return None
-    step = max(1, round((array.size / _SAMPLE_VOXELS) ** (1 / array.ndim)))
-    sample = array[(slice(None, None, step),) * array.ndim]
+    sample = array
+    if array.size > _SAMPLE_VOXELS:
+        # Slices that lie together in memory: a memory-mapped file is read in a few places, not in every page.
+        slowest = storage_order(array)[0]
+        step = -(-array.shape[slowest] // _SLICES)
+        sample = array[(slice(None),) * slowest + (slice(step // 2, None, step),)]
     finite = sample[np.isfinite(sample)]
     return (float(finite.min()), float(finite.max())) if finite.size else None
 

@@ -129,6 +129,7 @@ class ReadingDesk:
         self._home = self._camera_words()
         self._clicked: tuple[float, float, float] | None = None
         self._heard: Image | None = None
+        self._is_known = False
         self._note = ""
         self._listen()
         self._on_layers()
@@ -251,6 +252,7 @@ class ReadingDesk:
             (layers.removed, self._on_layers),
             (layers.reordered, self._on_layers),
             (viewer.layers.selection.events.active, self._on_layers),
+            (dims.ndim, self._on_order),
             (dims.order, self._on_order),
             (dims.ndisplay, self._on_order),
             (camera.events.angles, self._on_change),
@@ -279,10 +281,10 @@ class ReadingDesk:
             image.events.data.connect(self._on_data)
 
     def _on_layers(self, event: Any = None) -> None:
-        image = self.image
-        if image is not self._heard:
+        image, known = self.image, not self.why_no_anatomy()
+        if image is not self._heard or known is not self._is_known:
             self._hear(image)
-            self._note = ""
+            self._note, self._is_known = "", known
             self._turn()
         self.changed()
 

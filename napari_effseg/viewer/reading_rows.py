@@ -49,7 +49,6 @@ _SIDES_WORDS = {
 }
 _CUSTOM = "Custom"
 _LARGEST = 1e12
-_COLOUR = "A colour picture has no window."
 
 
 def enable(widget: QWidget, tip: str, reason: str) -> None:
@@ -148,13 +147,18 @@ class WindowRows(QWidget):
         """Show the windows and which of them is seen."""
         self._show_choices(state.choices, state.chosen)
         tip = f"Named windows ({KEYS['next window']} the next, {KEYS['previous window']} the one before)"
-        off = next((choice.reason for choice in reversed(state.choices) if choice.reason), "")
-        enable(self.choices, f"{tip}\n{off}".strip(), "" if state.image else state.why_no_anatomy)
-        reason = "" if state.window else _COLOUR if state.image else state.why_no_anatomy
+        reasons = [choice.reason for choice in state.choices]
+        off = "" if state.image else state.why_no_anatomy
+        some_off = next((reason for reason in reversed(reasons) if reason), "")
+        enable(self.choices, f"{tip}\n{some_off}".strip(), off or (some_off if all(reasons) else ""))
+        reason = "" if state.window else off or some_off
         enable(self.level, "Middle of the intensities that are shown", reason)
         enable(self.width, "From the darkest to the brightest intensity that is shown", reason)
         if state.window is not None:
             self._show_window(state.window)
+        else:
+            for box in (self.level, self.width):
+                box.clear()
 
     def step(self, by: int) -> None:
         """Choose the next window that makes sense (1), or the one before (-1)."""

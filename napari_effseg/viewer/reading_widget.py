@@ -66,13 +66,13 @@ class ReadingWidget(QWidget):
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Or the proxy that napari gives to plugins.
+    napari_viewer : napari.Viewer
+        Or the proxy that napari gives to plugins, which know this argument by its name.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
-        self._viewer = getattr(viewer, "__wrapped__", viewer)
+        self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._state_timer = self._timer(_STATE_MS, self._show_state)
         self._cursor_timer = self._timer(_CURSOR_MS, self._look)
         self._tools = _Tools(Inference(QtDeliver()))
@@ -109,7 +109,8 @@ class ReadingWidget(QWidget):
 
     def _connect(self) -> None:
         desk = self.desk
-        desk.changed, desk.moved = self._state_timer.start, self._cursor_timer.start
+        desk.changed = partial(_start, self._state_timer)
+        desk.moved = partial(_start, self._cursor_timer)
         desk.read, desk.picked = self._show_words, self.places.field.setText
         self.assume.clicked.connect(desk.assume_axes)
         self.planes.wanted.connect(desk.show_plane)
@@ -215,6 +216,12 @@ def _above(widget: QWidget, kind: type[_Parent]) -> _Parent | None:
     while above is not None and not isinstance(above, kind):
         above = above.parentWidget()
     return above
+
+
+def _start(timer: QTimer) -> None:
+    """Start a timer that is not running; starting it anew would put it off as long as a hand moves."""
+    if not timer.isActive():
+        timer.start()
 
 
 def _shortcut(window: QMainWindow, key: str, slot: Callable[[], None]) -> QShortcut:

@@ -58,13 +58,23 @@ def test_without_an_image_everything_is_off_and_says_so(desk):
 
 
 def test_a_scan_is_shown_upright_as_soon_as_it_is_there(viewer, desk):
-    viewer.dims.ndim = 3
-    viewer.dims.order = (1, 0, 2)
     add(viewer, Volume(RAMP, AFFINE))
     state = desk.state()
-    assert (state.image, state.plane) == ("scan", Plane.CORONAL)
-    assert state.letters == EdgeLetters(left="R", right="L", top="S", bottom="I")
+    assert (state.image, state.plane) == ("scan", Plane.AXIAL)
+    assert state.letters == EdgeLetters(left="R", right="L", top="A", bottom="P")
+    assert [str(word) for word in camera_of(viewer).orientation] == ["away", "down", "right"]
     assert state.notes == ()
+
+
+def test_a_copy_of_unknown_orientation_becomes_known_beside_its_scan(viewer, desk):
+    scan = add(viewer, Volume(RAMP, AFFINE))
+    (viewer_layer,) = viewer.layers
+    viewer.layers.clear()
+    smooth = viewer.add_image(scan.data, scale=scan.scale, translate=scan.translate, name="smooth")
+    assert not desk.state().letters
+    viewer.layers.insert(0, viewer_layer)
+    viewer.layers.selection.active = smooth
+    assert (desk.state().image, desk.state().letters.right) == ("smooth", "L")
 
 
 def test_rolled_axes_stay_upright(viewer, desk):
@@ -167,10 +177,10 @@ def test_full_range_and_auto_follow_from_the_values(viewer, desk, name, limits):
 
 
 def test_the_range_of_a_lazy_image_says_that_it_is_of_a_part(viewer, desk):
-    scan = viewer.add_image(LazyView(RAMP), contrast_limits=(0, 1))  # no chunks: read slice by slice
-    desk_says = "From 88.9% of the image, read in a few places."
+    lazy = LazyView(RAMP).transpose(2, 0, 1)  # 11 slices, of which 8 are read: it has no chunks
+    scan = viewer.add_image(lazy, contrast_limits=(0, 1))
     after_looking(desk, "Full range")
-    assert desk.state().notes == (desk.why_no_anatomy(), desk_says)
+    assert desk.state().notes[-1] == "From 72.7% of the image, read in a few places."
     assert -1000 <= scan.contrast_limits[0] < scan.contrast_limits[1] <= 2000
 
 
