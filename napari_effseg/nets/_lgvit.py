@@ -17,12 +17,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._blocks import MBConv, PatchEmbedding
+
 __all__ = ["LGViT"]
 
 PATCH = 16
 _DEPTHS = (2, 2, 6, 2)
 _HEADS = (3, 6, 12, 24)  # the first layer is convolutional: its entry has no effect
-_MLP_RATIO = 2
+_MLP_RATIO = 2  # of the perceptrons and the convolutional blocks
 _BOTTLENECK = 4  # of the attention's values
 _DROP_PATH = 0.1  # of the last block; rises linearly from 0
 _ROTARY_BASE = 10000.0
@@ -42,14 +44,14 @@ class LGViT(nn.Module):
 
     def __init__(self, dim: int, img_size: int) -> None:
         super().__init__()
-        self.patch_embed = _PatchEmbedding(dim)
+        self.patch_embed = PatchEmbedding(dim, PATCH)
         rates = torch.linspace(0, _DROP_PATH, sum(_DEPTHS), device="cpu").tolist()
         self.layers = nn.ModuleList()
         for level, (depth, heads) in enumerate(zip(_DEPTHS, _HEADS, strict=True)):
             first = sum(_DEPTHS[:level])
             self.layers.append(
                 _Layer(
-                    _MBConv(dim) if level == 0 else _Block(dim, heads, img_size // PATCH, rate)
+                    MBConv(dim, _MLP_RATIO) if level == 0 else _Block(dim, heads, img_size // PATCH, rate)
                     for rate in rates[first : first + depth]
                 )
             )
@@ -61,18 +63,6 @@ class LGViT(nn.Module):
         for layer in self.layers[1:]:
             tokens = layer(tokens)
         return tokens
-
-
-class _PatchEmbedding(nn.Module):
-    """One token for each patch, under the name that the released state dicts use."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, dim, PATCH, PATCH)
-
-    def forward(self, x: Tensor) -> Tensor:
-        embedded: Tensor = self.proj(x)
-        return embedded
 
 
 class _Layer(nn.Module):
@@ -92,34 +82,6 @@ def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
-
-
-class _NormedConv(nn.Module):
-    """A convolution without bias and its batch norm."""
-
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, groups: int = 1) -> None:
-        super().__init__()
-        self.c = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(channels_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        normed: Tensor = self.bn(self.c(x))
-        return normed
-
-
-class _MBConv(nn.Module):
-    """Widen, convolve each channel, narrow, add: (B, dim, g, g) -> (B, dim, g, g)."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.conv1 = _NormedConv(dim, 2 * dim, 1)
-        self.conv2 = _NormedConv(2 * dim, 2 * dim, 3, groups=2 * dim)
-        self.conv3 = _NormedConv(2 * dim, dim, 1)
-        nn.init.zeros_(self.conv3.bn.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        wide = F.gelu(self.conv2(F.gelu(self.conv1(x))))
-        return F.gelu(x + self.conv3(wide))
 
 
 class _Block(nn.Module):

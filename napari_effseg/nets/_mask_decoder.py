@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._layer_norm import LayerNorm2d
+from ._blocks import LayerNorm2d
 from ._sam_prompts import PromptEncoder, Prompts
 from ._two_way import TwoWayTransformer
 

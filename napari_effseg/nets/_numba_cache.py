@@ -17,7 +17,7 @@ from numba import njit
 
 from ._simd import LANES
 
-__all__ = ["SOURCE", "inlined", "kernel"]
+__all__ = ["SOURCE", "forced", "inlined", "kernel"]
 
 _log = logging.getLogger(__name__)
 _SOURCES = ("_simd*.py", "_denormals.py", "_scan_cpu_*.py")
@@ -37,6 +37,8 @@ SOURCE = _fingerprint()
 
 inlined = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """Decorator of the functions that kernels are made of; Python cannot call them, which saves compile time."""
+forced = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
+"""As `inlined`, whatever the compiler thinks of it: of the steps of a loop, whose values must stay in registers."""
 
 
 def kernel(function: Callable[..., None]) -> Any:

@@ -16,7 +16,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from ._layer_norm import LayerNorm2d
+from ._blocks import LayerNorm2d
 
 __all__ = ["PromptEncoder", "Prompts"]
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._layer_norm import LayerNorm2d
+from ._blocks import LayerNorm2d, PatchEmbedding
 
 __all__ = ["SAMViT"]
 
@@ -43,7 +43,7 @@ class SAMViT(nn.Module):
         super().__init__()
         grid = img_size // PATCH
         self.pos_embed = nn.Parameter(torch.zeros(1, grid, grid, dim))
-        self.patch_embed = _PatchEmbedding(dim)
+        self.patch_embed = PatchEmbedding(dim, PATCH)
         every = max(depth // _GLOBAL_BLOCKS, 1)
         self.blocks = nn.ModuleList(
             _Block(dim, heads, grid, 0 if (number + 1) % every == 0 else _WINDOW) for number in range(depth)
@@ -56,23 +56,11 @@ class SAMViT(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        tokens = self.patch_embed(x) + self.pos_embed  # (B, g, g, dim)
+        tokens = self.patch_embed(x).permute(0, 2, 3, 1) + self.pos_embed  # (B, g, g, dim)
         for block in self.blocks:
             tokens = block(tokens)
         embedding: Tensor = self.neck(tokens.permute(0, 3, 1, 2))
         return embedding
-
-
-class _PatchEmbedding(nn.Module):
-    """One token for each patch, channels last."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, dim, PATCH, PATCH)
-
-    def forward(self, x: Tensor) -> Tensor:
-        embedded: Tensor = self.proj(x)
-        return embedded.permute(0, 2, 3, 1)
 
 
 class _Block(nn.Module):

@@ -36,7 +36,18 @@ from ._scan_cpu_blocks import (
     scatter,
 )
 from ._scan_cpu_math import ORDINARY, SMALL, ln2, logistic, one
-from ._scan_cpu_sweeps import blocks_at, bytes_of_blocks, replay, replay_any, replay_small, sweep_back
+from ._scan_cpu_sweeps import (
+    State,
+    blocks_at,
+    bytes_of_blocks,
+    no_state,
+    replay,
+    replay_any,
+    replay_small,
+    row_bytes,
+    sweep_back,
+    sweep_back_small,
+)
 from ._simd import LANES, add, claim, fma, load, mul, peek, poke, size_of, store, sub
 
 __all__ = ["Gradients", "Span", "backward", "reduce_parts"]
@@ -74,7 +85,7 @@ class Gradients(NamedTuple):
 @inlined
 def _open_gate(zero, steps, at):
     """Turn (z, dy) in (`gates`, `gs`) into (dy * silu'(z), dy * silu(z))."""
-    step = LANES * size_of(zero)
+    step = row_bytes(zero)
     for s in range(steps):
         k = s * step
         z = load(zero, at.gates + k)
@@ -88,7 +99,7 @@ def _open_gate(zero, steps, at):
 @inlined
 def _finish(zero, shape, steps, at, feed, dD, dbias):
     """Turn the sums over states into du (in `dxs`) and ddelta (in `dlogs`)."""
-    step = LANES * size_of(zero)
+    step = row_bytes(zero)
     D = load(zero, feed)
     sum_D = load(zero, dD)
     sum_bias = load(zero, dbias)
@@ -111,42 +122,66 @@ def _finish(zero, shape, steps, at, feed, dD, dbias):
 @inlined
 def _prepare_block(zero, shape, problem, gradients, item, t, steps, at, bias, feed):
     """Fill the blocks that are the same for every state; return the largest |dt|."""
-    gather(zero, problem.delta, item, t, steps, at.dts)
-    gather(zero, problem.u, item, t, steps, at.us)
-    gather(zero, gradients.y, item, t, steps, at.gs)
-    bound = activate(zero, shape, steps, bias, feed, at.dts, at.us, at.xs, at.ys, at.slopes)
+    gather(zero, row_bytes(zero), problem.delta, item, t, steps, at.dts)
+    gather(zero, row_bytes(zero), problem.u, item, t, steps, at.us)
+    gather(zero, row_bytes(zero), gradients.y, item, t, steps, at.gs)
+    bound = activate(zero, row_bytes(zero), shape, steps, bias, feed, at.dts, at.us, at.xs, at.ys, at.slopes)
     if problem.z.address:
-        gather(zero, problem.z, item, t, steps, at.gates)
+        gather(zero, row_bytes(zero), problem.z, item, t, steps, at.gates)
         _open_gate(zero, steps, at)
-    clear(zero, steps, at.dxs)
-    clear(zero, steps, at.dlogs)
+    clear(zero, row_bytes(zero), steps, at.dxs)
+    clear(zero, row_bytes(zero), steps, at.dlogs)
     return bound
 
 
 @inlined
+def _state_at(zero, shape, problem, gradients, item, n, t, decay, checkpoint, sums, span):
+    """Say where state n of an item lies, from time t on; `sums` and `span` as for `_return_states`."""
+    size = size_of(zero)
+    step = LANES * size
+    state = (item.number * shape.states + n) * step
+    row = (sums + n * span) * size
+    return State(
+        decay + n * step,
+        checkpoint + n * step,
+        mixing_at(problem.B, item, n, t),
+        problem.B.time,
+        mixing_at(problem.C, item, n, t),
+        problem.C.time,
+        gradients.carry + state,
+        gradients.A + state,
+        gradients.B + row,
+        gradients.C + row,
+    )
+
+
+@inlined
 def _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, decay, checkpoint, sums, span):
-    """Take all states of an item through the block at time t and back.
+    """Take all states of an item through the block at time t and back, two at once where they decay alike.
 
     `sums` is the place, in numbers, of this block in the first state's row of dB and dC, of `span` each.
     """
-    size = size_of(zero)
-    step = LANES * size
-    B_time, C_time = problem.B.time, problem.C.time
-    for n in range(shape.states):
-        A, h = decay + n * step, checkpoint + n * step
-        B, C = mixing_at(problem.B, item, n, t), mixing_at(problem.C, item, n, t)
-        reach = reach_of(zero, bound, A)
-        if reach <= SMALL:
-            replay_small(zero, steps, at, A, B, B_time, C, C_time, h)
-        elif reach <= ORDINARY:
-            replay(zero, steps, at, A, B, B_time, C, C_time, h)
+    n = 0
+    while n < shape.states:
+        first = _state_at(zero, shape, problem, gradients, item, n, t, decay, checkpoint, sums, span)
+        second = _state_at(zero, shape, problem, gradients, item, n + 1, t, decay, checkpoint, sums, span)
+        reach = reach_of(zero, bound, first.decay)
+        other = reach_of(zero, bound, second.decay) if n + 1 < shape.states else reach
+        if n + 1 < shape.states and (reach <= SMALL) == (other <= SMALL):
+            n += 2
         else:
-            replay_any(zero, steps, at, A, B, B_time, C, C_time, h)
-        state = (item.number * shape.states + n) * step
-        row = (sums + n * span) * size
-        carry, dA = gradients.carry + state, gradients.A + state
-        dB, dC = gradients.B + row, gradients.C + row
-        sweep_back(zero, steps, reach <= SMALL, at, A, B, B_time, C, C_time, carry, dA, dB, dC)
+            second = no_state(zero, shape, at)
+            other = reach
+            n += 1
+        if reach <= SMALL:
+            replay_small(zero, steps, at, first, second)
+            sweep_back_small(zero, steps, at, first, second)
+        else:
+            if max(reach, other) <= ORDINARY:
+                replay(zero, steps, at, first, second)
+            else:
+                replay_any(zero, steps, at, first, second)
+            sweep_back(zero, steps, at, first, second)
 
 
 @inlined
@@ -159,11 +194,11 @@ def _return_block(zero, shape, problem, gradients, item, t, steps, at, decay, ch
     _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, decay, checkpoint, sums, span)
     row = item.number * step
     _finish(zero, shape, steps, at, feed, gradients.D + row, gradients.bias + row)
-    scatter(zero, at.dxs, gradients.u, item, t, steps)
-    scatter(zero, at.dlogs, gradients.delta, item, t, steps)
+    scatter(zero, row_bytes(zero), at.dxs, gradients.u, item, t, steps)
+    scatter(zero, row_bytes(zero), at.dlogs, gradients.delta, item, t, steps)
     if problem.z.address:
-        multiply(zero, steps, at.gates, at.ys, at.gates)
-        scatter(zero, at.gates, gradients.z, item, t, steps)
+        multiply(zero, row_bytes(zero), steps, at.gates, at.ys, at.gates)
+        scatter(zero, row_bytes(zero), at.gates, gradients.z, item, t, steps)
 
 
 @inlined

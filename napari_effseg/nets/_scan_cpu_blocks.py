@@ -2,7 +2,8 @@
 
 An *item* is `LANES` neighbouring channels of one group of one batch element; missing channels of the last
 item are 0. A *block* is a stretch of time steps, laid out as (time, lane) in a thread's own memory, so that
-channels are the lanes of vectors. Addresses, strides and offsets are in bytes.
+channels are the lanes of vectors. Its vectors are a *step* apart, which may be more than their size. Addresses,
+strides, steps and offsets are in bytes.
 """
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 # Numba infers the types of these functions; vectors have no Python type.
@@ -147,17 +148,16 @@ def _sequence_at(view, item, t):
 
 
 @inlined
-def gather(zero, view, item, t, steps, target):
+def gather(zero, step, view, item, t, steps, target):
     """Lay `steps` time steps of an item of a sequence (B, D, L) out as a block."""
     size = size_of(zero)
-    step = LANES * size
     source = _sequence_at(view, item, t)
     if view.row == size and item.width == LANES:
         for s in range(steps):
             store(target + s * step, load(zero, source + s * view.time))
         return
     if item.width < LANES:
-        clear(zero, steps, target)
+        clear(zero, step, steps, target)
     rows, columns = 0, 0
     if view.time == size:
         rows, columns = item.width // TILE * TILE, steps // TILE * TILE
@@ -172,10 +172,9 @@ def gather(zero, view, item, t, steps, target):
 
 
 @inlined
-def scatter(zero, source, view, item, t, steps):
+def scatter(zero, step, source, view, item, t, steps):
     """Write a block to where it belongs in a sequence (B, D, L): the inverse of `gather`."""
     size = size_of(zero)
-    step = LANES * size
     target = _sequence_at(view, item, t)
     if view.row == size and item.width == LANES:
         for s in range(steps):
@@ -195,13 +194,12 @@ def scatter(zero, source, view, item, t, steps):
 
 
 @inlined
-def activate(zero, shape, steps, bias, feed, deltas, us, xs, ys, slopes):
+def activate(zero, step, shape, steps, bias, feed, deltas, us, xs, ys, slopes):
     """Turn raw step sizes into step sizes, in place, and return the largest magnitude (NaN aside).
 
     Along the way, x = dt * u and y = feed * u are set; `xs` may be `us`. The slopes of a softplus go to the
     block `slopes` unless that is 0.
     """
-    step = LANES * size_of(zero)
     offset, through = load(zero, bias), load(zero, feed)
     bound = fill(zero)
     for s in range(steps):
@@ -229,17 +227,15 @@ def reach_of(zero, bound, decay):
 
 
 @inlined
-def multiply(zero, steps, a, b, target):
+def multiply(zero, step, steps, a, b, target):
     """Set target = a * b, three blocks."""
-    step = LANES * size_of(zero)
     for s in range(steps):
         store(target + s * step, mul(load(zero, a + s * step), load(zero, b + s * step)))
 
 
 @inlined
-def clear(zero, steps, target):
+def clear(zero, step, steps, target):
     """Set a block to 0."""
-    step = LANES * size_of(zero)
     for s in range(steps):
         store(target + s * step, fill(zero))
 

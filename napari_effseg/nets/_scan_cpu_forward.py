@@ -102,16 +102,17 @@ def _apply_gate(zero, steps, gates, ys):
 @inlined
 def _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed, state, y):
     """Compute y of one item in the block that starts at time t."""
+    step = LANES * size_of(zero)
     block = block_bytes(zero, shape)
     dts, xs, ys = scratch, scratch + block, scratch + 2 * block
-    gather(zero, problem.delta, item, t, steps, dts)
-    gather(zero, problem.u, item, t, steps, xs)
-    bound = activate(zero, shape, steps, bias, feed, dts, xs, xs, ys, 0)
+    gather(zero, step, problem.delta, item, t, steps, dts)
+    gather(zero, step, problem.u, item, t, steps, xs)
+    bound = activate(zero, step, shape, steps, bias, feed, dts, xs, xs, ys, 0)
     _sweep_states(zero, shape, problem, item, t, steps, bound, dts, xs, ys, decay, state)
     if problem.z.address:
-        gather(zero, problem.z, item, t, steps, xs)
+        gather(zero, step, problem.z, item, t, steps, xs)
         _apply_gate(zero, steps, xs, ys)
-    scatter(zero, ys, y, item, t, steps)
+    scatter(zero, step, ys, y, item, t, steps)
 
 
 @inlined
@@ -122,7 +123,7 @@ def _scan_group(zero, shape, first, last, problem, y, states, checkpoints, scrat
     bias = decay + shape.states * vector
     feed = bias + vector
     blocks = (shape.length + shape.block - 1) // shape.block
-    clear(zero, (last - first) * shape.states, states + first * shape.states * vector)
+    clear(zero, vector, (last - first) * shape.states, states + first * shape.states * vector)
     for k in range(blocks):
         t = k * shape.block
         steps = min(shape.block, shape.length - t)

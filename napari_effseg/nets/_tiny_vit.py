@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._layer_norm import LayerNorm2d
+from ._blocks import LayerNorm2d, MBConv, NormedConv
 
 __all__ = ["TinyViT"]
 
@@ -47,7 +47,7 @@ class TinyViT(nn.Module):
             zip(_WIDTHS, _DEPTHS, _HEADS, _WINDOWS, strict=True)
         ):
             blocks: list[nn.Module] = [
-                _MBConv(c) if level == 0 else _Block(c, heads, window) for _ in range(depth)
+                MBConv(c, _EXPANSION) if level == 0 else _Block(c, heads, window) for _ in range(depth)
             ]
             last = level == len(_WIDTHS) - 1
             self.layers.append(
@@ -70,28 +70,13 @@ class TinyViT(nn.Module):
         return embedding
 
 
-class _NormedConv(nn.Module):
-    """A convolution without bias and its batch norm."""
-
-    def __init__(
-        self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
-        super().__init__()
-        self.c = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(channels_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        normed: Tensor = self.bn(self.c(x))
-        return normed
-
-
 class _PatchEmbedding(nn.Module):
     """A quarter of the size, in two strided convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.seq = nn.Sequential(
-            _NormedConv(3, channels // 2, 3, 2), nn.GELU(), _NormedConv(channels // 2, channels, 3, 2)
+            NormedConv(3, channels // 2, 3, 2), nn.GELU(), NormedConv(channels // 2, channels, 3, 2)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -119,29 +104,13 @@ class _Merging(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = _NormedConv(channels_in, channels_out, 1)
-        self.conv2 = _NormedConv(channels_out, channels_out, 3, stride, groups=channels_out)
-        self.conv3 = _NormedConv(channels_out, channels_out, 1)
+        self.conv1 = NormedConv(channels_in, channels_out, 1)
+        self.conv2 = NormedConv(channels_out, channels_out, 3, stride, groups=channels_out)
+        self.conv3 = NormedConv(channels_out, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         merged: Tensor = self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(x)))))
         return merged
-
-
-class _MBConv(nn.Module):
-    """Widen, convolve each channel, narrow, add."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        wide = _EXPANSION * channels
-        self.conv1 = _NormedConv(channels, wide, 1)
-        self.conv2 = _NormedConv(wide, wide, 3, groups=wide)
-        self.conv3 = _NormedConv(wide, channels, 1)
-        nn.init.zeros_(self.conv3.bn.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        inner = self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(x)))))
-        return F.gelu(x + inner)
 
 
 class _Block(nn.Module):
@@ -152,7 +121,7 @@ class _Block(nn.Module):
         self._window = window
         self.attn = _Attention(channels, heads, window)
         self.mlp = _Mlp(channels)
-        self.local_conv = _NormedConv(channels, channels, 3, groups=channels)
+        self.local_conv = NormedConv(channels, channels, 3, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.local_conv(x + self._attend(x))

@@ -19,7 +19,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._layer_norm import LayerNorm2d
+from ._blocks import LayerNorm2d
 from ._lgvit import PATCH, LGViT
 from ._mask_decoder import MaskDecoder, answer_prompts
 from ._sam_prompts import Points, PromptEncoder, Prompts

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._blocks import VoxelPerceptron, norm_relu
 from .mamba import Mamba
 
 __all__ = ["SegMamba", "SegMambaConfig"]
@@ -158,7 +159,7 @@ class _Encoder(nn.Module):
             for c, depth, slices in zip(widths, config.depths, _SLICES, strict=True)
         )
         self.gscs = nn.ModuleList(_GatedConvolution(c) for c in widths)
-        self.mlps = nn.ModuleList(_Perceptron(c) for c in widths)
+        self.mlps = nn.ModuleList(VoxelPerceptron(c) for c in widths)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         branches = []
@@ -181,9 +182,9 @@ class _GatedConvolution(nn.Module):
         self.proj4 = nn.Conv3d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        wide = _activate(self.proj2(_activate(self.proj(x))))
-        both = wide + _activate(self.proj3(x))
-        return x + _activate(self.proj4(both))
+        wide = norm_relu(self.proj2(norm_relu(self.proj(x))))
+        both = wide + norm_relu(self.proj3(x))
+        return x + norm_relu(self.proj4(both))
 
 
 class _MambaLayer(nn.Module):
@@ -198,19 +199,6 @@ class _MambaLayer(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)  # (B, L, c)
         mixed: Tensor = self.mamba(self.norm(tokens))
         return x + mixed.transpose(1, 2).unflatten(2, x.shape[2:])
-
-
-class _Perceptron(nn.Module):
-    """A perceptron at every voxel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Conv3d(channels, 2 * channels, 1)
-        self.fc2 = nn.Conv3d(2 * channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        mixed: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return mixed
 
 
 class _Basic(nn.Module):
@@ -277,7 +265,3 @@ class _Wrapped(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         convolved: Tensor = self.conv(x)
         return convolved
-
-
-def _activate(x: Tensor) -> Tensor:
-    return F.relu(F.instance_norm(x))

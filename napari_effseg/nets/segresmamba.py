@@ -20,6 +20,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._blocks import VoxelPerceptron, norm_relu
 from .mamba import Mamba
 
 __all__ = ["SegResMamba", "SegResMambaConfig"]
@@ -165,7 +166,7 @@ class _Encoder(nn.Module):
         self.downsample_layers = nn.ModuleList([stem, *downs])
         self.stages = nn.ModuleList(nn.Sequential(nn.Conv3d(c, c, 3, padding=1)) for c in widths)
         self.gscs = nn.ModuleList(_Block(c, with_mamba, config.use_mamba) for c in widths)
-        self.mlps = nn.ModuleList(_Perceptron(c) for c in widths)
+        self.mlps = nn.ModuleList(VoxelPerceptron(c) for c in widths)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return the levels' branches, the finest first: (B, f * 2^i, I / 2^(i+1), ...)."""
@@ -202,12 +203,12 @@ class _Block(nn.Module):
         self.proj5 = nn.ConvTranspose3d(channels, channels, 5, 2, 2, output_padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = _activate(self.proj(x))  # (B, c, ceil(S / 2))
-        inner = _activate(self.proj3(inner))
+        inner = norm_relu(self.proj(x))  # (B, c, ceil(S / 2))
+        inner = norm_relu(self.proj3(inner))
         if self._use_mamba:
             inner = self._mix(inner)
-        inner = _activate(self.proj4(inner))
-        inner = _activate(self.proj5(inner))  # (B, c, 2 ceil(S / 2))
+        inner = norm_relu(self.proj4(inner))
+        inner = norm_relu(self.proj5(inner))  # (B, c, 2 ceil(S / 2))
         extra = [wide - size for wide, size in zip(inner.shape[2:], x.shape[2:], strict=True)]
         return x + inner[:, :, extra[0] :, extra[1] :, extra[2] :]  # the first voxel goes, as released
 
@@ -231,19 +232,6 @@ class _MambaLayer(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)  # (B, L, c)
         mixed: Tensor = self.mamba(self.norm(tokens))
         return mixed.transpose(1, 2).unflatten(2, x.shape[2:])
-
-
-class _Perceptron(nn.Module):
-    """A perceptron at every voxel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Conv3d(channels, 2 * channels, 1)
-        self.fc2 = nn.Conv3d(2 * channels, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        mixed: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return mixed
 
 
 class _Decoder(nn.Module):
@@ -306,7 +294,3 @@ class _ResBlock(nn.Module):
 def _unused_level(channels: int, groups: int, blocks: int, first: bool) -> nn.Sequential:
     down = nn.Identity() if first else _Conv(channels // 2, channels, 3, stride=2)
     return nn.Sequential(down, *(_ResBlock(channels, groups) for _ in range(blocks)))
-
-
-def _activate(x: Tensor) -> Tensor:
-    return F.relu(F.instance_norm(x))
