@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal, Slot
@@ -13,24 +12,32 @@ from .inference import Inference
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from qtpy.QtWidgets import QWidget
 
-__all__ = ["QtDeliver", "inference_of"]
+__all__ = ["Lease", "QtDeliver", "lease_inference"]
 
 
-@dataclass
-class _Shared:
-    inference: Inference
-    users: int = 0
+class Lease:
+    """A share in the inference thread of a viewer; the thread ends with the last share.
 
-    def leave(self) -> None:
-        self.users -= 1
-        if self.users == 0:
+    Attributes
+    ----------
+    inference : Inference
+    """
+
+    def __init__(self, inference: Inference, sharers: set[Lease]) -> None:
+        self.inference = inference
+        self._sharers = sharers
+        sharers.add(self)
+
+    def leave(self, *_: object) -> None:
+        """Give the share back; more than once does no harm."""
+        self._sharers.discard(self)
+        if not self._sharers:
             self.inference.close()
 
 
-_SHARED: weakref.WeakKeyDictionary[object, _Shared] = weakref.WeakKeyDictionary()
-"""What the widgets of a viewer share; napari has no place where they could leave it themselves."""
+_SHARED: weakref.WeakKeyDictionary[object, tuple[Inference, set[Lease]]] = weakref.WeakKeyDictionary()
+"""The thread of each viewer; napari has no place where its widgets could leave what they share."""
 
 
 class QtDeliver(QObject):
@@ -51,20 +58,11 @@ class QtDeliver(QObject):
         function()
 
 
-def inference_of(viewer: ViewerModel, user: QWidget) -> Inference:
-    """Return the inference thread of a viewer; it ends when the last widget that uses it is destroyed.
-
-    Parameters
-    ----------
-    viewer : napari viewer
-        Or the proxy that napari gives to plugins.
-    user : QWidget
-        The widget that wants it.
-    """
+def lease_inference(viewer: ViewerModel) -> Lease:
+    """Take a share in the inference thread of a viewer (or of the proxy that napari gives to plugins)."""
     viewer = getattr(viewer, "__wrapped__", viewer)
-    shared = _SHARED.get(viewer)
-    if shared is None or shared.inference.is_closed:
-        shared = _SHARED[viewer] = _Shared(Inference(QtDeliver()))
-    shared.users += 1
-    user.destroyed.connect(shared.leave)
-    return shared.inference
+    inference, sharers = _SHARED.get(viewer, (None, set[Lease]()))
+    if inference is None or inference.is_closed:
+        inference, sharers = Inference(QtDeliver()), set[Lease]()
+        _SHARED[viewer] = (inference, sharers)
+    return Lease(inference, sharers)

@@ -83,6 +83,8 @@ class AutomaticSegmentation:
         self._ticket: Ticket | None = None
         self._wanted_model = ""  # chosen by hand; it stays wanted while it does not fit
         self._wanted_image: Image | None = None
+        self._runs_when_ready = False
+        self._is_closed = False
         self._region = DrawnRegion(viewer, inference.deliver, self._region_changed)
         layers = viewer.layers.events
         for emitter in (layers.inserted, layers.removed, layers.reordered):
@@ -96,7 +98,10 @@ class AutomaticSegmentation:
         self._layers_changed()
 
     def close(self) -> None:
-        """Listen no longer, and forget what is under way."""
+        """Listen no longer, and forget what is under way; more than once does no harm."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         layers = self._viewer.layers.events
         for emitter in (layers.inserted, layers.removed, layers.reordered):
             emitter.disconnect(self._layers_changed)
@@ -180,6 +185,12 @@ class AutomaticSegmentation:
             done=lambda finished: self._show(run, finished), failed=self._failed, progress=self._progress
         )
         self._ticket = self._inference.submit("run", work, handlers)
+
+    def run_when_ready(self) -> None:
+        """Segment as soon as it is known that a model fits; if none does, the panel says why."""
+        self._runs_when_ready = True
+        if not self.store.now.is_checking:
+            self._checked()
 
     def cancel(self) -> None:
         """Stop the run at the next place where it can stop."""
@@ -351,7 +362,7 @@ class AutomaticSegmentation:
         """Say what a run would cost."""
         now = self.store.now
         if now.card is None or now.image is None:
-            self.store.set(is_checking=False, plan=None, plan_problem="")
+            self._checked(plan=None, plan_problem="")
             return
         case, card, device = self._case(), now.card, now.device
         level = level_for(card, now.image)
@@ -364,10 +375,17 @@ class AutomaticSegmentation:
 
         self.store.set(is_checking=True, plan=None, plan_problem="")
         handlers = Handlers[PlanWords](
-            done=lambda plan: self.store.set(plan=plan, is_checking=False),
-            failed=lambda err: self.store.set(plan_problem=trouble(err)[0], is_checking=False),
+            done=lambda plan: self._checked(plan=plan),
+            failed=lambda err: self._checked(plan_problem=trouble(err)[0]),
         )
         self._inference.submit("plan", work, handlers)
+
+    def _checked(self, **found: Any) -> None:
+        """Take over what is known now, and begin the run if it only waited for that."""
+        self.store.set(is_checking=False, **found)
+        runs, self._runs_when_ready = self._runs_when_ready, False
+        if runs:
+            self.run()
 
 
 def _fitting(case: Case, images: int, cancel: CancelCheck) -> _Models:

@@ -10,8 +10,9 @@ from .state import DeviceOption, PlanWords
 
 if TYPE_CHECKING:
     from ..engine import DeviceInfo, Plan
+    from ..zoo.card import Card
 
-__all__ = ["device_options", "plan_words", "sentence", "trouble"]
+__all__ = ["about_model", "device_options", "plan_words", "sentence", "trouble"]
 
 
 def sentence(text: str) -> str:
@@ -65,3 +66,22 @@ def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min"
+
+
+def about_model(card: Card | None) -> tuple[str, str]:
+    """Say what a model is for and under which licence; and, longer, its limits and how good it is.
+
+    Returns
+    -------
+    short, long : str
+    """
+    if card is None:
+        return "", "Which network labels the image"
+    dice = next((one for one in card.accuracy if one.metric == "dice" and one.label == "mean"), None)
+    good = f" Mean Dice {dice.mean:.2f} on {dice.cases} {dice.split} cases." if dice else ""
+    short = (
+        f"{sentence(card.intended_use)} Not a medical device.{good} "
+        f"Licence of the weights: {card.weights.licence}."
+    )
+    limits = "\n".join(f"- {limit}" for limit in card.limits)
+    return short, f"{card.name}: {card.summary}\n{limits}"

@@ -1,0 +1,123 @@
+"""The dock *Automatic segmentation*: wiring between its parts and `AutomaticSegmentation`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtGui import QGuiApplication, QKeySequence
+from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QVBoxLayout, QWidget
+
+from .label_table_widget import LabelTableWidget
+from .qt_bridge import Lease, lease_inference
+from .segmentation_rows import DeviceRow, ImageRows, ModelRows, RegionRows, RunRows
+from .segmenting import AutomaticSegmentation
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["SegmentationWidget"]
+
+_TOGETHER_MS = 10
+"""Changes that come within this time are shown together."""
+_WIDTH = 340
+
+
+def _leave(panel: AutomaticSegmentation, lease: Lease, *_: object) -> None:
+    """Stop listening and computing; more than once does no harm."""
+    panel.close()
+    lease.leave()
+
+
+class SegmentationWidget(QWidget):
+    """Choose an image and a model, run, and see named, coloured labels.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        Or the proxy that napari gives to plugins, which know this argument by its name.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._lease = lease_inference(self._viewer)
+        self.panel = AutomaticSegmentation(self._viewer, self._lease.inference)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_TOGETHER_MS)
+        self._timer.timeout.connect(self._show_state)
+        self._build()
+        self._connect()
+        self._show_state()
+
+    def _build(self) -> None:
+        self.image_rows, self.model_rows = ImageRows(), ModelRows()
+        self.device_row, self.region_rows, self.run_rows = DeviceRow(), RegionRows(), RunRows()
+        self.table = LabelTableWidget(self.panel.table)
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setSpacing(8)
+        for rows in (self.image_rows, self.model_rows, self.device_row, self.region_rows, self.run_rows):
+            column.addWidget(rows)
+        column.addWidget(self.table)
+        column.addStretch(1)
+        self.scroll = QScrollArea()
+        self.scroll.setWidgetResizable(True)
+        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.scroll)
+        self.setMinimumWidth(_WIDTH)
+
+    def _connect(self) -> None:
+        panel = self.panel
+        self.image_rows.image_wanted.connect(panel.choose_image)
+        self.image_rows.channel_wanted.connect(panel.choose_channel)
+        self.model_rows.model_wanted.connect(panel.choose_model)
+        self.device_row.device_wanted.connect(panel.choose_device)
+        self.region_rows.draw_wanted.connect(panel.draw_region)
+        self.region_rows.clear_wanted.connect(panel.clear_region)
+        self.region_rows.layer_wanted.connect(panel.choose_region_layer)
+        self.region_rows.slices_wanted.connect(panel.set_slices)
+        self.run_rows.run_wanted.connect(panel.run)
+        self.run_rows.cancel_wanted.connect(panel.cancel)
+        self.run_rows.details_wanted.connect(self._copy_details)
+        panel.store.changed.connect(self._show_soon)
+        self._viewer.events.theme.connect(self._show_soon)
+        self.cancel_key = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
+        self.cancel_key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        self.cancel_key.activated.connect(panel.cancel)
+        self.destroyed.connect(partial(_leave, panel, self._lease))
+
+    def _show_soon(self, *_: object) -> None:
+        self._timer.start()
+
+    def _show_state(self) -> None:
+        state = self.panel.store.now
+        for rows in (self.image_rows, self.model_rows, self.device_row, self.region_rows):
+            rows.show_state(state)
+        self.run_rows.show_state(state, self._colours())
+        self.cancel_key.setEnabled(not state.is_idle)
+
+    def _colours(self) -> dict[str, str]:
+        """Colours of the viewer's theme for trouble and warnings."""
+        from napari.utils.theme import get_theme
+
+        theme = get_theme(self._viewer.theme)
+        return {"error": theme.error.as_hex(), "warning": theme.warning.as_hex()}
+
+    def _copy_details(self) -> None:
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(self.panel.store.now.details)
+
+    def changeEvent(self, event: QEvent) -> None:  # Qt's name
+        """Leave the viewer when napari takes the dock away; the widget itself may live on for a while."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._viewer.events.theme.disconnect(self._show_soon)
+            _leave(self.panel, self._lease)
+        super().changeEvent(event)
