@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..types import IntArray
+from ..errors import VolumeError
 from ..volume import LazyView, Volume
 from ..zoo.card import Card
-from .canvas import Canvas
+from .canvas import Canvas, Part
 from .doubt import check_channels, decide_labels, doubt_of
+from .frame import Frame
 from .ladder import climb_down
+from .locate.answer import ask_for_region, left_out, settle
+from .locate.sampling import bring_back, sample
 from .plan import Plan, RegionPlan, Step, plan_step, steps_of
 from .plausibility import check_contrast, check_modality
 from .postprocess import tidy
 from .preprocess import NetworkImage
 from .rows import bring_to
 from .watch import Watch
-from .windows import blend
+from .windows import Rows, blend
 
 __all__ = ["Job", "NetworkSource", "compute"]
 
@@ -72,19 +74,39 @@ def _fill_canvas(job: Job, plan: Plan) -> Canvas:
     network = job.source(plan.step.device)
     job.watch.begin_windows(plan.windows)
     canvas = Canvas.blank(job.volume.shape, job.card, [region.frame for region in plan.regions])
-    for region in plan.regions:
-        job.watch.say("measuring intensities")
-        image = NetworkImage(job.channels, region.frame, job.card, job.watch.check)
-        _warn_of_input(image, job)
-        if image.is_constant:
-            job.watch.count_windows(region.tiling.count)
-            continue
-        with canvas.part(region.frame) as part:
-            _fill_part(part.labels, part.doubt, image, network, region, plan.step, job)
-            job.watch.say("tidying labels")
-            flat = 0 if job.card.dimensions == 2 else None
-            tidy(part.labels, job.card.postprocess, job.volume.grid.voxel_mm3, flat)
+    missed = [_fill_region(canvas, network, region, plan.step, job) for region in plan.regions]
+    job.watch.warn(*filter(None, missed))
+    if all(missed):
+        raise VolumeError(f"{'; '.join(filter(None, missed))}. {ask_for_region(job.card)}")
     return canvas
+
+
+def _fill_region(canvas: Canvas, network: nn.Module, region: RegionPlan, step: Step, job: Job) -> str | None:
+    """Label one region; say why its answer was left out, which happens to places alone."""
+    job.watch.say("measuring intensities")
+    place = region.frame.place
+    image = _network_image(job, region.frame)
+    _warn_of_input(image, job)
+    if image.is_constant:
+        job.watch.count_windows(region.tiling.count)
+        return None if place is None else left_out(place, "the image has one value there")
+    with canvas.part(region.frame) as part:
+        _fill_part(part, image, network, region, step, job)
+        job.watch.say("tidying labels")
+        flat = 0 if job.card.dimensions == 2 else None
+        voxel_mm3 = job.volume.grid.voxel_mm3
+        tidy(part.labels, job.card.postprocess, voxel_mm3, flat)
+        if place is None or part.inside is None:
+            return None
+        return settle(part.labels, part.doubt, part.inside, voxel_mm3, place, job.card)
+
+
+def _network_image(job: Job, frame: Frame) -> NetworkImage:
+    """Image that the network sees; at a place it is brought to the place's grid first, as it is small."""
+    if frame.place is None:
+        return NetworkImage(job.channels, frame, job.card, job.watch.check)
+    channels = [sample(channel, job.volume.grid, frame.network) for channel in job.channels]
+    return NetworkImage(channels, Frame.exactly(frame.network), job.card, job.watch.check)
 
 
 def _warn_of_input(image: NetworkImage, job: Job) -> None:
@@ -94,15 +116,14 @@ def _warn_of_input(image: NetworkImage, job: Job) -> None:
 
 
 def _fill_part(
-    labels: IntArray,
-    doubt: NDArray[np.float32],
+    part: Part,
     image: NetworkImage,
     network: nn.Module,
     region: RegionPlan,
     step: Step,
     job: Job,
 ) -> None:
-    """Label one region, rows after rows; both arrays are those of the region, axes turned."""
+    """Label one region, rows after rows."""
     output = job.card.output
     rows = blend(
         image.read,
@@ -112,16 +133,29 @@ def _fill_part(
         after_windows=job.watch.count_windows,
     )
     no_number = 0
-    for part in bring_to(rows, region.frame.network, region.frame.labelled_grid):
-        where = slice(part.start, part.start + part.values.shape[1])
-        labels[where] = decide_labels(part.values, output).numpy()
-        found = doubt_of(part.values, output)
+    for done in _on_image(rows, region.frame, part):
+        where = slice(done.start, done.start + done.values.shape[1])
+        part.labels[where] = decide_labels(done.values, output).numpy()
+        found = doubt_of(done.values, output)
         no_number += int(torch.isnan(found).sum())
-        doubt[where] = found.nan_to_num_(1.0).numpy()
+        part.doubt[where] = found.nan_to_num_(1.0).numpy()
+    if part.inside is not None:
+        part.labels[~part.inside] = 0
+        part.doubt[~part.inside] = 0
     if no_number:
         job.watch.warn(
             f"the network gave no number at {no_number} voxels, in {step.precision}; their doubt is 1"
         )
+
+
+def _on_image(rows: Iterator[Rows], frame: Frame, part: Part) -> Iterator[Rows]:
+    """Class scores on the image's own voxels; at a place, notes which of these lie in it."""
+    if part.inside is None:
+        yield from bring_to(rows, frame.network, frame.labelled_grid)
+        return
+    for done, inside in bring_back(rows, frame.network, frame.labelled_grid):
+        part.inside[done.start : done.start + len(inside)] = inside
+        yield done
 
 
 def _predictor(network: nn.Module, step: Step, card: Card) -> Callable[[Tensor], Tensor]:

@@ -21,10 +21,20 @@ __all__ = ["Canvas", "Part"]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Labels and doubt of one region, axes turned as its network wants them; filled in place."""
+    """Labels and doubt of one region, axes turned as its network wants them; filled in place.
+
+    Attributes
+    ----------
+    labels : (I, J, K), integer
+    doubt : (I, J, K), float32
+    inside : (I, J, K), bool, or None
+        Of a place that is turned against the image: which voxels of the box around it lie in it, to be
+        filled too. None: all of them.
+    """
 
     labels: IntArray
     doubt: NDArray[np.float32]
+    inside: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +57,7 @@ class Canvas:
     def blank(cls, shape: SpatialShape, card: Card, frames: Sequence[Frame]) -> Canvas:
         """Make an empty canvas for these regions."""
         written = min(sum(math.prod(box_shape(frame.labelled)) for frame in frames), math.prod(shape))
-        highest = max(label.id for label in card.labels)
+        highest = max(label.id for label in (*card.labels, *card.located_labels))
         labels = zeros(shape, np.min_scalar_type(highest), written)
         doubt = zeros(shape, np.float32, written)
         covered = zeros(shape, np.bool_, written) if len(frames) > 1 else None
@@ -61,15 +71,18 @@ class Canvas:
         of equal doubt, the earlier one.
         """
         here = tuple(slice(low, high) for low, high in zip(*frame.labelled, strict=True))
+        shape = box_shape(frame.labelled)
+        inside = np.zeros(shape, dtype=bool) if frame.place is not None else None
         labels, doubt = frame.turn.apply(self.labels)[here], frame.turn.apply(self.doubt)[here]
         if self.covered is None:
-            yield Part(labels, doubt)
+            yield Part(labels, doubt, inside)
             return
-        shape = box_shape(frame.labelled)
-        fresh = Part(np.zeros(shape, self.labels.dtype), np.zeros(shape, np.float32))
+        fresh = Part(np.zeros(shape, self.labels.dtype), np.zeros(shape, np.float32), inside)
         yield fresh
         covered = frame.turn.apply(self.covered)[here]
         better = ~covered | (fresh.doubt < doubt)
+        if inside is not None:
+            better &= inside
         labels[better] = fresh.labels[better]
         doubt[better] = fresh.doubt[better]
-        covered[...] = True
+        covered[...] |= True if inside is None else inside

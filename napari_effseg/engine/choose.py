@@ -13,7 +13,7 @@ from ..volume import Grid, Volume
 from ..zoo import cards, find_card
 from ..zoo.card import Card
 from .frame import sub_grid
-from .plausibility import check_field_of_view
+from .plausibility import check_field_of_view, needs_locating
 from .preprocess import select_channels
 
 __all__ = ["Roi", "best_of", "choose_card", "fits", "misfit", "recommended", "regions_of"]
@@ -78,8 +78,9 @@ def misfit(card: Card, volume: Volume, boxes: Sequence[IndexBox] = ()) -> str | 
         return f"it takes {' or '.join(card.input.modality)}"
     try:
         select_channels(volume, card)
-        for grid in _parts(volume.grid, boxes):
-            check_field_of_view(grid, card)
+        if boxes or not needs_locating(volume.grid, card):
+            for grid in _parts(volume.grid, boxes):
+                check_field_of_view(grid, card)
     except VolumeError as err:
         return str(err)
     return None

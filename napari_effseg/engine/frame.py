@@ -14,6 +14,7 @@ from ..errors import VolumeError
 from ..types import IndexBox, SpatialShape
 from ..volume import Grid, Reorientation, box_shape, grid_with_spacing
 from ..zoo.card import Card
+from .locate.places import Place, bounding_box
 
 __all__ = ["Frame", "is_other_plane", "slice_axis", "sub_grid", "turning", "window_shape"]
 
@@ -40,12 +41,16 @@ class Frame:
         Turned indices of the voxels that the network sees: `labelled` and real image around it.
     network : Grid
         Grid of the network's image: the field of view of `seen` at the card's spacing.
+    place : Place or None
+        The place that registration has found, where `network` is that of the place: it may be turned against
+        the image, and `labelled` and `seen` are a box around it.
     """
 
     turn: Reorientation
     labelled: IndexBox
     seen: IndexBox
     network: Grid
+    place: Place | None = None
 
     @classmethod
     def of(cls, grid: Grid, card: Card, box: IndexBox | None = None) -> Frame:
@@ -70,6 +75,20 @@ class Frame:
         labelled = whole if box is None else turn.apply_box(box)
         seen = labelled if box is None else _with_context(labelled, turn.grid, card)
         return cls(turn, labelled, seen, _network_grid(sub_grid(turn.grid, seen), card))
+
+    @classmethod
+    def at(cls, grid: Grid, card: Card, place: Place) -> Frame:
+        """Place a card's network where a registration has found its structure."""
+        turn = turning(grid, card)
+        around = bounding_box(place.network, turn.grid)
+        return cls(turn, around, around, place.network, place)
+
+    @classmethod
+    def exactly(cls, grid: Grid) -> Frame:
+        """Give the network an image that has been brought to its grid already."""
+        whole: IndexBox = ((0, 0, 0), grid.shape)
+        as_it_is = Reorientation(grid, (0, 1, 2), (False, False, False))
+        return cls(as_it_is, whole, whole, grid)
 
     @property
     def seen_grid(self) -> Grid:
@@ -196,7 +215,7 @@ def _with_context(box: IndexBox, grid: Grid, card: Card) -> IndexBox:
         want = spacing[axis - 3 + len(spacing)] if axis >= 3 - len(spacing) else have
         side = high[axis] - low[axis]
         margin = int(window[axis] / 2 * want / have)
-        if card.field_of_view.locate == "region":
+        if card.field_of_view.locate != "anywhere":
             room = card.field_of_view.maximum_mm[_view_axis(grid, axis, card)] / have - side
             margin = min(margin, max(int(room / 2), 0))
         if card.dimensions == 2 and axis == 0:

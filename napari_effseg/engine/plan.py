@@ -16,6 +16,8 @@ from .costs import Cost, cost_of
 from .device import DeviceInfo
 from .doubt import channels_of
 from .frame import Frame, window_shape
+from .locate import LOCATING_SECONDS, Place, expected_places
+from .plausibility import needs_locating
 from .tiling import Tiling
 from .windows import ROWS_BYTES
 
@@ -38,10 +40,13 @@ class PlanOptions:
     Attributes
     ----------
     boxes : tuple of IndexBox
-        Regions to label, stored indices; empty: the whole image.
+        Regions to label, stored indices; empty: the whole image, or what will be found in it.
+    places : tuple of Place
+        Where the card's structure was found, if it was looked for.
     """
 
     boxes: tuple[IndexBox, ...] = ()
+    places: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ class Plan:
         Estimated peak on a CUDA or MPS device; 0 on the CPU.
     notes : tuple of str
         What is unusual about this plan, in sentences.
+    locates : bool
+        Whether the structure is still to be found: `regions` have the right sizes, and lie anywhere.
     """
 
     model: str
@@ -98,6 +105,7 @@ class Plan:
     peak_memory_bytes: int
     device_memory_bytes: int
     notes: tuple[str, ...]
+    locates: bool = False
 
     @property
     def windows(self) -> int:
@@ -116,7 +124,8 @@ class Plan:
         windows = f"{self.windows} window{'s' * (self.windows != 1)}"
         step = self.step.describe().replace("windows", windows, 1)
         where = f" ({self.device.description})" if self.step.device == self.device.name else ""
-        return f"{self.model}: {step}{where}, about {_duration(self.seconds)} and {memory}"
+        found = ", in boxes that are found first" if self.locates else ""
+        return f"{self.model}: {step}{where}{found}, about {_duration(self.seconds)} and {memory}"
 
 
 def resolve(options: PlanOptions, card: Card, grid: Grid, device: DeviceInfo) -> Plan:
@@ -141,8 +150,13 @@ def resolve(options: PlanOptions, card: Card, grid: Grid, device: DeviceInfo) ->
     VolumeError
         If the card is three-dimensional and the image is one voxel thick.
     """
-    frames = [Frame.of(grid, card, box) for box in options.boxes or (None,)]
+    locates = not options.boxes and not options.places and needs_locating(grid, card)
+    places = expected_places(card, grid) if locates else options.places
+    frames = [Frame.at(grid, card, place) for place in places]
+    frames = frames or [Frame.of(grid, card, box) for box in options.boxes or (None,)]
     plans = [plan_step(card, grid, device, frames, step) for step in steps_of(card, device)]
+    if locates:
+        plans = [replace(plan, locates=True, seconds=plan.seconds + LOCATING_SECONDS) for plan in plans]
     chosen = next((plan for plan in plans if _fits(plan)), None)
     if chosen is None:
         return _with_note(plans[0], "this may need more memory than is free")

@@ -27,6 +27,7 @@ __all__ = [
     "check_sides",
     "check_volumes",
     "extent_mm",
+    "needs_locating",
 ]
 
 PIECES_WORTH_A_WARNING = 4
@@ -64,8 +65,7 @@ def check_field_of_view(grid: Grid, card: Card, what: str = "image") -> tuple[st
     have = extent_mm(grid, card)
     view = card.field_of_view
     axes = range(3) if card.dimensions == 3 else _in_plane_axes(card)
-    too_large = any(have[axis] > EXTENT_TOLERANCE * view.maximum_mm[axis] for axis in axes)
-    if too_large and view.locate == "region":
+    if view.locate != "anywhere" and _is_too_large(have, card, axes):
         raise VolumeError(
             f"the {what} measures {_mm(have)}, but {card.name} was made for at most {_mm(view.maximum_mm)} "
             f"around its structure and would label wrong places; give a {'smaller ' * (what == 'region')}"
@@ -77,6 +77,11 @@ def check_field_of_view(grid: Grid, card: Card, what: str = "image") -> tuple[st
             "so the structure may be cut off",
         )
     return ()
+
+
+def needs_locating(grid: Grid, card: Card) -> bool:
+    """Whether the card's structure has to be found in an image, and the card says how."""
+    return card.locate is not None and _is_too_large(extent_mm(grid, card), card, range(3))
 
 
 def extent_mm(grid: Grid, card: Card) -> tuple[float, float, float]:
@@ -186,6 +191,10 @@ def check_sides(labels: LabelMap, card: Card, image: Grid | None = None) -> tupl
                 "mirrored, its orientation wrong, or the structure mistaken"
             )
     return tuple(warnings)
+
+
+def _is_too_large(have: Sequence[float], card: Card, axes: Iterable[int]) -> bool:
+    return any(have[axis] > EXTENT_TOLERANCE * card.field_of_view.maximum_mm[axis] for axis in axes)
 
 
 def _is_across_middle(reach: tuple[float, float], label: LabelSpec, grid: Grid) -> bool:

@@ -154,7 +154,7 @@ class NetworkImage:
         seen = tuple(slice(low, high) for low, high in zip(*frame.seen, strict=True))
         self._seen = [channel[seen] for channel in whole]
         self.statistics = self._measure(self._seen)
-        by_region = card.field_of_view.locate == "region" or frame.sees_all
+        by_region = card.field_of_view.locate != "anywhere" or frame.sees_all
         whole_counts = content_matters(self._rule) and not (by_region or self._by_slice)
         self._case = self._pooled(self._measure(whole) if whole_counts else self.statistics)
         self._rows = self._readers(self._seen)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..volume import LabelMap
+from .locate import Located
 
 __all__ = ["Report", "Result", "versions"]
 
@@ -43,6 +44,8 @@ class Report:
         Of napari-effseg, Python, torch, numpy, and the platform.
     warnings : tuple of str
         Everything that the user should know before trusting the result, in sentences.
+    located : Located or None
+        Where the structure was found in a larger image, if it was looked for.
     """
 
     model: str
@@ -55,6 +58,7 @@ class Report:
     plan: str
     versions: dict[str, str]
     warnings: tuple[str, ...]
+    located: Located | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that the json module takes."""
@@ -69,6 +73,7 @@ class Report:
             "plan": self.plan,
             "versions": dict(self.versions),
             "warnings": list(self.warnings),
+            "located": self.located.to_json() if self.located is not None else None,
         }
 
 

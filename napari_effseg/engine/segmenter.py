@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from dataclasses import replace
 
 from torch import nn
 
@@ -16,9 +17,16 @@ from .choose import Roi, choose_card, regions_of
 from .device import DeviceInfo, peak_memory_bytes, resolve_device
 from .frame import sub_grid, turning
 from .ladder import is_memory_error
+from .locate import Located, locate
 from .networks import cached_network
 from .plan import Plan, PlanOptions, resolve
-from .plausibility import check_field_of_view, check_pieces, check_sides, check_volumes
+from .plausibility import (
+    check_field_of_view,
+    check_pieces,
+    check_sides,
+    check_volumes,
+    needs_locating,
+)
 from .preprocess import select_channels
 from .report import Report, Result, versions
 from .watch import Watch
@@ -50,7 +58,8 @@ def segment(
     roi : box, list of boxes, or None
         Regions to label, half-open, in stored indices ((i0, j0, k0), (i1, j1, k1)). The network also sees
         some of the image around them; outside them labels and doubt are 0. Where regions overlap, the label
-        of lower doubt stays.
+        of lower doubt stays. None: the whole image; or, where that is larger than the card's field of view,
+        the places where the card's structure is found, with labels that name their sides.
     progress : callable or None
         ``progress(fraction, message)``; the first message is the plan.
     cancel : callable or None
@@ -65,7 +74,8 @@ def segment(
     ------
     VolumeError
         If the volume cannot be segmented with this card: one slice for a 3D card, channels that do not fit,
-        no finite voxel, a region outside the image, or an image much larger than the card's field of view.
+        no finite voxel, a region outside the image, or an image much larger than the card's field of view
+        in which the structure cannot be found.
     UnknownModel, CardError, WeightsError
         If there is no such card, or it or its weights are broken.
     DeviceError
@@ -149,10 +159,11 @@ def _run(
         watch.warn(*plan.notes)
         watch.say(plan.describe(), 0.0)
         job = Job(source, volume, card, channels.arrays, watch)
-        final, canvas = compute(job, plan)
-        labels = _label_map(canvas.labels, volume, card)
+        found = locate(channels.arrays[0], volume.grid, card, watch) if plan.locates else None
+        final, canvas = compute(job, plan if found is None else _plan_at(found, job, device))
+        labels = _label_map(canvas.labels, volume, _as_labelled(card, found))
         watch.say("checking the result", 0.98)
-        watch.warn(*_check_result(labels, card, boxes))
+        watch.warn(*_check_result(labels, _as_labelled(card, found), found.boxes if found else boxes))
     except (MemoryError, RuntimeError) as err:
         if isinstance(err, EffsegError) or not is_memory_error(err):
             raise
@@ -170,9 +181,20 @@ def _run(
         plan=plan.describe(),
         versions=versions(),
         warnings=tuple(watch.warnings),
+        located=found,
     )
     watch.say("done", 1.0)
     return Result(labels, canvas.doubt, report)
+
+
+def _plan_at(found: Located, job: Job, device: DeviceInfo) -> Plan:
+    """Plan again, now that it is known where the structure lies."""
+    return resolve(PlanOptions(places=found.places), job.card, job.volume.grid, device)
+
+
+def _as_labelled(card: Card, found: Located | None) -> Card:
+    """Return the card with the labels that a result has: a structure that was found knows its side."""
+    return card if found is None else replace(card, labels=card.located_labels)
 
 
 def _check_geometry(grid: Grid, card: Card, boxes: tuple[IndexBox, ...], watch: Watch) -> None:
@@ -180,7 +202,7 @@ def _check_geometry(grid: Grid, card: Card, boxes: tuple[IndexBox, ...], watch: 
     turning(grid, card)  # refuses one slice for a 3D card, which no region would help
     for box in boxes:
         watch.warn(*check_field_of_view(sub_grid(grid, box), card, "region"))
-    if not boxes:
+    if not boxes and not needs_locating(grid, card):
         watch.warn(*check_field_of_view(grid, card))
 
 

@@ -8,7 +8,7 @@ from ..types import CancelCheck, Progress
 __all__ = ["Watch"]
 
 _BEFORE, _AFTER = 0.05, 0.95
-"""Fractions of a run at which its windows begin and end."""
+"""Fractions of a run at which its windows begin and end; they begin later where much came before them."""
 
 
 class Watch:
@@ -28,7 +28,15 @@ class Watch:
         self._fraction = 0.0
         self._done = 0
         self._total = 1
+        self._begin = _BEFORE
+        self._is_cancelled = False
         self.warnings: list[str] = []
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the caller wants the run to stop; once it did, it does."""
+        self._is_cancelled = self._is_cancelled or (self._cancel is not None and self._cancel())
+        return self._is_cancelled
 
     def check(self) -> None:
         """Stop the run if the caller wants it.
@@ -38,7 +46,7 @@ class Watch:
         Cancelled
             If `cancel` says so.
         """
-        if self._cancel is not None and self._cancel():
+        if self.is_cancelled:
             raise Cancelled("stopped on request; nothing was written")
 
     def say(self, message: str, fraction: float | None = None) -> None:
@@ -55,9 +63,10 @@ class Watch:
     def begin_windows(self, total: int) -> None:
         """Begin to count windows (again, if memory ran out)."""
         self._done, self._total = 0, total
+        self._begin = max(_BEFORE, self._fraction)
 
     def count_windows(self, count: int) -> None:
         """Count finished windows, say so, and check for cancel."""
         self._done += count
         share = self._done / max(self._total, 1)
-        self.say(f"window {self._done} of {self._total}", _BEFORE + (_AFTER - _BEFORE) * share)
+        self.say(f"window {self._done} of {self._total}", self._begin + (_AFTER - self._begin) * share)
