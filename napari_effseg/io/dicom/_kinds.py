@@ -111,10 +111,8 @@ def why_no_image(header: Header) -> str:
     from pydicom.uid import UID
 
     kind = text(header.dataset, "SOPClassUID")
-    if not kind and header.pixels is None:
-        named = str(header.dataset.file_meta.get("MediaStorageSOPClassUID") or "")
-        if named == _DIRECTORY:
-            return "is an index of DICOM files; give its folder"
+    if not kind and text(header.dataset.file_meta, "MediaStorageSOPClassUID") == _DIRECTORY:
+        return "is an index of DICOM files; give its folder"
     if kind == SEGMENTATION or text(header.dataset, "Modality") == "SEG":
         return "is a DICOM segmentation, not an image; load_labels reads it"
     if header.pixels is not None:
@@ -165,6 +163,7 @@ def layout_of(header: Header) -> Layout:
     dataset, pixels = header.dataset, header.pixels
     if pixels is None:
         raise ImageReadError(_NO_PIXELS)
+    rows, columns = _side(dataset, "Rows"), _side(dataset, "Columns")
     samples = _default(dataset, "SamplesPerPixel", 1)
     photometric = text(dataset, "PhotometricInterpretation").upper() or ("RGB" if samples == 3 else _GREY[1])
     if samples not in (1, 3) or photometric not in (_COLOUR if samples == 3 else _GREY):
@@ -177,8 +176,8 @@ def layout_of(header: Header) -> Layout:
     if bits not in _BITS or not 1 <= stored <= bits:
         raise ImageReadError(f"has pixels of {stored} bits in {bits}, which cannot be")
     layout = Layout(
-        _side(dataset, "Rows"),
-        _side(dataset, "Columns"),
+        rows,
+        columns,
         samples,
         bits,
         stored,
