@@ -180,6 +180,23 @@ def test_fewer_structures_keep_their_outputs(data, tmp_path):
     assert any("will not know: box" in note for note in job.plan.notes)
 
 
+def test_the_way_to_find_the_same_structures_is_kept_and_to_others_not(data, tmp_path):
+    boxes = (zoo.LocatedBox((-5.0, 0.0, 0.0), (16.0, 16.0, 16.0)),)
+    one = ball_card(tmp_path / "one")
+    found = ball_card(
+        tmp_path / "found",
+        input=dataclasses.replace(one.input, spacing=(1.0, 1.0, 1.0)),
+        field_of_view=dataclasses.replace(one.field_of_view, locate="template"),
+        locate=zoo.LocateSpec("mni152", boxes),
+    )
+    same, other = (
+        prepare_finetuning(found, data, dataclasses.replace(OPTIONS, names={1: name})).material.draft
+        for name in ("ball", "cyst")
+    )
+    assert same.locate == found.locate
+    assert (other.locate, other.field_of_view.locate) == (None, "region")
+
+
 def test_weights_that_are_not_better_are_not_kept(base, data, finetune):
     result = finetune(base, data, learning_rate=1e-12)
     assert result.card is None

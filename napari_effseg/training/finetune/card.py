@@ -129,7 +129,7 @@ def draft_of(base: Card, match: LabelMatch, found: FoundLabels, name: str) -> Ca
         path=None,
     )
     try:
-        return parse_card(card_to_table(draft), source=f"the card {name!r}")
+        return parse_card(card_to_table(_findable(draft, match)), source=f"the card {name!r}")
     except CardError as err:
         raise ConfigError(str(err)) from err
 
@@ -188,6 +188,13 @@ def finished(draft: Card, base: Card, outcome: Outcome) -> Card:
         output=replace(draft.output, doubt_temperature=outcome.temperature),
         accuracy=outcome.accuracy,
     )
+
+
+def _findable(draft: Card, match: LabelMatch) -> Card:
+    """Keep how the structures are found in a larger image, if they are the same; else a region is needed."""
+    if draft.locate is None or not (match.new or match.dropped):
+        return draft
+    return replace(draft, locate=None, field_of_view=replace(draft.field_of_view, locate="region"))
 
 
 def _label(label: int, base: Card, match: LabelMatch, found: FoundLabels) -> LabelSpec:
