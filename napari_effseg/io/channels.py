@@ -53,6 +53,7 @@ def join_channels(volumes: Sequence[Volume], paths: Sequence[Path]) -> Volume:
         first.affine,
         channel_names=names,
         modality=first.modality,
+        window=first.window,
         warnings=tuple(warnings),
     )
 

@@ -115,6 +115,7 @@ def _fill(array: NDArray[Any], volume: Slices, turn_inverse: bool) -> None:
     for k, frame in enumerate(volume.frames):
         if frame is not None:
             by_file.setdefault(frame.path, {})[frame] = k
+    has_holes = None in volume.frames
     lowest: Any = math.inf
     for path, places in by_file.items():
         for frame, stored in _decoded(path, list(places)):
@@ -124,7 +125,8 @@ def _fill(array: NDArray[Any], volume: Slices, turn_inverse: bool) -> None:
                 values = values * np.float64(frame.slope) + frame.intercept
             target = array[:, places[frame]]
             target[...] = values if values.ndim == 2 else np.moveaxis(values, 2, 0)
-            lowest = min(lowest, np.fmin.reduce(target, axis=None).item())
+            if has_holes:
+                lowest = min(lowest, np.fmin.reduce(target, axis=None).item())
     for k, frame in enumerate(volume.frames):
         if frame is None:
             array[:, k] = lowest
@@ -139,14 +141,14 @@ def _decoded(path: Path, frames: Sequence[Frame]) -> Iterator[tuple[Frame, NDArr
     layout = frames[0].layout
     dataset = read_header(path, _TAGS).dataset if _needs_header(layout) else None
     arrays = _arrays(path, layout, dataset, sorted(wanted))
-    with _damage_named(path):
-        for index in sorted(wanted):
+    for index in sorted(wanted):
+        with _damage_named(path):
             array, photometric = next(arrays)
             if layout.photometric == _PALETTE and dataset is not None:
                 array = _expanded(array, dataset)
             elif layout.samples == 3 and photometric != "RGB":
                 raise ImageReadError(f"{path}: its colours ({layout.photometric}) cannot be turned into RGB")
-            yield wanted[index], array
+        yield wanted[index], array
 
 
 def stored_frames(path: Path, layout: Layout) -> Iterator[NDArray[Any]]:
@@ -159,9 +161,10 @@ def stored_frames(path: Path, layout: Layout) -> Iterator[NDArray[Any]]:
     """
     dataset = read_header(path, _TAGS).dataset if _needs_header(layout) else None
     arrays = _arrays(path, layout, dataset, range(layout.frames))
-    with _damage_named(path):
-        for _ in range(layout.frames):
-            yield next(arrays)[0]
+    for _frame in range(layout.frames):
+        with _damage_named(path):
+            array, _meaning = next(arrays)
+        yield array
 
 
 @contextlib.contextmanager

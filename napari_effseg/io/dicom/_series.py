@@ -19,7 +19,7 @@ from ._stacks import Stack, main_stacks, split_into_stacks
 from ._times import split_times
 from ._values import text
 
-__all__ = ["Chosen", "Scan", "SeriesInfo", "are_series_each", "choose", "list_series", "scan"]
+__all__ = ["Chosen", "Scan", "SeriesInfo", "are_series_each", "choose", "list_series", "scan", "series_in"]
 
 _MOST_LISTED = 12
 _MOST_NAMED = 3
@@ -180,7 +180,11 @@ def list_series(path: PathLike | Sequence[PathLike]) -> tuple[SeriesInfo, ...]:
         If a path is missing, or a file that was named is no DICOM file.
     """
     single = isinstance(path, (str, os.PathLike))
-    found = scan(Path(path) if single else [Path(one) for one in path])  # type: ignore[arg-type, union-attr]
+    return series_in(scan(Path(path) if single else [Path(one) for one in path]))  # type: ignore[arg-type, union-attr]
+
+
+def series_in(found: Scan) -> tuple[SeriesInfo, ...]:
+    """List the series among files whose headers were read, as `list_series` does."""
     infos = [info for group in _by_series(found.contents) for info in _infos(group)]
     return tuple(sorted(infos, key=lambda info: bool(info.why_not)))
 

@@ -9,9 +9,9 @@ from ...errors import AffineError
 from ...volume import Grid, Volume
 from .._arrange import Choice, arrange
 from ._kinds import INVERSE
-from ._pixels import read_pixels
-from ._plan import Plan
-from ._reference import plan_of
+from ._pixels import read_pixels, same_pixels
+from ._plan import Plan, plan
+from ._series import choose, scan
 
 __all__ = ["read", "read_grid"]
 
@@ -34,23 +34,23 @@ def read(path: Path | Sequence[Path], choice: Choice) -> Volume:
     choice : Choice
         Which series, which of several images at each place, and which channel of a colour image.
     """
-    plan = plan_of(path, choice)
-    first = plan.volumes[0].present[0].layout
-    turn_inverse, said = _inverse(plan)
-    array = read_pixels(plan.where, plan.volumes, turn_inverse=turn_inverse)
-    of_colours = choice.channel if first.channels > 1 else ("all" if len(plan.volumes) > 1 else None)
-    data, _ = arrange(array, "cijk", Choice(None, of_colours), plan.where)
+    planned = _plan_of(path, choice)
+    first = planned.volumes[0].present[0].layout
+    turn_inverse, said = _inverse(planned)
+    array = read_pixels(planned.where, planned.volumes, turn_inverse=turn_inverse)
+    of_colours = choice.channel if first.channels > 1 else ("all" if len(planned.volumes) > 1 else None)
+    data, _ = arrange(array, "cijk", Choice(None, of_colours), planned.where)
     try:
         return Volume(
             data,
-            plan.volumes[0].affine,
-            channel_names=plan.names if len(plan.volumes) > 1 else (),
-            modality=plan.modality if plan.modality not in _OTHER else None,
-            window=_window(plan, turn_inverse),
-            warnings=(*plan.warnings, *said),
+            planned.volumes[0].affine,
+            channel_names=planned.names if len(planned.volumes) > 1 else (),
+            modality=planned.modality if planned.modality not in _OTHER else None,
+            window=_window(planned, turn_inverse),
+            warnings=(*planned.warnings, *said),
         )
     except AffineError as err:
-        raise AffineError(f"{plan.where}: {err}") from err
+        raise AffineError(f"{planned.where}: {err}") from err
 
 
 def read_grid(path: Path | Sequence[Path], series: str | None = None, frame: int | None = None) -> Grid:
@@ -61,7 +61,12 @@ def read_grid(path: Path | Sequence[Path], series: str | None = None, frame: int
     ImageReadError
         As `read`.
     """
-    return plan_of(path, Choice(frame, None, series)).volumes[0].grid
+    return _plan_of(path, Choice(frame, None, series)).volumes[0].grid
+
+
+def _plan_of(path: Path | Sequence[Path], choice: Choice) -> Plan:
+    """Find the series that is meant and decide what goes where; headers alone are read."""
+    return plan(choose(scan(path), choice.series), choice, same_pixels)
 
 
 def _inverse(plan: Plan) -> tuple[bool, tuple[str, ...]]:
