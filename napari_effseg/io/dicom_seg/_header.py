@@ -43,7 +43,6 @@ _OF_PICTURES = ("PatientOrientation",)
 
 _LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _IDENTITY = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SeriesNumber")
-_LONGEST_UID = 64
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def context_of(path: Path, *, has_place: bool) -> Context:
     header = read_header(path, (*_IDENTITY, *_EMPTY_ALLOWED, *_OPTIONAL, *_OF_PICTURES, *_LOSSY))
     with hushed():
         dataset = header.dataset
-        study, series = (_uid(dataset, keyword) for keyword in _IDENTITY[:2])
+        study, series = (text(dataset, keyword) for keyword in _IDENTITY[:2])
         if not study or not series:
             missing = "Study" if not study else "Series"
             raise ExportError(
@@ -94,7 +93,7 @@ def context_of(path: Path, *, has_place: bool) -> Context:
                 "to; give the original series as reference, or write .seg.nrrd"
             )
         elements, mended = _elements(dataset, has_place=has_place)
-        frame_of_reference = _uid(dataset, "FrameOfReferenceUID")
+        frame_of_reference = text(dataset, "FrameOfReferenceUID")
         derives_frame = has_place and not frame_of_reference
         return Context(
             study,
@@ -168,12 +167,6 @@ def _names(keywords: list[str]) -> str:
     from pydicom.datadict import dictionary_description, tag_for_keyword
 
     return ", ".join(dictionary_description(tag_for_keyword(keyword) or 0) for keyword in keywords)
-
-
-def _uid(dataset: Dataset, keyword: str) -> str:
-    found = text(dataset, keyword)
-    is_valid = 0 < len(found) <= _LONGEST_UID and all(part.isdecimal() for part in found.split("."))
-    return found if is_valid else ""
 
 
 def _series_number(dataset: Dataset) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from ..dicom._grid import Slices
 from ..dicom._pixels import same_pixels
 from ..dicom._places import NO_PIXEL_SIZE
 from ..dicom._plan import plan
-from ..dicom._series import choose, list_series, scan
+from ..dicom._series import Scan, choose, scan, series_in
 from ..dicom._silence import hushed
 from ..dicom._values import text, whole
 from ._header import Context, context_of
@@ -141,31 +142,26 @@ class _Candidate:
 
 def _series(where: Path | Sequence[Path], series: str | None, frame: int | None) -> Iterator[_Candidate]:
     """Every series that could be meant."""
-    if series is not None:
-        yield _candidate(where, series, frame)
-        return
-    infos = [info for info in list_series(where) if not info.why_not]
-    if len(infos) <= 1:
-        yield _candidate(where, None, frame)  # says in words why there is none
+    found = scan(where)
+    infos = [info for info in series_in(found) if not info.why_not]
+    if series is not None or len(infos) <= 1:
+        yield _candidate(found, series, frame)  # says in words why there is none
         return
     for info in infos:
-        try:
-            yield _candidate(list(info.files), info.uid, frame)
-        except ImageReadError:  # this one cannot have been segmented
-            continue
+        with contextlib.suppress(ImageReadError):  # this one cannot have been segmented
+            yield _candidate(found, info.uid, frame)
 
 
 def _series_of_file(file: Path, frame: int | None) -> Iterator[_Candidate]:
     """Series of the file's folder that one file of it stands for."""
-    with hushed():
-        uid = text(read_header(file, ("SeriesInstanceUID",)).dataset, "SeriesInstanceUID")
-    for info in list_series(file.parent):
-        if info.uid.partition("#")[0] == uid and file in info.files and not info.why_not:
-            yield _candidate(list(info.files), info.uid, frame)
+    found = scan(file.parent)
+    for info in series_in(found):
+        if file in info.files and not info.why_not:
+            yield _candidate(found, info.uid, frame)
 
 
-def _candidate(where: Path | Sequence[Path], uid: str | None, frame: int | None) -> _Candidate:
-    chosen = choose(scan(where), uid)
+def _candidate(found: Scan, uid: str | None, frame: int | None) -> _Candidate:
+    chosen = choose(found, uid)
     slices = plan(chosen, Choice(frame), same_pixels).volumes[0]
     return _Candidate(chosen.where, uid or "", slices, chosen.stack.has_place)
 

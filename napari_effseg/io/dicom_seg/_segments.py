@@ -221,7 +221,7 @@ def _whole_text(dataset: Dataset, keyword: str) -> str:
 
 def _name(segment_label: str, full: str | None, label: int) -> str | None:
     """Name of a segment; the full one of the description, unless another program has renamed the segment."""
-    if label and segment_label == _segment_label(full, label):
+    if label and segment_label == _segment_label(full, label) and (full or "").isprintable():
         return full
     return segment_label or None
 
