@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from napari_effseg import load, segment
+from napari_effseg import UnknownModel, load, segment
 from napari_effseg.engine import fit_temperature
 from napari_effseg.evaluation import Evaluation, EvaluationOptions, evaluate
 from napari_effseg.io.dataset import read_dataset
 from napari_effseg.training.data import load_cases
 from napari_effseg.training.validate import whole_volume_logits
-from napari_effseg.zoo import Card, read_card, write_card
+from napari_effseg.zoo import Card, find_card, read_card, write_card
 from napari_effseg.zoo.card import Accuracy, Performance
 from napari_effseg.zoo.weights import describe_weights, load_network, save_weights
 
@@ -36,7 +36,7 @@ METRICS = {"dice": "dice", "hd95_mm": "hausdorff95_mm", "nsd": "surface_dice"}
 
 def release(run: Path, dataset: Path) -> None:
     """Write ``weights/<name>.safetensors`` and ``napari_effseg/zoo/cards/<name>.toml``."""
-    card = read_card(next(path for path in run.glob("*.toml") if path.name != "config.toml"))
+    card = _as_it_ships(read_card(next(path for path in run.glob("*.toml") if path.name != "config.toml")))
     with tempfile.TemporaryDirectory() as temporary:
         full = _stored(card, run, Path(temporary) / "full", torch.float32)
         half = _stored(card, run, Path(temporary) / "half", torch.float16)
@@ -56,6 +56,16 @@ def release(run: Path, dataset: Path) -> None:
         f"validation Dice {validated[0]:.4f} in float32, {validated[1]:.4f} in float16; "
         f"test Dice {tested.over_cases('dice').mean:.4f}; temperature {output.doubt_temperature}\n"
     )
+
+
+def _as_it_ships(card: Card) -> Card:
+    """Keep what no training decides: what is said of the model, and how its structure is found."""
+    try:
+        shipped = find_card(card.name)
+    except UnknownModel:
+        return card
+    kept = ("title", "summary", "intended_use", "limits", "field_of_view", "locate")
+    return dataclasses.replace(card, **{name: getattr(shipped, name) for name in kept})
 
 
 def _dice(card: Card, dataset: Path) -> float:

@@ -155,7 +155,9 @@ def evaluate(
     card = find_card(model)
     described, by_number = _named(read_dataset(dataset, options.held_back), options, card)
     files = described.split(options.split)[: options.limit]
-    numbers, warnings = pair_labels(described.labels, card.label_names)
+    names = {**card.label_names, **{label.id: label.name for label in card.located_labels}}
+    numbers, warnings = pair_labels(described.labels, names)
+    numbers = _on_both_sides(numbers, card)
     warnings = (*described.warnings, *by_number, *warnings)
     cases = []
     for done, entry in enumerate(files):
@@ -203,6 +205,14 @@ def pair_labels(
     return {number: number for number in reference}, (
         f"structures were paired by number, as their names differ (data set / model): {pairs}",
     )
+
+
+def _on_both_sides(numbers: Mapping[int, int], card: Card) -> dict[int, int]:
+    """Count a structure that got a side, as it was found in a larger image, where none is asked for."""
+    boxes = card.locate.boxes if card.locate is not None else ()
+    sided = {label: at + 1 for box in boxes for at, label in enumerate(box.ids)}
+    found = {label: numbers[own] for label, own in sided.items() if own in numbers}
+    return {**found, **numbers}
 
 
 @dataclass(frozen=True)
