@@ -186,7 +186,7 @@ class LazyView:
         if copy is False:
             raise ValueError("the voxels have to be read, which makes a copy of them")
         values = self._read()
-        return values.astype(dtype or values.dtype.newbyteorder("="), copy=False)
+        return values.astype(dtype or self.dtype.newbyteorder("="), copy=False)
 
     def _read(self) -> NDArray[Any]:
         if 0 in self.shape:
@@ -194,10 +194,15 @@ class LazyView:
         kept = [axis for axis, pick in enumerate(self._picks) if isinstance(pick, range)]
         values = np.asarray(self._source[tuple(_forward(pick) for pick in self._picks)])
         expected = tuple(len(self._seen(axis)) for axis in kept)
-        if values.shape != expected:
-            raise VolumeError(f"the array gave {values.shape} voxels where {expected} were asked for")
-        backward = (slice(None, None, -1 if self._seen(axis).step < 0 else 1) for axis in kept)
-        turned = values[(..., *backward)].transpose([kept.index(a) for a in self._axes if a is not None])
+        if values.shape != expected or not np.can_cast(values.dtype, self.dtype, "same_kind"):
+            raise VolumeError(
+                f"an array that says it holds {self.dtype} gave {values.dtype} of shape {values.shape} where "
+                f"{expected} was asked for; read it first, with numpy.asarray"
+            )
+        steps: tuple[Any, ...] = tuple(
+            slice(None, None, 1 if self._seen(axis).step > 0 else -1) for axis in kept
+        )
+        turned = values[(..., *steps)].transpose([kept.index(a) for a in self._axes if a is not None])
         return turned.reshape(self.shape)  # adds the axes of one voxel
 
     def _seen(self, axis: int) -> range:

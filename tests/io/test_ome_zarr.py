@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import sys
 
 import numpy as np
 import pytest
 import zarr
 
 import napari_effseg as eff
-from napari_effseg.errors import AffineError, ImageReadError
+from napari_effseg.errors import AffineError, ImageReadError, MissingExtra
 from napari_effseg.io import load_grid, ome_zarr
 from napari_effseg.volume import LazyView, Volume, reorient, same_grid, view_of
 
@@ -97,6 +98,12 @@ def test_a_level_is_chosen(image):
     np.testing.assert_array_equal(np.asarray(volume.data), ZYX[:, ::2, ::2].T)
     assert volume.spacing == (1.0, 1.5, 2.5)
     assert same_grid(load_grid(image, level=1), volume.grid)
+
+
+def test_the_finest_level_is_taken_and_the_others_are_mentioned(image):
+    said = "the finest of 2 resolutions was taken, 7 x 6 x 5 voxels; level 1 of 0 to 1 has 4 x 3 x 5"
+    assert said in eff.load(image).warnings
+    assert said not in eff.load(image, level=0).warnings
 
 
 def test_the_levels_are_listed_without_reading_them(image):
@@ -516,6 +523,13 @@ def test_a_damaged_chunk_is_said_when_it_is_read(tmp_path):
     volume = eff.load(path)
     with pytest.raises(ImageReadError, match="its voxels cannot be read"):
         np.asarray(volume.data)
+
+
+def test_without_zarr_the_extra_is_named_and_metadata_are_read(image, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    assert len(ome_zarr.levels(image)) == 2
+    with pytest.raises(MissingExtra, match=r"napari-effseg\[zarr\]"):
+        eff.load(image)
 
 
 # Arrays of other libraries, as viewers hold them

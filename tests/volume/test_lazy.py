@@ -52,7 +52,7 @@ def test_a_view_is_indexed_like_numpy(data):
         order = data.draw(st.permutations(range(array.ndim)))
         key = data.draw(indices(tuple(array.shape[axis] for axis in order)))
         if data.draw(st.booleans()):
-            key = (..., *key) if len(key) < array.ndim else key
+            key = (*key, ...)
         array, view = np.asarray(array.transpose(order)[key]), view.transpose(*order)[key]
         assert view.shape == array.shape
         np.testing.assert_array_equal(np.asarray(view), array)
@@ -97,8 +97,15 @@ def test_an_array_that_gives_another_shape_is_noticed():
         def __getitem__(self, key):
             return super().__getitem__(key)[:1]
 
-    with pytest.raises(VolumeError, match="voxels where"):
+    with pytest.raises(VolumeError, match="was asked for"):
         np.asarray(LazyView(Wrong(VALUES))[1:3])
+
+
+def test_an_array_that_gives_fractions_for_its_integers_is_noticed():
+    source = Recording(VALUES)
+    source.dtype = np.dtype(np.int16)  # as a file's reader says that scales what it reads
+    with pytest.raises(VolumeError, match="says it holds int16 gave float32"):
+        np.asarray(LazyView(source)[1:3])
 
 
 @given(

@@ -104,8 +104,18 @@ def _volume(group: Group, choice: Choice) -> Volume:
         level.grid.affine,
         channel_names=_channel_names(group, data, choice),
         window=_window(group),
-        warnings=(*group.warnings, *placement_warnings(group.image), *chosen),
+        warnings=(*group.warnings, *_finest_taken(group, choice), *placement_warnings(group.image), *chosen),
     )
+
+
+def _finest_taken(group: Group, choice: Choice) -> tuple[str, ...]:
+    """Say that there are smaller ones, where nobody chose: the finest may be needlessly large."""
+    count = len(group.image.datasets)
+    if choice.level is not None or count == 1:
+        return ()
+    first, second = (" x ".join(map(str, _level(group, index).shape)) for index in (0, 1))
+    taken = f"the finest of {count} resolutions was taken, {first} voxels"
+    return (f"{taken}; level 1 of 0 to {count - 1} has {second}",)
 
 
 def _level(group: Group, index: int) -> Level:
