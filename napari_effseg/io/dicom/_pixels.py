@@ -23,7 +23,7 @@ from ._frames import Frame
 from ._grid import Slices
 from ._kinds import INVERSE, Layout
 from ._silence import hushed, library_errors
-from ._values import text
+from ._values import tag_of, text
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["read_pixels", "same_pixels", "stored_frames"]
 
 _PALETTE = "PALETTE COLOR"
+_RED_TABLES = ("RedPaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData")
 _TAGS = (
     *("ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
     *(
@@ -260,6 +261,7 @@ def _expanded(array: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     """Colours of a palette, 8 bits each; transparency is dropped."""
     from pydicom.pixels.processing import apply_color_lut
 
-    named = text(dataset, "PaletteColorLookupTableUID")
-    colours = apply_color_lut(array, None if named else dataset, named or None)[..., :3]
+    has_table = any(tag_of(keyword) in dataset for keyword in _RED_TABLES)
+    known = None if has_table else text(dataset, "PaletteColorLookupTableUID")
+    colours = apply_color_lut(array, None if known else dataset, known)[..., :3]
     return colours.astype(np.uint8) if colours.dtype == np.uint8 else (colours >> 8).astype(np.uint8)

@@ -154,10 +154,10 @@ def _pixel_size(dataset: Dataset, measures: Dataset) -> tuple[tuple[float, float
         (_ultrasound_pixel(dataset), ""),
     )
     for found, note in candidates:
-        if found is not None:
-            rows, columns = found
-            return ((rows, columns), note) if min(found) > 0 else ((1.0, 1.0), _BAD_SIZE)
-    return (1.0, 1.0), NO_PIXEL_SIZE
+        if found is not None and min(found) > 0:
+            return (found[0], found[1]), note
+    is_bad = any(found is not None for found, _ in candidates)
+    return (1.0, 1.0), _BAD_SIZE if is_bad else NO_PIXEL_SIZE
 
 
 def _ultrasound_pixel(dataset: Dataset) -> tuple[float, float] | None:

@@ -37,7 +37,7 @@ class SeriesInfo:
     description, modality : str
         As the header has them, "" where it does not.
     images : int
-        Number of images.
+        Number of images; 0 for what is none.
     shape : (I, J, K) or None
         Voxels of one volume, where that is clear from the headers.
     why_not : str
@@ -200,7 +200,8 @@ def _by_series(contents: Iterable[Content]) -> list[list[Content]]:
 def _infos(group: Sequence[Content]) -> list[SeriesInfo]:
     reasons = [f"{content.path}: {content.why_not}" for content in group if content.why_not]
     if reasons:
-        return [_info(group, "", sum(max(1, len(content.frames)) for content in group), None, reasons[0])]
+        images = sum(max(1, len(content.frames)) for content in group) if group[0].is_image else 0
+        return [_info(group, "", images, None, reasons[0])]
     stacks = main_stacks(_stacks(group))
     if len(stacks) == 1:
         return [_info(group, "", len(stacks[0].frames), *_shape(stacks[0]))]

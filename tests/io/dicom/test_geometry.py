@@ -219,6 +219,12 @@ def test_the_pixel_size_of_a_radiograph_is_that_of_its_detector(tmp_path):
     assert "at the detector" in volume.warnings[0]
 
 
+def test_a_pixel_size_of_zero_gives_way_to_that_of_the_detector(tmp_path):
+    tags = {"PixelSpacing": ["0", "0"], "ImagerPixelSpacing": ["0.2", "0.1"]}
+    volume = eff.load(write(tmp_path / "scan", [image(numbered((4, 5)), modality="CR", **tags)]))
+    assert volume.spacing == pytest.approx((0.1, 0.2, 1))
+
+
 def test_ultrasound_gives_its_pixel_size_in_regions(tmp_path):
     dataset = image(numbered((4, 5), np.uint8), modality="US")
     region = Dataset()

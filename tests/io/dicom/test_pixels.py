@@ -158,6 +158,17 @@ def test_a_palette_is_expanded_to_eight_bits(tmp_path, bits, scale):
     np.testing.assert_array_equal(volume.data[..., 0], colours[pixels].T)
 
 
+def test_a_palette_in_segments_is_expanded_though_it_has_a_uid(tmp_path):
+    rising = np.array([0, 1, 0, 1, 255, 65280], np.uint16)  # one entry of 0, then 255 on a line to 0xFF00
+    tags = {"PaletteColorLookupTableUID": "1.2.3"}
+    for name in ("Red", "Green", "Blue"):
+        tags[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        tags[f"Segmented{name}PaletteColorLookupTableData"] = rising.tobytes()
+    pixels = np.array([[0, 128, 255]], np.uint8)
+    dataset = image(pixels, modality="US", PhotometricInterpretation="PALETTE COLOR", **tags)
+    np.testing.assert_array_equal(_load(tmp_path, dataset).data[0, :, 0, 0], [0, 128, 255])
+
+
 def test_a_stack_of_colour_slices_has_four_axes(tmp_path):
     pixels = [_colours() + k for k in range(3)]
     datasets = [place(image(one, modality="OT"), AFFINE, k) for k, one in enumerate(pixels)]

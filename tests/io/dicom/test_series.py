@@ -144,7 +144,9 @@ def test_objects_without_an_image_are_ignored_beside_one_and_named_alone(tmp_pat
     folder = write(tmp_path / "scan", slices(numbered(), AFFINE))
     write(folder, [_without_image(kind, modality)], names=["other.dcm"])
     assert eff.load(folder).shape == (5, 7, 6)
-    assert list_series(folder)[1].why_not.endswith(words)
+    other = list_series(folder)[1]
+    assert other.why_not.endswith(words)
+    assert other.images == 0
     for chosen in ({"path": folder / "other.dcm"}, {"path": folder, "series": "1.2.4"}):
         with pytest.raises(eff.ImageReadError, match=words):
             eff.load(**chosen)
