@@ -6,9 +6,11 @@ import itertools
 from typing import Any
 
 import numpy as np
+import pytest
 
 from napari_effseg.types import Affine
 from napari_effseg.viewer.layers import image_layers
+from napari_effseg.viewer.reading_view import camera_of, can_turn_pictures
 from napari_effseg.volume import Volume, transform_points
 
 SHAPE = (7, 9, 11)
@@ -57,3 +59,16 @@ def add(viewer: Any, volume: Volume, name: str = "scan", **keywords: Any) -> Any
 def drawn(layer: Any) -> np.ndarray:
     """Array that napari draws of a layer in a viewer of two dimensions: rows down, columns across."""
     return np.asarray(layer._slice.image.raw)
+
+
+def camera_words(viewer: Any) -> tuple[str, ...]:
+    """Where the displayed axes grow to on the screen."""
+    if not can_turn_pictures(viewer):
+        return ("away", "down", "right")
+    return tuple(str(word) for word in camera_of(viewer).orientation)
+
+
+def needs_turning(viewer: Any) -> None:
+    """Skip a test of what only napari 0.6 and newer can do."""
+    if not can_turn_pictures(viewer):
+        pytest.skip("napari below 0.6 cannot turn pictures")

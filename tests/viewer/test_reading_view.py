@@ -22,7 +22,16 @@ from napari_effseg.viewer.reading_view import (
 )
 from napari_effseg.volume import Volume
 
-from .reading_cases import ORIENTATIONS, SHAPE, add, affine_of, coordinates, drawn
+from .reading_cases import (
+    ORIENTATIONS,
+    SHAPE,
+    add,
+    affine_of,
+    camera_words,
+    coordinates,
+    drawn,
+    needs_turning,
+)
 
 pytest.importorskip("napari", reason="needs the extra [napari]")
 from napari.components import ViewerModel
@@ -54,7 +63,7 @@ def drawn_letters(viewer, layers):
     shown = list(viewer.dims.order[-2:])
     in_canvas = np.linalg.inv(layers[0]._data_to_world.linear_matrix[np.ix_(shown, shown)])
     down, across = in_canvas.T @ (a_row, a_column)
-    vertical, horizontal = (str(word) for word in camera_of(viewer).orientation[1:])
+    _, vertical, horizontal = camera_words(viewer)
     return EdgeLetters.of_directions(
         -across if horizontal == "left" else across, -down if vertical == "up" else down
     )
@@ -73,6 +82,7 @@ def test_letters_are_those_of_the_voxels_drawn_at_the_edges(viewer, order, signs
 @pytest.mark.parametrize("display_order", list(itertools.permutations(range(3))))
 @pytest.mark.parametrize("orientation", list(itertools.product(("up", "down"), ("left", "right"))))
 def test_letters_follow_rolled_axes_and_a_turned_camera(viewer, display_order, orientation):
+    needs_turning(viewer)
     affine = affine_of((2, 0, 1), (1, -1, -1))
     layers = [add(viewer, Volume(values, affine)) for values in coordinates(affine)]
     viewer.dims.order = display_order
