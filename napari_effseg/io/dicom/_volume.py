@@ -11,7 +11,8 @@ from .._arrange import Choice, arrange
 from ._kinds import INVERSE
 from ._pixels import read_pixels, same_pixels
 from ._plan import Plan, plan
-from ._series import choose, scan
+from ._scan import scan
+from ._series import choose
 
 __all__ = ["read", "read_grid"]
 

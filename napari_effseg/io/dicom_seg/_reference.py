@@ -18,10 +18,12 @@ from .._arrange import Choice
 from ..dicom._files import looks_like_dicom, read_header
 from ..dicom._frames import Frame
 from ..dicom._grid import Slices
+from ..dicom._listing import series_in
 from ..dicom._pixels import same_pixels
 from ..dicom._places import NO_PIXEL_SIZE
 from ..dicom._plan import plan
-from ..dicom._series import Scan, choose, scan, series_in
+from ..dicom._scan import Scan, scan
+from ..dicom._series import choose
 from ..dicom._silence import hushed
 from ..dicom._values import text, whole
 from ._header import Context, context_of
