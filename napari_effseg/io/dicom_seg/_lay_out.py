@@ -14,9 +14,9 @@ from ...errors import ExportError
 from ...types import PathLike
 from ...volume import Grid, LabelMap, ras_to_lps, transform_points, uncrop
 from ...volume.lattice import Placement, nearest_turn, place_on_lattice
+from ._describe import storable
+from ._geometry import Target
 from ._reference import SAME_PLACE_MM, Reference, find_reference
-from ._segments import storable
-from ._write import Target
 
 __all__ = ["check_series", "lay_out"]
 

@@ -19,8 +19,9 @@ from ..dicom._kinds import Layout, layout_of
 from ..dicom._pixels import stored_frames
 from ..dicom._silence import hushed
 from ..dicom._values import number, text
+from ._frames import SegFrame, frames_of
 from ._segments import Segment, segments_of, table_of
-from ._stack import SegFrame, SegStack, frames_of, stack_of
+from ._stack import SegStack, stack_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -83,8 +84,8 @@ def read_labels(path: Path) -> LabelMap:
     header = read_header(_find_segmentation(path), None)
     with hushed():
         contents = _contents(header)
-        numbers, hidden = _paint(contents)
-        return _label_map(contents, numbers, hidden)
+    numbers, hidden = _paint(contents)
+    return _label_map(contents, numbers, hidden)
 
 
 def _is_segmentation(path: Path) -> bool:

@@ -89,6 +89,20 @@ def test_spacings_hold_to_a_ten_thousandth_of_a_millimetre(labels, tmp_path, spa
     assert same_grid(eff.load_labels(path).grid, grid, 1e-4)
 
 
+@pytest.mark.parametrize("slant", [0, 15, 40])
+def test_without_our_private_grid_the_frames_alone_say_the_place(labels, tmp_path, slant):
+    grid = gantry(oblique_grid(), slant)
+    series = write_series(tmp_path / "series", grid)
+    tilted = replace(labels, affine=grid.affine)
+    path = eff.save(tilted, tmp_path / "seg.dcm", reference=series)
+    seg = pydicom.dcmread(path)
+    seg.remove_private_tags()
+    seg.save_as(path)
+    back = eff.load_labels(path)
+    assert same_grid(back.grid, crop(tilted, ((0, 0, 1), (9, 11, 5))).grid, 1e-4)
+    np.testing.assert_array_equal(back.data, labels.data[:, :, 1:5])
+
+
 def test_slices_without_a_segment_have_no_frame(labels, folder, tmp_path):
     path = eff.save(labels, tmp_path / "seg.dcm", reference=folder)
     frames = frames_by_segment(path)
@@ -137,6 +151,38 @@ def test_a_single_slice_comes_back(tmp_path):
     back = eff.load_labels(path)
     assert same_grid(back.grid, grid)
     np.testing.assert_array_equal(back.data, data)
+
+
+NAMES = (
+    "a  b   c",
+    "\\",
+    "back\\slash",
+    "^=~|",
+    "Label 7",
+    "effseg label 3: other",
+    ": colon",
+    "x" * 64,
+    "y" * 65,
+    "é" * 900,
+    "左海馬",
+    "Ψ ½ µ",
+    "\"quoted\" 'name'",
+    "(no code)",
+    "tail  " + "z" * 70,
+)
+
+
+def test_every_name_comes_back_to_the_letter(folder, tmp_path):
+    grid = oblique_grid()
+    names = dict(enumerate(NAMES, start=1))
+    data = np.arange(np.prod(grid.shape)).reshape(grid.shape) % len(NAMES) + 1
+    path = eff.save(LabelMap(data, grid.affine, names), tmp_path / "seg.dcm", reference=folder)
+    assert eff.load_labels(path).names == names
+
+
+def test_a_name_that_no_description_holds_is_refused(labels, folder, tmp_path):
+    with pytest.raises(eff.ExportError, match="name of label 3 has 901 characters; DICOM SEG holds 900"):
+        eff.save(replace(labels, names={3: "n" * 901}), tmp_path / "seg.dcm", reference=folder)
 
 
 def test_a_meaning_that_is_too_long_is_shortened_and_said(labels, folder, tmp_path):
