@@ -38,7 +38,7 @@ SOURCE = _fingerprint()
 inlined = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """Decorator of the functions that kernels are made of; Python cannot call them, which saves compile time."""
 forced = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)
-"""As `inlined`, whatever the compiler thinks of it: of the steps of a loop, whose values must stay in registers."""
+"""As `inlined`, but not left to the compiler: of the steps of a loop, whose values stay in registers."""
 
 
 def kernel(function: Callable[..., None]) -> Any:

@@ -166,22 +166,25 @@ def _return_states(zero, shape, problem, gradients, item, t, steps, bound, at, d
         first = _state_at(zero, shape, problem, gradients, item, n, t, decay, checkpoint, sums, span)
         second = _state_at(zero, shape, problem, gradients, item, n + 1, t, decay, checkpoint, sums, span)
         reach = reach_of(zero, bound, first.decay)
-        other = reach_of(zero, bound, second.decay) if n + 1 < shape.states else reach
-        if n + 1 < shape.states and (reach <= SMALL) == (other <= SMALL):
+        alike = False
+        if n + 1 < shape.states:
+            other = reach_of(zero, bound, second.decay)
+            alike = (reach <= SMALL) == (other <= SMALL)
+        if alike:
+            reach = max(reach, other)
             n += 2
         else:
             second = no_state(zero, shape, at)
-            other = reach
             n += 1
         if reach <= SMALL:
             replay_small(zero, steps, at, first, second)
             sweep_back_small(zero, steps, at, first, second)
+            continue
+        if reach <= ORDINARY:
+            replay(zero, steps, at, first, second)
         else:
-            if max(reach, other) <= ORDINARY:
-                replay(zero, steps, at, first, second)
-            else:
-                replay_any(zero, steps, at, first, second)
-            sweep_back(zero, steps, at, first, second)
+            replay_any(zero, steps, at, first, second)
+        sweep_back(zero, steps, at, first, second)
 
 
 @inlined

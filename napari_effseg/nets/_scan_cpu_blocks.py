@@ -2,8 +2,8 @@
 
 An *item* is `LANES` neighbouring channels of one group of one batch element; missing channels of the last
 item are 0. A *block* is a stretch of time steps, laid out as (time, lane) in a thread's own memory, so that
-channels are the lanes of vectors. Its vectors are a *step* apart, which may be more than their size. Addresses,
-strides, steps and offsets are in bytes.
+channels are the lanes of vectors. Its vectors are a *step* apart, which may be more than their size.
+Addresses, strides, steps and offsets are in bytes.
 """
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 # Numba infers the types of these functions; vectors have no Python type.

@@ -307,6 +307,16 @@ def test_long_sequences_stay_near_float64(
             assert_near(gradient, expected[name], tolerance)
 
 
+def test_slow_states_beside_fast_ones_keep_their_precision(path: str) -> None:
+    exact = make_arguments(batch=1, channels=3, length=2000)
+    exact["A"] = torch.tensor([-1e-4, -40.0, -1e-4, -200.0, -1e-4], dtype=torch.float64).repeat(3, 1)
+    expected = gradients(exact)
+    found = gradients({name: x.float() for name, x in exact.items()})
+    for n in range(5):
+        assert_near(found["A"][:, n], expected["A"][:, n], 1e-4)
+        assert_near(found["B"][:, n], expected["B"][:, n], 1e-5)
+
+
 @pytest.mark.parametrize("path", FAST_PATHS)
 def test_a_growing_state_is_followed(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = make_arguments(length=50, dtype=torch.float32)
