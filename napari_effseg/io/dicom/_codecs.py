@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import Decoder, DecodeRunner
 
-__all__ = ["decode_frame", "decoder_for", "is_available"]
+__all__ = ["decode_frame", "decoder_for", "is_available", "missing_codec"]
 
 _JPEG, _JPEG_LS, _JPEG_2000 = "JPEG", "JPEG-LS", "JPEG 2000"
 _UNDONE_BY_CODEC = ("YBR_RCT", "YBR_ICT")  # colour transforms inside JPEG 2000
@@ -29,6 +29,7 @@ _FAMILY = {
     **{f"1.2.840.10008.1.2.4.{number}": _JPEG_LS for number in (80, 81)},
     **{f"1.2.840.10008.1.2.4.{number}": _JPEG_2000 for number in (90, 91, 201, 202, 203)},
 }
+_CODEC = {_JPEG: "JPEG8", _JPEG_LS: "JPEGLS", _JPEG_2000: "JPEG2K"}  # imagecodecs' names
 DECODER_DEPENDENCIES = dict.fromkeys(_FAMILY, ("imagecodecs",))  # pydicom's protocol asks for it
 _START_OF_FRAME = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # JPEG's markers with the size; F7: JPEG-LS
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
@@ -54,6 +55,19 @@ def decoder_for(syntax: str) -> Decoder:
     elif syntax in _FAMILY:
         decoder.add_plugin("imagecodecs", (__name__, "decode_frame"))
     return decoder
+
+
+def missing_codec(syntax: str) -> str:
+    """Say that this build of imagecodecs lacks the decoder, as the rest of a sentence; "" where it has it."""
+    import imagecodecs
+
+    family = _FAMILY.get(syntax)
+    if family is None or getattr(imagecodecs, _CODEC[family]).available:
+        return ""
+    return (
+        f"is compressed as {family}, which this build of imagecodecs cannot decode; "
+        "install another with: pip install --force-reinstall imagecodecs"
+    )
 
 
 def is_available(uid: str) -> bool:

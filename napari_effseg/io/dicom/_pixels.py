@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...errors import ImageReadError
 from .. import _stream
 from ._bits import is_packed, unpacked
-from ._codecs import decoder_for
+from ._codecs import decoder_for, missing_codec
 from ._files import DEFLATED, open_file, read_header
 from ._frames import Frame
 from ._grid import Slices
@@ -193,6 +193,8 @@ def _arrays(
     path: Path, layout: Layout, dataset: Dataset | None, indices: Sequence[int]
 ) -> Iterator[tuple[NDArray[Any], str]]:
     """Yield decoded frames in rising order, with the meaning of their samples."""
+    if reason := missing_codec(layout.syntax):
+        raise ImageReadError(f"{path}: {reason}")
     options = _options(layout)
     if dataset is not None and layout.pixels.is_encapsulated:
         offsets = dataset.get("ExtendedOffsetTable"), dataset.get("ExtendedOffsetTableLengths")

@@ -70,13 +70,16 @@ def plan(chosen: Chosen, choice: Choice, same_pixels: SamePixels) -> Plan:
     if times is None:
         raise _not_told_apart(chosen.where, places)
     numbers, said = _pick(times, choice, chosen.where, stack.frames[0].layout.channels)
+    if len(numbers) > 1:
+        numbers, left_out = _complete(times, numbers, len(places))
+        said += left_out
     volumes = tuple(slices_of(times.frames[number]) for number in numbers)
     for volume in volumes[1:]:
         if not same_grid(volume.grid, volumes[0].grid):
             raise ImageReadError(
                 f"{chosen.where}: its images at each place do not share a grid; choose one with frame="
             )
-    if any(len(times.frames[number]) < len(places) for number in numbers):
+    if len(numbers) == 1 and len(times.frames[numbers[0]]) < len(places):
         said += (
             f"it has images at {len(times.frames[numbers[0]])} of the {len(places)} places of the series",
         )
@@ -109,6 +112,15 @@ def _pick(times: Times, choice: Choice, where: Path, channels: int) -> tuple[lis
         has = f"{count} ({word} 0 to {count - 1}: {times.words})" if count > 1 else "only one (0)"
         raise ImageReadError(f"{where}: {word} {number} was asked for; the series has {has}")
     return [number], ()
+
+
+def _complete(times: Times, numbers: list[int], places: int) -> tuple[list[int], tuple[str, ...]]:
+    """Leave out volumes that lack slices, as the last of a scan that was stopped; not if all do."""
+    kept = [number for number in numbers if len(times.frames[number]) == places]
+    if not kept or len(kept) == len(numbers):
+        return numbers, ()
+    short = len(numbers) - len(kept)
+    return kept, (f"{short} of {len(numbers)} images at each place lack slices and were left out",)
 
 
 # --- copies ---

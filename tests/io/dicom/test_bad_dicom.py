@@ -9,6 +9,7 @@ import logging
 import random
 import struct
 import tracemalloc
+import types
 import warnings
 import zlib
 
@@ -186,6 +187,13 @@ def test_a_compressed_file_that_is_cut_is_refused(tmp_path, syntax, share):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     _refused(path)
+
+
+def test_a_codec_that_is_not_built_in_is_named(tmp_path, monkeypatch):
+    pixels = np.zeros((8, 8), np.uint8)
+    path = _file(tmp_path, _compressed(pixels, imagecodecs.jpegls_encode(pixels), uid.JPEGLSLossless))
+    monkeypatch.setattr(imagecodecs, "JPEGLS", types.SimpleNamespace(available=False))
+    _refused(path, "compressed as JPEG-LS, which this build of imagecodecs cannot decode; install another")
 
 
 def test_a_film_with_fewer_frames_than_promised_is_refused(tmp_path):

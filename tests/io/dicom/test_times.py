@@ -110,6 +110,16 @@ def test_all_volumes_can_be_kept_as_channels(tmp_path):
     np.testing.assert_array_equal(eff.load(folder, channel=2).data, volume.data[2])
 
 
+def test_an_incomplete_volume_is_no_channel(tmp_path):
+    parts = [
+        slices(numbered() + 1000 * time, AFFINE, TemporalPositionIdentifier=str(time + 1))
+        for time in range(3)
+    ]
+    volume = eff.load(write(tmp_path, [*parts[0], *parts[1], *parts[2][:4]]), channel="all")
+    assert volume.data.shape == (2, 5, 7, 6)
+    assert volume.warnings == ("1 of 3 images at each place lack slices and were left out",)
+
+
 @pytest.mark.parametrize("frame", [3, 100])
 def test_a_frame_that_is_not_there_is_refused_with_those_that_are(tmp_path, frame):
     folder = _series(tmp_path, [{"DiffusionBValue": value} for value in (0.0, 50.0, 800.0)])
