@@ -220,12 +220,19 @@ class ReadingDesk:
         self._clicked = None
         self._say(note)
 
-    def pick(self, position: Sequence[float]) -> None:
-        """Take the place at a position of the canvas: slices of the next plane go through it."""
+    def pick(self, position: Sequence[float]) -> bool:
+        """Take the place at a position of the canvas: slices of the next plane go through it.
+
+        Returns
+        -------
+        bool
+            Whether there is a place of the patient.
+        """
         place = self._look(position).point_ras
         if place is not None:
             self._clicked = place
             self.picked(", ".join(f"{number:.1f}" for number in place))
+        return place is not None
 
     def look(self) -> PlaceWords:
         """Look under the cursor anew."""

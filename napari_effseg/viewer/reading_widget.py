@@ -159,8 +159,8 @@ class ReadingWidget(QWidget):
             clipboard.setText(self.places.field.text())
 
     def _copy_under_cursor(self) -> None:
-        self.desk.pick(self._viewer.cursor.position)
-        self._copy()
+        if self.desk.pick(self._viewer.cursor.position):
+            self._copy()
 
     def _type_a_place(self) -> None:
         dock = _above(self, QDockWidget)

@@ -51,6 +51,7 @@ class ReadingWindows:
         self._extremes = weakref.WeakKeyDictionary()
         self._computed: weakref.WeakKeyDictionary[Image, dict[WindowKind, IntensityWindow]]
         self._computed = weakref.WeakKeyDictionary()
+        self._coming: tuple[Image, str] | None = None
 
     def choices(self, image: Image) -> tuple[WindowChoice, ...]:
         """All windows; those that make no sense for the image say why."""
@@ -67,7 +68,9 @@ class ReadingWindows:
         )
 
     def chosen(self, image: Image) -> str:
-        """Name of the window that is shown; "" where it is none of the choices."""
+        """Name of the window that is shown or on its way; "" where it is none of the choices."""
+        if self._coming is not None and self._coming[0] is image:
+            return self._coming[1]
         shown, computed = window_of(image), self._computed.get(image, {})
         if shown is None:
             return ""
@@ -83,11 +86,11 @@ class ReadingWindows:
         if choice.window is not None:
             self.show(image, choice.window)
             return
+        self._coming, kind = (image, name), choice.kind
         self._say("Looking at the values …")
-        kind = choice.kind
         handlers = Handlers[IntensityRange](
             done=lambda found: self._show_range(image, kind, found),
-            failed=lambda err: self._say(f"No window: {err}."),
+            failed=lambda err: self._end(f"No window: {err}."),
         )
         # Of several levels of resolution the coarsest spans nearly the same values.
         array = level_array(image, -1 if image.multiscale else 0)
@@ -97,7 +100,7 @@ class ReadingWindows:
         """Show these intensities."""
         self._reader.forget("range")  # a window that is still on its way would replace this one
         image.contrast_limits = (window.lower, window.upper)
-        self._say("")
+        self._end("")
 
     def forget(self, image: Image) -> None:
         """Look at the values anew: they have changed."""
@@ -110,12 +113,16 @@ class ReadingWindows:
         if kind is WindowKind.AUTO and found.auto_high > found.auto_low:
             low, high = found.auto_low, found.auto_high
         if high <= low:
-            self._say(f"Every value that was seen is {low:g}; there is no range to show.")
+            self._end(f"Every value that was seen is {low:g}; there is no range to show.")
             return
         window = IntensityWindow((low + high) / 2, high - low)
         self._computed.setdefault(image, {})[kind] = window
         image.contrast_limits = (window.lower, window.upper)
-        self._say("" if found.share == 1 else f"From {found.share:.1%} of the image, read in a few places.")
+        self._end("" if found.share == 1 else f"From {found.share:.1%} of the image, read in a few places.")
+
+    def _end(self, note: str) -> None:
+        self._coming = None
+        self._say(note)
 
 
 def _same(a: IntensityWindow, b: IntensityWindow) -> bool:

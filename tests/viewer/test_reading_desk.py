@@ -156,6 +156,16 @@ def test_the_window_of_the_file_is_offered(viewer, desk):
     assert desk.state().window == IntensityWindow(300, 900)
 
 
+def test_a_window_that_is_on_its_way_is_the_chosen_one_until_another_is(viewer, desk):
+    slow = Slow(RAMP)
+    scan = viewer.add_image(slow, contrast_limits=(0, 1))
+    desk.choose_window("Auto (1-99 %)")
+    assert desk.state().chosen == "Auto (1-99 %)"
+    desk.set_window(IntensityWindow(5, 2))
+    assert (desk.state().chosen, desk.state().notes[1:]) == ("", ())
+    assert list(scan.contrast_limits) == [4, 6]
+
+
 def test_a_window_that_makes_no_sense_is_not_taken(viewer, desk):
     scan = add(viewer, Volume(RAMP, AFFINE, modality="MR"))
     before = list(scan.contrast_limits)
