@@ -67,7 +67,7 @@ class ScanRow:
         worst of all gradients.
     extra_memory_bytes : int
         Peak memory of tensors, beside inputs and results, that the pass makes; forward: with what is kept for
-        the backward pass. The compiled kernels' blocks (about 100 kB a thread) are not among them.
+        the backward pass. The compiled kernels' blocks (a thread's: 80 to 170 kB) are not among them.
     """
 
     path: str
