@@ -42,5 +42,5 @@ def draw_curves(
             scores.axhline(before[name], color=line.get_color(), linestyle=":", label=f"{name}, before")
     losses.set(xlabel="step", ylabel="training loss", title=title)
     scores.set(ylabel="validation Dice", ylim=(0, 1))
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(loc="outside lower center", ncols=2 if before else 4, frameon=False)
     figure.savefig(path, dpi=120)

@@ -30,7 +30,7 @@ def test_the_memory_of_a_step_is_told_from_a_smaller_one(network, what):
         loss_of(network.train()(image), truth).backward()
     values = sum(value.numel() for value in network.parameters())
     taken = made.peak + 4 * (2 * learning + 2 * values)  # AdamW's moments, averaged and best weights
-    assert told == pytest.approx(taken, rel=0.25)
+    assert taken < told < 2 * taken  # tensors are not all that a process holds
 
 
 def test_measuring_leaves_the_network_as_it_is(network):

@@ -160,8 +160,8 @@ def _placed(draft: Card, match: LabelMatch, cases: Sequence[TrainingCase]) -> Ca
 
 def _plan(material: Material, structures: _Structures, options: FinetuneOptions) -> FinetunePlan:
     config, division, network = material.config, material.division, material.network
-    device = resolve_device(options.device)
-    cost, seconds = _costs(material, device)
+    cost, seconds = _costs(material, resolve_device(options.device))
+    device = resolve_device(options.device)  # again: compiled kernels now are part of what the process holds
     return FinetunePlan(
         base=material.base.name,
         name=material.draft.name,
