@@ -22,7 +22,7 @@ __all__ = ["StepCost", "measure_step", "window_seconds"]
 _PROBE_FRACTION = 0.5
 """Side of the small step's patch, of the patch's: an eighth of its voxels."""
 _UNSEEN = 1.5
-"""What scratch memory of kernels and gaps of the allocator add to what tensors hold: a step of lightm-unet made
+"""What scratch memory and gaps of the allocator add to what tensors hold: a step of lightm-unet made
 the process grow by 1.4 times as much as its tensors, with a frozen encoder by 1.6 times."""
 _BYTES = 4  # of a float32
 
