@@ -152,6 +152,14 @@ def test_rows_are_read_a_chunk_at_a_time():
     assert source.counts.max() == 1
 
 
+def test_rows_that_overlap_are_read_once():
+    source = Recording(VALUES, chunks=(2, 9, 8))
+    reader = RowReader(LazyView(source))
+    for start, stop in ((0, 3), (1, 4), (3, 6), (4, 7)):
+        np.testing.assert_array_equal(reader.read(start, stop), VALUES[start:stop])
+    assert source.counts.max() == 1
+
+
 def test_rows_are_not_read_ahead_beyond_the_limit():
     source = Recording(VALUES, chunks=(6, 9, 8))
     RowReader(LazyView(source), most_bytes=2 * VALUES[0].nbytes).read(0, 1)
