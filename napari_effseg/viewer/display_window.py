@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from ..volume.windowing import WINDOWS, IntensityWindow, looks_like_hounsfield
 
 __all__ = ["ImageFacts", "WindowChoice", "WindowKind", "window_choices"]
 
-_PICTURE = "A colour picture is shown as it is."
+_NO_WINDOW = {
+    "colour": "A colour picture is shown as it is.",
+    "labels": "Labels have colours, and no window.",
+}
 _READER_ORDER = (
     "soft tissue",
     "lung",
@@ -63,7 +67,7 @@ class ImageFacts:
 
     Attributes
     ----------
-    is_colour : bool
+    kind : "grey", "colour" or "labels"
     modality : str or None
         "CT", "MR", ... where the file says.
     header : IntensityWindow or None
@@ -72,7 +76,7 @@ class ImageFacts:
         About the smallest and largest value; None where they are not known without reading the file.
     """
 
-    is_colour: bool = False
+    kind: Literal["grey", "colour", "labels"] = "grey"
     modality: str | None = None
     header: IntensityWindow | None = None
     extremes: tuple[float, float] | None = None
@@ -80,13 +84,13 @@ class ImageFacts:
 
 def window_choices(facts: ImageFacts) -> tuple[WindowChoice, ...]:
     """All windows in the order of the list; those that make no sense for the image say why."""
-    colour = _PICTURE if facts.is_colour else ""
+    no_window = _NO_WINDOW.get(facts.kind, "")
     no_header = "" if facts.header else "The file asks for no window."
-    no_presets = colour or _why_no_presets(facts)
+    no_presets = no_window or _why_no_presets(facts)
     return (
-        WindowChoice("From the file", WindowKind.HEADER, facts.header, colour or no_header),
-        WindowChoice("Auto (1-99 %)", WindowKind.AUTO, reason=colour),
-        WindowChoice("Full range", WindowKind.FULL, reason=colour),
+        WindowChoice("From the file", WindowKind.HEADER, facts.header, no_window or no_header),
+        WindowChoice("Auto (1-99 %)", WindowKind.AUTO, reason=no_window),
+        WindowChoice("Full range", WindowKind.FULL, reason=no_window),
         *(
             WindowChoice(f"CT {name}", WindowKind.PRESET, WINDOWS[name], no_presets)
             for name in sorted(WINDOWS, key=_place)

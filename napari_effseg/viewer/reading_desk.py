@@ -24,7 +24,7 @@ from .reading_probe import PlaceWords, ReadingProbe
 from .reading_view import (
     camera_of,
     can_turn_pictures,
-    current_image,
+    current_layer,
     go_to,
     letters_of,
     plane_shown,
@@ -37,15 +37,16 @@ from .reading_windows import ReadingWindows, window_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
 __all__ = ["DeskState", "ReadingDesk"]
 
+_HEARD = ("contrast_limits", "name", "visible", "scale", "translate", "rotate", "shear", "affine")
 _CLICK_PIXELS = 3  # a hand moves the mouse this far while it clicks
 _TILTED = "Tilted volume: napari draws its slices without the tilt. Letters, voxel and mm are the drawn ones."
 _OLD_NAPARI = (
-    "This napari cannot turn pictures: coronal and sagittal slices stand on their heads, and axial and "
-    "coronal ones are radiological. It needs napari 0.6 or newer."
+    "This napari cannot turn pictures: coronal and sagittal slices stand on their heads, left is at the "
+    "right, and the patient may be mirrored in 3D. Trust the letters; napari 0.6 or newer does better."
 )
 
 
@@ -124,11 +125,11 @@ class ReadingDesk:
         self.sides, self.show_letters = Sides.RADIOLOGICAL, True
         self.viewer = viewer
         self._probe = ReadingProbe(viewer, reader, lambda: self.read())
-        self._assumed: weakref.WeakSet[Image] = weakref.WeakSet()
+        self._assumed: weakref.WeakSet[Image | Labels] = weakref.WeakSet()
         self._windows = ReadingWindows(reader, self._say)
         self._home = self._camera_words()
         self._clicked: tuple[float, float, float] | None = None
-        self._heard: Image | None = None
+        self._heard: Image | Labels | None = None
         self._is_known = False
         self._note = ""
         self._listen()
@@ -137,9 +138,9 @@ class ReadingDesk:
     # --- what there is ---
 
     @property
-    def image(self) -> Image | None:
-        """Current image layer."""
-        return current_image(self.viewer)
+    def image(self) -> Image | Labels | None:
+        """Current layer: an image, or labels where there is no image."""
+        return current_layer(self.viewer)
 
     @property
     def words(self) -> PlaceWords:
@@ -204,7 +205,7 @@ class ReadingDesk:
 
     def set_window(self, window: IntensityWindow) -> None:
         """Show these intensities."""
-        if (image := self.image) is not None and not image.rgb:
+        if (image := self.image) is not None:
             self._windows.show(image, window)
 
     def go_to(self, text: str) -> None:
@@ -274,18 +275,16 @@ class ReadingDesk:
             emitter.connect(callback)
         self.viewer.mouse_drag_callbacks.append(self._on_press)
 
-    def _hear(self, image: Image | None) -> None:
+    def _hear(self, image: Image | Labels | None) -> None:
         """Listen to the current image, and to no other."""
-        names = ("contrast_limits", "name", "visible", "scale", "translate", "rotate", "shear", "affine")
-        if self._heard is not None:
-            for name in names:
-                getattr(self._heard.events, name).disconnect(self._on_change)
-            self._heard.events.data.disconnect(self._on_data)
+        for layer, act in ((self._heard, "disconnect"), (image, "connect")):
+            if layer is None:
+                continue
+            for name in _HEARD:
+                if name in layer.events:  # labels have no contrast limits
+                    getattr(layer.events[name], act)(self._on_change)
+            getattr(layer.events.data, act)(self._on_data)
         self._heard = image
-        if image is not None:
-            for name in names:
-                getattr(image.events, name).connect(self._on_change)
-            image.events.data.connect(self._on_data)
 
     def _on_layers(self, event: Any = None) -> None:
         image, known = self.image, not self.why_no_anatomy()

@@ -19,7 +19,7 @@ from .reading_cursor import Voxel, label_words, labels_on_top, point_words, unit
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Labels, Layer
 
 __all__ = ["NOTHING", "PENDING", "PlaceWords", "ReadingProbe"]
 
@@ -66,12 +66,12 @@ class ReadingProbe:
         self._viewer, self._reader, self._changed = viewer, reader, changed
         self.words = PlaceWords()
 
-    def look(self, image: Image | None, position: Sequence[float], has_anatomy: bool) -> PlaceWords:
+    def look(self, image: Image | Labels | None, position: Sequence[float], has_anatomy: bool) -> PlaceWords:
         """Say what is at a position of the canvas, at once as far as it is in memory.
 
         Parameters
         ----------
-        image : Image layer or None
+        image : Image or Labels layer, or None
         position : sequence of float
             Of the cursor, in the viewer's world.
         has_anatomy : bool
@@ -79,7 +79,7 @@ class ReadingProbe:
         """
         for lane in _LANES:
             self._reader.forget(lane)
-        voxel = None if image is None else voxel_at(self._viewer, image, position)
+        voxel = self._voxel_of(image, position)
         if image is None or voxel is None:
             in_space = image is not None and self._viewer.dims.ndisplay == 3
             self.words = PlaceWords(voxel=_NO_SLICE if in_space else NOTHING)
@@ -90,10 +90,13 @@ class ReadingProbe:
         self.words = PlaceWords(index, point_words(point) if point else NOTHING, point_ras=point)
         self._ask("value", image, voxel, partial(value_words, unit=unit_of(image)))
         labels = labels_on_top(self._viewer)
-        on_labels = None if labels is None else voxel_at(self._viewer, labels, position)
+        on_labels = voxel if labels is image else self._voxel_of(labels, position)
         if labels is not None and on_labels is not None:
             self._ask("label", labels, on_labels, lambda value: label_words(labels, int(value)))
         return self.words
+
+    def _voxel_of(self, layer: Layer | None, position: Sequence[float]) -> Voxel | None:
+        return None if layer is None else voxel_at(self._viewer, layer, position)
 
     def _ask(self, lane: str, layer: Layer, voxel: Voxel, say: Callable[[Any], str]) -> None:
         array = level_array(layer)

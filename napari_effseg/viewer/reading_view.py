@@ -31,12 +31,12 @@ from .source import source_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Labels, Layer
 
 __all__ = [
     "camera_of",
     "can_turn_pictures",
-    "current_image",
+    "current_layer",
     "go_to",
     "letters_of",
     "plane_shown",
@@ -61,16 +61,22 @@ def can_turn_pictures(viewer: ViewerModel) -> bool:
     return hasattr(camera_of(viewer), "orientation")
 
 
-def current_image(viewer: ViewerModel) -> Image | None:
-    """Image layer that the reader looks at: the active one, else the topmost that is visible, else any."""
-    from napari.layers import Image
+def current_layer(viewer: ViewerModel) -> Image | Labels | None:
+    """Layer that the reader looks at.
+
+    The active one if it is an image; else the topmost image that is visible, else any image; else, where
+    there is no image at all, labels by the same rule.
+    """
+    from napari.layers import Image, Labels
 
     active = viewer.layers.selection.active
-    if isinstance(active, Image):
-        return active
-    images = [layer for layer in viewer.layers if isinstance(layer, Image)]
-    visible = [layer for layer in images if layer.visible]
-    return (visible or images or [None])[-1]
+    for kind in (Image, Labels):
+        layers = [layer for layer in viewer.layers if isinstance(layer, kind)]
+        if isinstance(active, kind):
+            return active
+        if layers:
+            return ([layer for layer in layers if layer.visible] or layers)[-1]
+    return None
 
 
 def why_no_anatomy(viewer: ViewerModel, layer: Layer | None, assume: bool = False) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,19 +19,25 @@ from .placement import level_array
 from .source import source_of
 
 if TYPE_CHECKING:
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
 __all__ = ["ReadingWindows", "window_of"]
 
 _TOLERANCE = 1e-4  # of a window's width; limits that come back from napari may be rounded
 
 
-def window_of(image: Image) -> IntensityWindow | None:
-    """Return the window in which a layer is shown; None for a colour picture."""
-    if image.rgb:
+def window_of(image: Image | Labels) -> IntensityWindow | None:
+    """Return the window in which a layer is shown; None for a colour picture and for labels."""
+    if _kind_of(image) != "grey":
         return None
     low, high = (float(limit) for limit in image.contrast_limits)
     return IntensityWindow((low + high) / 2, high - low) if high > low else None
+
+
+def _kind_of(image: Image | Labels) -> Literal["grey", "colour", "labels"]:
+    if not hasattr(image, "contrast_limits"):
+        return "labels"
+    return "colour" if image.rgb else "grey"
 
 
 class ReadingWindows:
@@ -47,27 +53,27 @@ class ReadingWindows:
 
     def __init__(self, reader: Inference, say: Callable[[str], None]) -> None:
         self._reader, self._say = reader, say
-        self._extremes: weakref.WeakKeyDictionary[Image, tuple[float, float] | None]
+        self._extremes: weakref.WeakKeyDictionary[Image | Labels, tuple[float, float] | None]
         self._extremes = weakref.WeakKeyDictionary()
-        self._computed: weakref.WeakKeyDictionary[Image, dict[WindowKind, IntensityWindow]]
+        self._computed: weakref.WeakKeyDictionary[Image | Labels, dict[WindowKind, IntensityWindow]]
         self._computed = weakref.WeakKeyDictionary()
-        self._coming: tuple[Image, str] | None = None
+        self._coming: tuple[Image | Labels, str] | None = None
 
-    def choices(self, image: Image) -> tuple[WindowChoice, ...]:
+    def choices(self, image: Image | Labels) -> tuple[WindowChoice, ...]:
         """All windows; those that make no sense for the image say why."""
-        source = source_of(image)
+        source, kind = source_of(image), _kind_of(image)
         if image not in self._extremes:
-            self._extremes[image] = None if image.rgb else quick_extremes(level_array(image))
+            self._extremes[image] = quick_extremes(level_array(image)) if kind == "grey" else None
         return window_choices(
             ImageFacts(
-                is_colour=bool(image.rgb),
+                kind=kind,
                 modality=source.modality if source else None,
                 header=source.window if source else None,
                 extremes=self._extremes[image],
             )
         )
 
-    def chosen(self, image: Image) -> str:
+    def chosen(self, image: Image | Labels) -> str:
         """Name of the window that is shown or on its way; "" where it is none of the choices."""
         if self._coming is not None and self._coming[0] is image:
             return self._coming[1]
@@ -78,7 +84,7 @@ class ReadingWindows:
         fitting = (c.name for c, window in windows if not c.reason and window and _same(window, shown))
         return next(fitting, "")
 
-    def choose(self, image: Image, name: str) -> None:
+    def choose(self, image: Image | Labels, name: str) -> None:
         """Show the window of this name; one that follows from the values comes when they have been seen."""
         choice = next((c for c in self.choices(image) if c.name == name and not c.reason), None)
         if choice is None:
@@ -96,18 +102,20 @@ class ReadingWindows:
         array = level_array(image, -1 if image.multiscale else 0)
         self._reader.submit("range", lambda _, cancel: intensity_range(array, cancel), handlers)
 
-    def show(self, image: Image, window: IntensityWindow) -> None:
-        """Show these intensities."""
+    def show(self, image: Image | Labels, window: IntensityWindow) -> None:
+        """Show these intensities; nothing happens where there is no window."""
+        if _kind_of(image) != "grey":
+            return
         self._reader.forget("range")  # a window that is still on its way would replace this one
         image.contrast_limits = (window.lower, window.upper)
         self._end("")
 
-    def forget(self, image: Image) -> None:
+    def forget(self, image: Image | Labels) -> None:
         """Look at the values anew: they have changed."""
         self._extremes.pop(image, None)
         self._computed.pop(image, None)
 
-    def _show_range(self, image: Image, kind: WindowKind, found: IntensityRange) -> None:
+    def _show_range(self, image: Image | Labels, kind: WindowKind, found: IntensityRange) -> None:
         """Show what was found, and tell where that was a part of the image only."""
         low, high = found.low, found.high
         if kind is WindowKind.AUTO and found.auto_high > found.auto_low:

@@ -137,6 +137,19 @@ def test_a_tilted_scan_says_how_it_is_drawn(viewer, desk):
     assert "without the tilt" in desk.state().notes[0]
 
 
+def test_labels_without_an_image_have_letters_and_names_and_no_window(viewer, desk):
+    found = LabelMap(np.ones(SHAPE, dtype=np.uint8), AFFINE, {1: "left thing"})
+    viewer.add_layer(Layer.create(*labels_layer(found)))
+    state = desk.state()
+    assert (state.letters.right, state.window, state.chosen) == ("L", None, "")
+    assert all(choice.reason for choice in state.choices)
+    desk.set_window(IntensityWindow(1, 2))
+    x, y, z = coordinates(AFFINE)[:, 5, 2, 6]
+    viewer.dims.set_point(0, z)
+    words = desk.pick((z, -y, -x)) and desk.words
+    assert (words.value, words.label) == ("1", "left thing (1)")
+
+
 def test_a_window_of_ct_is_chosen_by_name_and_by_numbers(viewer, desk):
     scan = add(viewer, Volume(RAMP, AFFINE, modality="CT"))
     desk.choose_window("CT lung")

@@ -12,7 +12,7 @@ from napari_effseg.viewer.orientation import EdgeLetters, Plane, Sides
 from napari_effseg.viewer.reading_view import (
     camera_of,
     can_turn_pictures,
-    current_image,
+    current_layer,
     go_to,
     letters_of,
     plane_shown,
@@ -131,17 +131,20 @@ def test_a_copy_on_the_same_grid_shares_the_orientation(viewer):
     assert why_no_anatomy(viewer, moved) != ""
 
 
-def test_the_current_image_is_the_active_one_or_the_topmost_that_is_visible(viewer):
-    assert current_image(viewer) is None
+def test_the_current_layer_is_the_active_image_or_the_topmost_that_is_visible(viewer):
+    assert current_layer(viewer) is None
     below = viewer.add_image(np.zeros((4, 5, 6)))
     above = viewer.add_image(np.zeros((4, 5, 6)))
     labels = viewer.add_labels(np.zeros((4, 5, 6), dtype=int))
     viewer.layers.selection.active = labels
-    assert current_image(viewer) is above
+    assert current_layer(viewer) is above
     above.visible = False
-    assert current_image(viewer) is below
+    assert current_layer(viewer) is below
     viewer.layers.selection.active = above
-    assert current_image(viewer) is above
+    assert current_layer(viewer) is above
+    viewer.layers.remove(above)
+    viewer.layers.remove(below)
+    assert current_layer(viewer) is labels
 
 
 @pytest.mark.parametrize("plane", Plane)

@@ -24,7 +24,7 @@ from napari_effseg.viewer.reading_view import camera_of
 from napari_effseg.viewer.reading_widget import ReadingWidget
 from napari_effseg.volume import Volume
 
-from .reading_cases import affine_of
+from .reading_cases import affine_of, needs_turning
 
 SHAPE = (40, 50, 30)
 AFFINE = affine_of((2, 0, 1), (1, -1, -1))
@@ -114,7 +114,8 @@ def test_letters_show_in_pictures_of_the_window_and_of_the_canvas(viewer, dock, 
 
 
 def test_labels_on_the_canvas_show_and_let_the_mouse_through(viewer, dock, qtbot):
-    show(viewer, Volume(data(), AFFINE))
+    viewer.add_image(data(), name="of unknown orientation, so that the dock writes no letters")
+    settle()
     canvas = canvas_of(dock)
     writer = edge_letters.CanvasLabels(canvas)
     writer.write(EdgeLetters("RA", "LP", "S", ""))
@@ -132,6 +133,7 @@ def test_labels_on_the_canvas_show_and_let_the_mouse_through(viewer, dock, qtbot
 
 
 def test_keys_alone_do_everything(viewer, dock, qtbot):
+    needs_turning(viewer)
     scan = show(viewer, Volume(data() - 1000, AFFINE, modality="CT"))
     settle()
     for plane in Plane:
@@ -182,6 +184,7 @@ def test_level_and_width_follow_napari_and_set_it(viewer, dock):
 
 
 def test_every_control_that_is_off_says_why(viewer, dock):
+    needs_turning(viewer)
     settle()
     controls = [
         *dock.planes.buttons.values(), dock.sides.sides, dock.sides.letters, dock.windows.choices,
@@ -213,6 +216,7 @@ def test_in_3d_the_patient_is_where_the_letters_say_and_not_mirrored(viewer, doc
     right, down = (pixels[1:] - pixels[0]).T  # what a mm along each displayed axis does on the canvas
     across, downwards = right @ to_ras, down @ to_ras
     assert dock.desk.state().letters == EdgeLetters.of_directions(across, downwards)
+    needs_turning(viewer)
     towards = -np.asarray(camera_of(viewer).view_direction) @ to_ras
     assert np.dot(np.cross(across, -downwards), towards) > 0
 

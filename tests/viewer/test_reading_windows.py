@@ -34,7 +34,8 @@ def test_every_named_window_is_offered_with_its_limits():
         (ImageFacts(modality="MR", extremes=(-1024, 1500)), "this is MR"),
         (ImageFacts(extremes=(0, 255)), "values from 0 to 255 do not look like it"),
         (ImageFacts(), "does not say that this is CT"),
-        (ImageFacts(is_colour=True), "colour picture"),
+        (ImageFacts(kind="colour"), "colour picture"),
+        (ImageFacts(kind="labels"), "Labels have colours"),
     ],
 )
 def test_ct_windows_are_for_ct_alone_and_say_why_else(facts, reason):
@@ -52,7 +53,7 @@ def test_the_window_of_the_file_is_offered_where_the_file_has_one():
 def test_full_range_and_auto_are_for_any_grey_image():
     for kind in (WindowKind.AUTO, WindowKind.FULL):
         assert choice_of(ImageFacts(modality="MR"), kind).reason == ""
-        assert choice_of(ImageFacts(is_colour=True), kind).reason != ""
+        assert choice_of(ImageFacts(kind="colour"), kind).reason != ""
 
 
 class Counting:
