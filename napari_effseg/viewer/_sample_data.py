@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from ..io import load, load_labels
@@ -10,6 +11,8 @@ from ..samples import find_sample, write_sample
 from .to_layer import LayerTriple, image_layers, labels_layer
 
 __all__ = ["hippocampus", "hippocampus_2", "mni152"]
+
+_NAMES = {1: "anterior hippocampus", 2: "posterior hippocampus"}  # as the data set names them
 
 
 def _open(name: str) -> list[LayerTriple]:
@@ -20,7 +23,8 @@ def _open(name: str) -> list[LayerTriple]:
         write_sample(case, image, reference if case.reference else None)
         layers = image_layers(load(image), name)
         if case.reference:
-            layers.append(labels_layer(load_labels(reference), name=f"{name} reference"))
+            labels = replace(load_labels(reference), names=_NAMES)
+            layers.append(labels_layer(labels, name=f"{name} reference"))
             layers[-1][1]["visible"] = False
     return layers
 

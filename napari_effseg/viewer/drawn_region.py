@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import EffsegError
+from ..volume import transform_points
 from .inference import Deliver
-from .placement import drawn_matrix, inverse, placement_of, world_matrix
+from .placement import (
+    drawn_matrix,
+    inverse,
+    mm_factors,
+    mm_per_world_unit,
+    placement_of,
+    world_matrix,
+)
 from .reading_view import spatial_axes_shown
-from .region import Rectangle, Region, default_slices, rectangles_of, region_of
-from .to_layer import transform_like
+from .region import OURS, Rectangle, Region, default_slices, rectangles_of, region_of
 from .words import sentence
 
 if TYPE_CHECKING:
@@ -22,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DrawnRegion", "RegionState"]
 
-_OURS = "effseg_region"
-"""Marks, in the metadata of a layer of shapes, one that we made and may redraw."""
 _DONE = ("added", "changed", "removed")  # napari's words for what has happened to shapes
 
 
@@ -34,6 +40,8 @@ class RegionState:
     layer: Shapes | None = None
     region: Region | None = None
     problem: str = ""
+    shown_slice: int | None = None
+    """Slice across the region that the slider shows; None where it shows none."""
 
 
 class DrawnRegion:
@@ -48,18 +56,23 @@ class DrawnRegion:
     later : callable
         Runs a function in the same thread after what happens now.
     changed : callable
-        Told after every change.
+        Told after every change of the region.
+    moved : callable
+        Told when another slice of it is shown.
 
     Attributes
     ----------
     now : RegionState
     """
 
-    def __init__(self, viewer: ViewerModel, later: Deliver, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, viewer: ViewerModel, later: Deliver, changed: Callable[[], None], moved: Callable[[], None]
+    ) -> None:
         self.now = RegionState()
         self._viewer = viewer
         self._later = later
         self._changed = changed
+        self._moved = moved
         self._image: Image | None = None
         self._slices: tuple[int, int] | None = None  # chosen by hand
         self._middle: float | None = None  # of the slices, where they are not
@@ -76,6 +89,7 @@ class DrawnRegion:
         self._image = image
         self._slices = self._middle = None
         if self.now.layer is not None:
+            self.follow_dims()
             self.refresh()
 
     def set_deepest(self, deepest_mm: float | None) -> None:
@@ -91,9 +105,10 @@ class DrawnRegion:
         if self._viewer.dims.ndisplay == 3:
             self._viewer.dims.ndisplay = 2
         layer = self.now.layer
-        if layer is None or not layer.metadata.get(_OURS):
+        if layer is None or not layer.metadata.get(OURS):
             layer = self._new_layer(image)
             self.use(layer)
+        self._place(layer, image)
         layer.visible = True
         self._viewer.layers.selection.active = layer
         layer.mode = "add_rectangle"
@@ -109,7 +124,7 @@ class DrawnRegion:
         """Back to the whole image; a layer of ours goes, one of the user's stays as it is."""
         layer = self.now.layer
         self.use(None)
-        if layer is not None and layer.metadata.get(_OURS) and layer in self._viewer.layers:
+        if layer is not None and layer.metadata.get(OURS) and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
     def forget_removed(self) -> None:
@@ -131,12 +146,18 @@ class DrawnRegion:
             self.now = self._found(layer, image)
         self._changed()
 
-    def follow_slider(self) -> None:
-        """Move our rectangles to the slice that is shown, if it is one of the region's."""
-        layer, region = self.now.layer, self.now.region
-        if layer is None or region is None or self._image is None or not layer.metadata.get(_OURS):
+    def follow_dims(self) -> None:
+        """Keep our rectangles in sight: in the plane that is shown, on the slice, if it is the region's."""
+        layer, region, image = self.now.layer, self.now.region, self._image
+        if layer is None or image is None or not layer.metadata.get(OURS):
+            return
+        self._place(layer, image)
+        if region is None:
             return
         shown = self._shown_slice(region.axis)
+        if shown != self.now.shown_slice:
+            self.now = replace(self.now, shown_slice=shown)
+            self._moved()
         if shown is None or not region.first <= shown <= region.last or str(layer.mode).startswith("add"):
             return
         moved = [np.array(corners, dtype=float) for corners in layer.data]
@@ -153,6 +174,15 @@ class DrawnRegion:
 
     # ---
 
+    def _place(self, layer: Shapes, image: Image) -> None:
+        """Put our layer where the image is drawn now."""
+        try:
+            matrix = self._as_drawn(image)
+        except EffsegError:  # the image has no place; the panel says it
+            return
+        if layer.ndim == min(image.ndim, 3) and not np.allclose(layer.affine.affine_matrix, matrix):
+            layer.affine = matrix
+
     def _new_layer(self, image: Image) -> Shapes:
         return self._viewer.add_shapes(
             ndim=min(image.ndim, 3),
@@ -161,15 +191,37 @@ class DrawnRegion:
             edge_width=0.5,
             face_color="#ffffff00",
             opacity=1.0,
-            metadata={_OURS: True},
-            **transform_like(image),
+            metadata={OURS: True},
+            units=image.units[-min(image.ndim, 3) :],
+            affine=self._as_drawn(image),
         )
+
+    def _as_drawn(self, image: Image) -> NDArray[np.float64]:
+        """Matrix from indices of the image's axes to where napari draws them, without any tilt.
+
+        On a layer with a tilt napari cannot draw: it looks for the mouse on another slice. Nor can it where
+        the slider stands between two slices, as it does on a tilted volume: then the slice that is shown
+        counts as the one at the slider.
+        """
+        shown = spatial_axes_shown(self._viewer)
+        matrix = drawn_matrix(world_matrix(placement_of(image)), shown).copy()
+        for axis in range(3) if len(shown) == 2 else ():
+            at = self._shown_slice(axis)
+            if at is not None:
+                matrix[axis, 3] = self._point_mm()[axis] - matrix[axis, axis] * at
+        first = 3 - min(image.ndim, 3)
+        for row, factor in enumerate(mm_factors(image), start=first):
+            matrix[row] /= factor or 1.0  # in the units of the image, which the layer shares
+        return matrix[first:, first:]
+
+    def _point_mm(self) -> NDArray[np.float64]:
+        """World position of the sliders along (S, P, L), mm."""
+        return np.asarray(self._viewer.dims.point[-3:]) * mm_per_world_unit(self._viewer.layers)
 
     def _found(self, layer: Shapes, image: Image) -> RegionState:
         try:
             view = placement_of(image)
-            at = self._viewer.dims.point[-3:]
-            rectangles = rectangles_of(layer, image, at, spatial_axes_shown(self._viewer))
+            rectangles = rectangles_of(layer, image, self._point_mm(), spatial_axes_shown(self._viewer))
             rectangles = [rectangle for rectangle in rectangles if _is_wide(rectangle)]
             if not rectangles:
                 return RegionState(layer)
@@ -185,7 +237,7 @@ class DrawnRegion:
             region.boxes(view.grid.shape)  # refuses one that lies outside
         except EffsegError as err:
             return RegionState(layer, None, sentence(str(err)))
-        return RegionState(layer, region)
+        return RegionState(layer, region, shown_slice=self._shown_slice(region.axis))
 
     def _shown_slice(self, axis: int) -> int | None:
         """Slice of the image that the slider shows across an axis; None if the canvas shows that axis."""
@@ -193,8 +245,8 @@ class DrawnRegion:
         shown = spatial_axes_shown(self._viewer)
         if image is None or axis in shown or image.ndim < 3:
             return None
-        point = np.append(np.asarray(self._viewer.dims.point[-3:]), 1.0)
-        return round(float((inverse(drawn_matrix(world_matrix(placement_of(image)), shown)) @ point)[axis]))
+        matrix = drawn_matrix(world_matrix(placement_of(image)), shown)
+        return round(float(transform_points(inverse(matrix), self._point_mm())[axis]))
 
     def _listen(self, layer: Shapes | None) -> None:
         if self.now.layer is not None:
@@ -214,7 +266,7 @@ class DrawnRegion:
             return
         if len(layer.data) == 0:
             self._slices = self._middle = None
-        elif layer.metadata.get(_OURS) and str(layer.mode) == "add_rectangle":
+        elif layer.metadata.get(OURS) and str(layer.mode) == "add_rectangle":
             layer.mode = "select"  # the next drag of the mouse moves it instead of drawing another
         self.refresh()
 

@@ -36,6 +36,8 @@ __all__ = [
     "is_oblique",
     "level_array",
     "levels_of",
+    "mm_factors",
+    "mm_matrix",
     "mm_per_world_unit",
     "placement_of",
     "ras_of_world",
@@ -81,7 +83,7 @@ def mm_per_world_unit(layers: Iterable[Layer]) -> float:
 
     napari counts in the smallest unit of length of its layers; where a layer has none, in plain numbers.
     """
-    factors = [_mm_factors(layer) for layer in layers]
+    factors = [mm_factors(layer) for layer in layers]
     if not factors or any(None in axes for axes in factors):
         return 1.0
     return min(float(factor) for axes in factors for factor in axes if factor is not None)
@@ -123,7 +125,7 @@ def drawn_matrix(matrix: Affine, displayed: Sequence[int] | None) -> Affine:
 
 def is_oblique(layer: Layer) -> bool:
     """Whether a layer's slices are tilted against the world's planes; napari draws them without the tilt."""
-    matrix = _spatial_matrix(layer)[:3, :3]
+    matrix = mm_matrix(layer)[:3, :3]
     lengths = np.linalg.norm(matrix, axis=0)
     return bool(np.abs(matrix / lengths - np.diag(np.diag(matrix / lengths))).max() > _OBLIQUE)
 
@@ -150,7 +152,7 @@ def placement_of(layer: Layer, level: int = 0) -> Reorientation:
         If the layer has no place: one axis, or a transform that mixes time and space or is singular.
     """
     shape = _spatial_shape(layer, level)
-    affine = _RAS_OF_WORLD @ _spatial_matrix(layer) @ _level_matrix(layer, level)
+    affine = _RAS_OF_WORLD @ mm_matrix(layer) @ _level_matrix(layer, level)
     found = Grid(shape, affine)
     source = source_of(layer)
     if source is None:
@@ -258,8 +260,8 @@ def _level_matrix(layer: Layer, level: int) -> Affine:
     return matrix
 
 
-def _spatial_matrix(layer: Layer) -> Affine:
-    """(4, 4) matrix from indices of a layer's last three axes to the world (S, P, L), mm."""
+def _own_matrix(layer: Layer) -> Affine:
+    """(4, 4) matrix from indices of a layer's last three axes to the world, in the layer's own units."""
     ndim = int(layer.ndim)
     origin = np.asarray(layer.data_to_world(np.zeros(ndim)), dtype=np.float64)
     columns = [np.asarray(layer.data_to_world(axis), dtype=np.float64) - origin for axis in np.eye(ndim)]
@@ -270,8 +272,14 @@ def _spatial_matrix(layer: Layer) -> Affine:
     matrix = np.eye(4)
     matrix[3 - sides : 3, 3 - sides : 3] = linear[lead:, lead:]
     matrix[3 - sides : 3, 3] = origin[lead:]
-    factors = [1.0 if factor is None else factor for factor in _mm_factors(layer)]
-    matrix[3 - sides : 3] *= np.asarray(factors)[:, None]
+    return matrix
+
+
+def mm_matrix(layer: Layer) -> Affine:
+    """(4, 4) matrix from indices of a layer's last three axes to the world (S, P, L), mm."""
+    matrix = _own_matrix(layer)
+    factors = [1.0 if factor is None else factor for factor in mm_factors(layer)]
+    matrix[3 - len(factors) : 3] *= np.asarray(factors)[:, None]
     return matrix
 
 
@@ -284,7 +292,7 @@ def _refuse_mixed(layer: Layer, linear: NDArray[np.float64], lead: int) -> None:
         )
 
 
-def _mm_factors(layer: Layer) -> list[float | None]:
+def mm_factors(layer: Layer) -> list[float | None]:
     """Millimetres a unit along a layer's spatial axes; None where the unit is no length (pixels)."""
     sides = min(int(layer.ndim), 3)
     units: Sequence[Any] = layer.units[-sides:] if getattr(layer, "units", None) else ()

@@ -8,29 +8,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..errors import VolumeError
 from ..types import IndexBox, SpatialShape
-from ..volume import Reorientation, clip_box
+from ..volume import Reorientation, clip_box, transform_points
 from .placement import (
     back_of,
     drawn_matrix,
     inverse,
+    mm_matrix,
     placement_of,
-    ras_of_world,
     world_matrix,
-    world_of_ras,
 )
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
-__all__ = ["Rectangle", "Region", "default_slices", "rectangles_of", "region_of"]
+__all__ = ["OURS", "Rectangle", "Region", "default_slices", "rectangles_of", "region_of"]
 
+OURS = "effseg_region"
+"""Marks, in the metadata of a layer of shapes, one that we made: in indices of the image's axes."""
 _FLAT = 0.5
 """Extent, in voxels, below which a shape is flat along an axis."""
 
@@ -110,9 +111,7 @@ class Region:
             raise VolumeError("the region lies outside the image; draw it on the image") from err
 
 
-def rectangles_of(
-    shapes: Shapes, image: Image, at: Sequence[float], displayed: Sequence[int]
-) -> list[Rectangle]:
+def rectangles_of(shapes: Shapes, image: Image, at: ArrayLike, displayed: Sequence[int]) -> list[Rectangle]:
     """Bounding rectangles of the shapes of a layer, where they are seen on an image.
 
     Parameters
@@ -120,8 +119,8 @@ def rectangles_of(
     shapes : Shapes layer
         With the image's own transform, or any other; with three axes, or two that are drawn on every slice.
     image : Image layer
-    at : sequence of float
-        World position of the sliders, the last three axes.
+    at : array-like, shape (3,)
+        World position of the sliders along (S, P, L), mm.
     displayed : sequence of int
         Which of the axes (S, P, L) the canvas shows.
     """
@@ -181,30 +180,23 @@ def _indices(
     shapes: Shapes,
     image: Image,
     drawn: NDArray[np.float64],
-    at: Sequence[float],
+    at: ArrayLike,
 ) -> NDArray[np.float64]:
     """Corners of a shape, (N, D), as indices of the image's three axes, (N, 3)."""
-    if _same_transform(shapes, image) and corners.shape[1] >= min(image.ndim, 3):
+    is_ours = shapes.metadata.get(OURS) and corners.shape[1] >= min(image.ndim, 3)
+    if is_ours or (corners.shape[1] == image.ndim and _same_transform(shapes, image)):
         points = corners[:, -3:]
         return points if points.shape[1] == 3 else np.pad(points, ((0, 0), (1, 0)))
-    world = np.array([shapes.data_to_world(corner) for corner in corners])[:, -3:]
-    if world.shape[1] < 3 and image.ndim > 2:  # drawn in two dimensions: it is seen on every slice
-        here = np.broadcast_to(np.asarray(at, dtype=np.float64)[-3:], (len(world), 3)).copy()
-        here[:, -world.shape[1] :] = world
-        world = here
-    place = world_of_ras(ras_of_world(world))
-    return place @ drawn[:3, :3].T + drawn[:3, 3]
+    sides = min(corners.shape[1], 3)
+    padded = np.pad(corners[:, -sides:], ((0, 0), (3 - sides, 0)))
+    world = transform_points(mm_matrix(shapes), padded)
+    if sides < 3 and image.ndim > 2:  # drawn in two dimensions: it is seen on every slice
+        world[:, 0] = np.asarray(at)[0]
+    return transform_points(drawn, world)
 
 
 def _same_transform(shapes: Shapes, image: Image) -> bool:
-    sides = min(int(shapes.ndim), int(image.ndim), 3)
-    ends = np.eye(sides + 1, sides)  # the unit points and the origin
-
-    def places(layer: Any) -> NDArray[np.float64]:
-        padded = np.pad(ends, ((0, 0), (int(layer.ndim) - sides, 0)))
-        return np.array([layer.data_to_world(end) for end in padded])[:, -sides:]
-
-    return np.allclose(places(shapes), places(image))
+    return np.allclose(mm_matrix(shapes), mm_matrix(image))
 
 
 def _rectangle(points: NDArray[np.float64], displayed: Sequence[int]) -> Rectangle:

@@ -165,7 +165,7 @@ class ModelRows(QWidget):
         count = len(state.misfits) + len(state.problems)
         self.why.setText(f"Why {count} other model{'s' * (count != 1)} cannot be used here")
         self.why.setVisible(count > 0)
-        lines = [f"{option.card.title}: {option.reason}" for option in state.misfits]
+        lines = [f"{option.card.name}: {option.reason}" for option in state.misfits]
         self.reasons.setText("\n".join((*lines, *state.problems)))
         if state.options and len(state.misfits) == len(state.options) and not state.is_checking:
             self.why.setChecked(True)
@@ -174,9 +174,9 @@ class ModelRows(QWidget):
     def _fill(self, state: SegmentationState) -> None:
         model = QStandardItemModel(self.model)
         for option in sorted(state.options, key=lambda option: bool(option.reason)):
-            item = QStandardItem(option.card.title)
+            item = QStandardItem(option.card.name)
             item.setData(option.card.name, Qt.ItemDataRole.UserRole)
-            item.setToolTip(option.reason or option.card.summary)
+            item.setToolTip(f"{option.card.title}. {option.reason or option.card.summary}")
             item.setEnabled(not option.reason)
             model.appendRow(item)
         with QSignalBlocker(self.model):
@@ -305,7 +305,9 @@ def _about_region(state: SegmentationState) -> str:
         text = f"{len(state.region.rectangles)} boxes, the first {text}"
     if state.region.left_out:
         text += f"; {state.region.left_out} drawn in another plane are left out"
-    return f"Region: {text}. It also gets smaller or larger with the mouse."
+    if state.shown_slice is not None:
+        text += f"; slice {state.shown_slice} is shown"
+    return f"Region: {text}. Drag its corners to change it."
 
 
 class RunRows(QWidget):

@@ -22,6 +22,8 @@ __all__ = ["SegmentationWidget"]
 _TOGETHER_MS = 10
 """Changes that come within this time are shown together."""
 _WIDTH = 340
+_ON_LIGHT = {"error": "#9a1220", "warning": "#6f4a00"}
+_ON_DARK = {"error": "#ff8a80", "warning": "#ffca3a"}
 
 
 def _leave(panel: AutomaticSegmentation, lease: Lease, *_: object) -> None:
@@ -104,11 +106,11 @@ class SegmentationWidget(QWidget):
         self.cancel_key.setEnabled(not state.is_idle)
 
     def _colours(self) -> dict[str, str]:
-        """Colours of the viewer's theme for trouble and warnings."""
+        """Colours for trouble and warnings that can be read on the viewer's background."""
         from napari.utils.theme import get_theme
 
-        theme = get_theme(self._viewer.theme)
-        return {"error": theme.error.as_hex(), "warning": theme.warning.as_hex()}
+        red, green, blue = get_theme(self._viewer.theme).background.as_rgb_tuple()[:3]
+        return _ON_LIGHT if 0.299 * red + 0.587 * green + 0.114 * blue > 127 else _ON_DARK
 
     def _copy_details(self) -> None:
         clipboard = QGuiApplication.clipboard()

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import EffsegError
 from ..types import CancelCheck, Progress
 from ..volume import Reorientation, same_grid
@@ -19,14 +21,14 @@ from .inference import Handlers, Inference, Ticket
 from .label_table import LabelTable
 from .measure import LabelRow, measure_labels
 from .placement import levels_of, placement_of
-from .source import DOUBT, source_of
+from .source import DOUBT, REPORT_KEY, source_of
 from .state import ModelOption, PlanWords, Stage, Store
 from .to_layer import doubt_layer, labels_layer
 from .words import device_options, plan_words, sentence, trouble
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer
+    from napari.layers import Image, Labels, Layer
 
     from ..engine import DeviceInfo, Result
 
@@ -43,12 +45,6 @@ class _Models:
 
 
 @dataclass(frozen=True, eq=False)
-class _Finished:
-    result: Result
-    rows: tuple[LabelRow, ...]
-
-
-@dataclass(frozen=True, eq=False)
 class _Run:
     """A run that was begun: what it segments, and where its image lay then."""
 
@@ -56,6 +52,26 @@ class _Run:
     card: Card
     level: int
     view: Reorientation
+
+    @property
+    def name(self) -> str:
+        return f"{self.case.image.name} segmentation"
+
+    @property
+    def frame(self) -> int | None:
+        """Time point, where the image has several."""
+        image = self.case.image
+        return self.case.frame if frames_of(image) > 1 and not _channels_lead(image, self.card) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Finished:
+    """What a run gave: layers ready to be shown, since napari compiles code when it makes the first."""
+
+    result: Result
+    rows: tuple[LabelRow, ...]
+    labels: Labels
+    doubt: Image
 
 
 class AutomaticSegmentation:
@@ -84,13 +100,15 @@ class AutomaticSegmentation:
         self._wanted_model = ""  # chosen by hand; it stays wanted while it does not fit
         self._wanted_image: Image | None = None
         self._runs_when_ready = False
+        self._is_warm = False
         self._is_closed = False
-        self._region = DrawnRegion(viewer, inference.deliver, self._region_changed)
+        self._region = DrawnRegion(viewer, inference.deliver, self._region_changed, self._slice_shown)
         layers = viewer.layers.events
         for emitter in (layers.inserted, layers.removed, layers.reordered):
             emitter.connect(self._layers_changed)
         viewer.layers.selection.events.active.connect(self._layers_changed)
-        viewer.dims.events.point.connect(self._slider_moved)
+        for emitter in (viewer.dims.events.point, viewer.dims.events.order, viewer.dims.events.ndisplay):
+            emitter.connect(self._dims_changed)
         handlers = Handlers["tuple[DeviceInfo, ...]"](
             done=lambda found: self.store.set(devices=device_options(found)), failed=self._fault
         )
@@ -106,11 +124,13 @@ class AutomaticSegmentation:
         for emitter in (layers.inserted, layers.removed, layers.reordered):
             emitter.disconnect(self._layers_changed)
         self._viewer.layers.selection.events.active.disconnect(self._layers_changed)
-        self._viewer.dims.events.point.disconnect(self._slider_moved)
+        dims = self._viewer.dims.events
+        for emitter in (dims.point, dims.order, dims.ndisplay):
+            emitter.disconnect(self._dims_changed)
         self._listen(None)
         self._region.close()
         self.table.close()
-        for lane in ("devices", "models", "plan", "run"):
+        for lane in ("devices", "models", "plan", "run", "warm up"):
             self._inference.forget(lane)
 
     # --- what the user chooses ---
@@ -170,7 +190,7 @@ class AutomaticSegmentation:
 
             volume = parts.joined()
             result = segment(volume, card, device, boxes or None, progress, cancel)
-            return _Finished(result, measure_labels(result.labels, volume.data, cancel))
+            return _finished(run, result, measure_labels(result.labels, volume.data, cancel))
 
         self.store.set(
             stage=Stage.RUNNING,
@@ -216,34 +236,32 @@ class AutomaticSegmentation:
     # --- the result ---
 
     def _show(self, run: _Run, finished: _Finished) -> None:
-        """Add labels and doubt to the viewer, exactly where the image is."""
+        """Add labels, and below them doubt, exactly where the image is."""
         self._ticket = None
-        result, image = finished.result, run.case.image
-        note = self._moved(run)
-        like = None if note else image
-        frame = run.case.frame if frames_of(image) > 1 and not _channels_lead(image, run.card) else None
-        name = f"{image.name} segmentation"
-        triple = labels_layer(result.labels, like, name=name, level=run.level, frame=frame)
-        triple[1]["metadata"]["effseg_report"] = result.report.to_json()
-        if like is not None:
-            self._add(doubt_layer(result.doubt, like, level=run.level, frame=frame))
-        layer = self._add(triple)
-        self._viewer.layers.selection.active = layer
-        self.table.show(layer, finished.rows, image.name)
+        note, labels = self._moved(run), finished.labels
+        if note:
+            labels = _labels_alone(run, finished.result)
+        self._viewer.add_layer(labels)
+        if not note:  # in a later turn, so that the window is never held up by both
+            self._inference.deliver(lambda: self._insert_below(finished.doubt, labels))
+        self.table.show(labels, finished.rows, run.case.image.name)
         self.store.set(stage=Stage.IDLE, fraction=0.0, message="")
         self._layers_changed()
         found = sum(row.voxels > 0 for row in finished.rows)
-        report = result.report
+        report = finished.result.report
         self.store.set(
             summary=f"Done in {report.seconds:.1f} s on {report.device}: {found} of "
-            f"{len(finished.rows)} structures found, in the layer “{layer.name}”.{note}",
+            f"{len(finished.rows)} structures found, in the layer “{labels.name}”.{note}",
             warnings=tuple(sentence(warning) for warning in report.warnings),
         )
 
-    def _add(self, triple: Any) -> Any:
-        from napari.layers import Layer
-
-        return self._viewer.add_layer(Layer.create(*triple))
+    def _insert_below(self, doubt: Image, labels: Labels) -> None:
+        layers = self._viewer.layers
+        if self._is_closed or labels not in layers:
+            return
+        active = layers.selection.active
+        layers.insert(layers.index(labels), doubt)
+        layers.selection.active = active
 
     def _moved(self, run: _Run) -> str:
         """Say that the image is no longer where it was when the run began; "" if it is."""
@@ -307,12 +325,20 @@ class AutomaticSegmentation:
     def _region_changed(self) -> None:
         """Take over what was drawn; called by `DrawnRegion`."""
         drawn = self._region.now
-        self.store.set(region_layer=drawn.layer, region=drawn.region, region_problem=drawn.problem)
+        self.store.set(
+            region_layer=drawn.layer,
+            region=drawn.region,
+            region_problem=drawn.problem,
+            shown_slice=drawn.shown_slice,
+        )
         if self.store.now.image is not None:
             self._check_models()
 
-    def _slider_moved(self, event: Any = None) -> None:
-        self._region.follow_slider()
+    def _slice_shown(self) -> None:
+        self.store.set(shown_slice=self._region.now.shown_slice)
+
+    def _dims_changed(self, event: Any = None) -> None:
+        self._region.follow_dims()
 
     def _case(self) -> Case:
         now = self.store.now
@@ -386,6 +412,37 @@ class AutomaticSegmentation:
         runs, self._runs_when_ready = self._runs_when_ready, False
         if runs:
             self.run()
+        if not self._is_warm and self.store.now.plan is not None:
+            self._is_warm = True
+            self._inference.submit("warm up", _warm_up, Handlers[None]())
+
+
+def _finished(run: _Run, result: Result, rows: tuple[LabelRow, ...]) -> _Finished:
+    from napari.layers import Layer
+
+    image = run.case.image
+    labels = labels_layer(result.labels, image, name=run.name, level=run.level, frame=run.frame)
+    labels[1]["metadata"][REPORT_KEY] = result.report.to_json()
+    doubt = doubt_layer(result.doubt, image, level=run.level, frame=run.frame)
+    return _Finished(result, rows, Layer.create(*labels), Layer.create(*doubt))
+
+
+def _labels_alone(run: _Run, result: Result) -> Labels:
+    """Layer of labels where the image was, which is no longer there."""
+    from napari.layers import Layer
+
+    labels = labels_layer(result.labels, name=run.name)
+    labels[1]["metadata"][REPORT_KEY] = result.report.to_json()
+    return Layer.create(*labels)
+
+
+def _warm_up(progress: Progress, cancel: CancelCheck) -> None:
+    """Have napari compile, away from the window, what the first coloured labels need."""
+    from napari.layers import Labels
+    from napari.utils import DirectLabelColormap
+
+    colours = {None: (0.0, 0.0, 0.0, 0.0), 1: (1.0, 1.0, 1.0, 1.0)}
+    Labels(np.ones((2, 2, 2), np.uint8), colormap=DirectLabelColormap(color_dict=colours))
 
 
 def _fitting(case: Case, images: int, cancel: CancelCheck) -> _Models:

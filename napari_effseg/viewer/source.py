@@ -12,9 +12,11 @@ from ..volume import Code, IntensityWindow, Reorientation
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-__all__ = ["DOUBT", "METADATA_KEY", "LayerSource", "Lead", "source_of"]
+__all__ = ["DOUBT", "METADATA_KEY", "REPORT_KEY", "LayerSource", "Lead", "source_of"]
 
 METADATA_KEY = "effseg"
+REPORT_KEY = "effseg_report"
+"""Where a result keeps the report of its run, as plain values."""
 DOUBT = "doubt"
 """Channel of a layer that shows doubt, and is no image to segment."""
 Lead = Literal["time", "channel"]

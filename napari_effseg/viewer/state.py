@@ -82,6 +82,8 @@ class SegmentationState:
         Where a region can be drawn.
     region_layer, region, region_problem : Shapes layer or None, Region or None, str
         Where the region is drawn, what it is, and why it is none.
+    shown_slice : int or None
+        Slice across the region that the slider shows.
     is_checking : bool
         Whether it is still being looked at which models fit, or what a run costs.
     plan, plan_problem : PlanWords or None, str
@@ -107,6 +109,7 @@ class SegmentationState:
     region_layer: Shapes | None = None
     region: Region | None = None
     region_problem: str = ""
+    shown_slice: int | None = None
     is_checking: bool = False
     plan: PlanWords | None = None
     plan_problem: str = ""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..types import Affine
 from ..volume import IntensityWindow, LabelMap, Reorientation, Volume
 from .label_looks import colormap_of, features_of
-from .placement import placement_of, view_of_grid, world_matrix
+from .placement import is_oblique, placement_of, view_of_grid, world_matrix
 from .source import DOUBT, METADATA_KEY, LayerSource, Lead, Origin, source_of
 
 if TYPE_CHECKING:
@@ -213,6 +213,8 @@ def transform_like(like: Layer) -> dict[str, Any]:
     """Give the keywords that place another layer, of the spatial axes alone, exactly where this one is."""
     if like.ndim > 3:
         return _transform(world_matrix(placement_of(like)))
+    if is_oblique(like):
+        _hush_tilt()
     same = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
     transform = {name: getattr(like, name) for name in same if hasattr(like, name)}
     return {**transform, "affine": like.affine.affine_matrix}

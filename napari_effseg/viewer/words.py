@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,18 @@ if TYPE_CHECKING:
 
 __all__ = ["about_model", "device_options", "plan_words", "sentence", "trouble"]
 
+_OPTIONS = re.compile(r"\s*\(--[^)]*\)")  # "(--roi I0,J0,K0:I1,J1,K1)"
+
 
 def sentence(text: str) -> str:
-    """Begin with a capital and end with a full stop.
+    """Begin with a capital, end with a full stop, and leave out what is meant for the command line.
 
     Examples
     --------
-    >>> sentence("it takes volumes")
-    'It takes volumes.'
+    >>> sentence("draw a region (--roi I0,J0,K0:I1,J1,K1)")
+    'Draw a region.'
     """
-    text = text.strip()
+    text = _OPTIONS.sub("", text).strip()
     if not text:
         return ""
     end = "" if text[-1] in ".!?…" else "."
@@ -80,7 +83,7 @@ def about_model(card: Card | None) -> tuple[str, str]:
     dice = next((one for one in card.accuracy if one.metric == "dice" and one.label == "mean"), None)
     good = f" Mean Dice {dice.mean:.2f} on {dice.cases} {dice.split} cases." if dice else ""
     short = (
-        f"{sentence(card.intended_use)} Not a medical device.{good} "
+        f"{sentence(card.title)} {sentence(card.intended_use)} Not a medical device.{good} "
         f"Licence of the weights: {card.weights.licence}."
     )
     limits = "\n".join(f"- {limit}" for limit in card.limits)

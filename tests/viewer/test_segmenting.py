@@ -380,7 +380,7 @@ def test_the_rectangle_follows_the_slider_within_the_region(panel, desk, viewer_
             image, layers.index_of_world(image, image.data_to_world((wanted, 9, 9)))
         )
         viewer_model.dims.set_point(0, where[0])
-        panel._region.follow_slider()
+        panel._region.follow_dims()
         assert box.data[0][0, 0] in (seen, seen - 1, seen + 1)
     assert (panel.store.now.region.first, panel.store.now.region.last) == (8, 17)
 
