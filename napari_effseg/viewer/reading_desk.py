@@ -1,4 +1,4 @@
-"""State of the reading dock: what is current, what can be done and why not; no Qt.
+"""What a reader does with a viewer, and what follows from it; no Qt.
 
 The desk listens to a napari viewer, keeps pictures upright when somebody rolls the axes, and tells whoever
 shows it that something changed. It never draws anything itself.
@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import EffsegError
 from ..volume import IntensityWindow
-from .display_window import WindowChoice
 from .inference import Inference
 from .orientation import EdgeLetters, Plane, Sides
 from .placement import is_oblique
 from .reading_cursor import parse_point
 from .reading_probe import PlaceWords, ReadingProbe
+from .reading_state import DeskState
 from .reading_view import (
     camera_of,
     can_turn_pictures,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-__all__ = ["DeskState", "ReadingDesk"]
+__all__ = ["ReadingDesk"]
 
 _HEARD = ("contrast_limits", "name", "visible", "scale", "translate", "rotate", "shear", "affine")
 _CLICK_PIXELS = 3  # a hand moves the mouse this far while it clicks
@@ -48,45 +47,6 @@ _OLD_NAPARI = (
     "This napari cannot turn pictures: coronal and sagittal slices stand on their heads, left is at the "
     "right, and the patient may be mirrored in 3D. Trust the letters; napari 0.6 or newer does better."
 )
-
-
-@dataclass(frozen=True)
-class DeskState:
-    """What a dock has to show.
-
-    Attributes
-    ----------
-    image : str
-        Name of the current image layer, "" for none.
-    why_no_anatomy : str
-        Why planes, letters and places are off; "" where they are on.
-    can_assume, is_assumed : bool
-        Whether the reader may say that the axes are (S, P, L), and has said so.
-    why_not_turnable : str
-        Why left and right cannot be exchanged.
-    plane : Plane or None
-        That is shown.
-    letters : EdgeLetters
-    choices : tuple of WindowChoice
-    window : IntensityWindow or None
-        That is shown; None for a colour picture.
-    chosen : str
-        Name of the choice that is shown, "" for limits that are none of them.
-    notes : tuple of str
-        Sentences for the reader.
-    """
-
-    image: str = ""
-    why_no_anatomy: str = ""
-    can_assume: bool = False
-    is_assumed: bool = False
-    why_not_turnable: str = ""
-    plane: Plane | None = None
-    letters: EdgeLetters = field(default_factory=EdgeLetters)
-    choices: tuple[WindowChoice, ...] = ()
-    window: IntensityWindow | None = None
-    chosen: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def _do_nothing(*_: object) -> None:

@@ -25,8 +25,8 @@ from qtpy.QtWidgets import (
 from ..volume import IntensityWindow
 from .display_window import WindowChoice
 from .orientation import Plane, Sides
-from .reading_desk import DeskState
 from .reading_probe import PlaceWords
+from .reading_state import DeskState
 
 __all__ = ["KEYS", "PlaceRows", "PlaneRow", "SidesRow", "WindowRows", "enable"]
 
