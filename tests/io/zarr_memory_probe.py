@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 import zarr
 from torch import nn
 
@@ -36,6 +37,7 @@ def write_huge(path: Path) -> None:
 
 
 def main() -> None:
+    torch.manual_seed(0)
     path = Path(sys.argv[1]) / "huge.ome.zarr"
     write_huge(path)
     spacious = zoo.FieldOfView((0.0, 0.0, 0.0), (50.0, 50.0, 50.0), "region")
