@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 
 import numpy as np
 import pytest
 
 pytest.importorskip("napari", reason="needs the extra [napari]")
 pytest.importorskip("pytestqt", reason="needs pytest-qt")
+if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):  # Qt would end the whole run
+    pytest.skip("needs a display: set DISPLAY, or run under xvfb-run", allow_module_level=True)
 
 from napari.layers import Layer
 from qtpy.QtCore import QPoint, Qt
@@ -36,8 +40,8 @@ def data():
 
 
 @pytest.fixture
-def viewer(window):
-    return window(show=True)
+def viewer(make_napari_viewer):
+    return make_napari_viewer(show=True)
 
 
 @pytest.fixture
@@ -124,10 +128,8 @@ def test_labels_on_the_canvas_show_and_let_the_mouse_through(viewer, dock, qtbot
     assert set(visible) == {"RA", "LP", "S"}
     left = visible["RA"]
     assert canvas.childAt(left.geometry().center()) is None
-    zoom = camera_of(viewer).zoom
     canvas.resize(canvas.width() - 60, canvas.height())
     assert visible["LP"].geometry().right() < canvas.width()
-    assert camera_of(viewer).zoom == zoom
     writer.remove()
     qtbot.waitUntil(lambda: not [c for c in canvas.findChildren(QWidget) if c.isVisible()])
 
