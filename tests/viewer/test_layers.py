@@ -200,7 +200,8 @@ def test_the_first_axis_of_a_foreign_layer_can_be_taken_as_channels():
 def test_the_window_of_the_header_sets_the_contrast():
     from napari_effseg.volume import WINDOWS
 
-    (triple,) = layers.image_layers(volume_of(window=WINDOWS["bone"]), "ct")
+    bone = WINDOWS["bone"]
+    (triple,) = layers.image_layers(volume_of(window=(bone.level, bone.width)), "ct")
     assert triple[1]["contrast_limits"] == (-500, 1300)
 
 
