@@ -21,3 +21,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared data sets: no folder {folder} (set EFFSEG_DATA)")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of windows in one process: two of them would take the focus from each other."""
+    for item in items:
+        if item.path.parent.name == "viewer":
+            item.add_marker(pytest.mark.xdist_group("window"))
