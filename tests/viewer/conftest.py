@@ -66,9 +66,16 @@ def ct():
     return Volume(values, affine_of("LPS", 12, spacing=(2.5, 2.5, 3.0)), modality="CT")
 
 
+def pytest_collection_modifyitems(items):
+    """Skip what starts Qt where there is no display: Qt would end the whole run, before any fixture could."""
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        skip = pytest.mark.skip(reason="needs a display: set DISPLAY, or run under xvfb-run")
+        for item in items:
+            if not {"qapp", "make_napari_viewer", "window"}.isdisjoint(getattr(item, "fixturenames", ())):
+                item.add_marker(skip)
+
+
 @pytest.fixture
 def window(request):
-    """Skip where there is no display; else napari's maker of real viewers."""
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        pytest.skip("needs a display: set DISPLAY, or run under xvfb-run")
+    """Make real viewers, as napari does for tests; skipped where there is no display."""
     return request.getfixturevalue("make_napari_viewer")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
 
 import numpy as np
 import pytest
 
 pytest.importorskip("napari", reason="needs the extra [napari]")
 pytest.importorskip("pytestqt", reason="needs pytest-qt")
-if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):  # Qt would end the whole run
-    pytest.skip("needs a display: set DISPLAY, or run under xvfb-run", allow_module_level=True)
 
 from napari.layers import Layer
 from qtpy.QtCore import QPoint, Qt
@@ -40,8 +36,8 @@ def data():
 
 
 @pytest.fixture
-def viewer(make_napari_viewer):
-    return make_napari_viewer(show=True)
+def viewer(window):
+    return window(show=True)
 
 
 @pytest.fixture
