@@ -87,7 +87,7 @@ class ImageRows(QWidget):
         self._grid.setColumnStretch(1, 1)
         self.image = combo("Image")
         self.image.activated.connect(lambda at: self.image_wanted.emit(self.image.itemData(at)))
-        self._grid.addWidget(_named("&Image", self.image), 0, 0)
+        self._grid.addWidget(_named("Im&age", self.image), 0, 0)
         self._grid.addWidget(self.image, 0, 1)
         self.note = wrapped("About the image")
         self._grid.addWidget(self.note, 1, 0, 1, 2)
@@ -208,7 +208,7 @@ class DeviceRow(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         self.device = combo("Device")
         self.device.activated.connect(lambda at: self.device_wanted.emit(self.device.itemData(at)))
-        row.addWidget(_named("De&vice", self.device))
+        row.addWidget(_named("D&evice", self.device))
         row.addWidget(self.device, stretch=1)
 
     def show_state(self, state: SegmentationState) -> None:
@@ -249,7 +249,7 @@ class RegionRows(QWidget):
             box.valueChanged.connect(self._set_slices)
         self.slices.setBuddy(self.first)
         self.size = wrapped("Size of the region")
-        grid.addWidget(_named("Re&gion", self.layer), 0, 0)
+        grid.addWidget(_named("Regio&n", self.layer), 0, 0)
         grid.addWidget(self.layer, 0, 1, 1, 2)
         grid.addWidget(self.draw, 1, 1)
         grid.addWidget(self.clear, 1, 2)

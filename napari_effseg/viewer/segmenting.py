@@ -356,9 +356,9 @@ class AutomaticSegmentation:
     def _check_models(self) -> None:
         """Look which models fit the image and the region, and plan the run."""
         now = self.store.now
+        self._inference.forget("plan")  # it would be that of another image or region
         if now.image is None:
             self._inference.forget("models")
-            self._inference.forget("plan")
             self.store.set(options=(), model="", plan=None, plan_problem="", is_checking=False)
             return
         case, images = self._case(), len(now.images)

@@ -54,3 +54,16 @@ def test_public_classes_say_where_they_are_public():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'sgment'"):
         _ = eff.sgment
+
+
+@pytest.mark.parametrize("module", ["segmenting", "inference", "layers", "label_table", "_reader", "_writer"])
+def test_what_the_window_shows_is_decided_without_qt(module):
+    pytest.importorskip("psygnal", reason="needs the extra [napari]")
+    assert not _loaded_by(f"import napari_effseg.viewer.{module}") & (GUI - {"napari"})
+
+
+def test_the_manifest_is_found_without_importing_anything_of_ours():
+    pytest.importorskip("npe2", reason="needs the extra [napari]")
+    assert not _loaded_by(
+        "from npe2 import PluginManifest; PluginManifest.from_distribution('napari-effseg')"
+    ) & (HEAVY | {"qtpy", "PySide6"})

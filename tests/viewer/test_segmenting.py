@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Layer
 
+from napari_effseg import zoo
 from napari_effseg.viewer import layers
 from napari_effseg.viewer.segmenting import AutomaticSegmentation
 from napari_effseg.viewer.state import Stage
@@ -79,6 +80,8 @@ def test_a_result_lies_exactly_on_its_image_with_names_colours_and_report(panel,
     assert found.codes[1].laterality == "left"
     assert labels.metadata["effseg_report"]["model"] == "quick"
     assert viewer_model.layers.selection.active is labels
+    desk.until(lambda: "scan doubt" in viewer_model.layers, "doubt, a moment later")
+    assert viewer_model.layers.selection.active is labels
     doubt = viewer_model.layers["scan doubt"]
     assert not doubt.visible
     assert doubt.data_to_world(corner) == image.data_to_world(corner)
@@ -119,6 +122,7 @@ def test_doubt_is_no_image_to_segment(panel, desk, viewer_model, ct):
     settle(desk, panel)
     panel.run()
     finish(desk, panel)
+    desk.until(lambda: "scan doubt" in viewer_model.layers, "doubt")
     assert panel.store.now.images == (image,)
     assert panel.store.now.image is image
 
@@ -414,20 +418,32 @@ def test_a_region_deleted_in_the_layer_list_is_none(panel, desk, viewer_model, c
     assert panel.store.now.why_not_run == ""
 
 
-def test_a_region_makes_a_model_fit_that_takes_a_small_part(panel, desk, viewer_model):
-    head = Volume(
-        np.random.default_rng(0).normal(300, 60, (60, 70, 60)).astype(np.float32),
-        affine_of("RAS", spacing=(2.5, 2.5, 2.5)),
-        modality="MR",
-    )
-    image = add(viewer_model, head, "head")
+def test_a_region_makes_a_model_fit_that_takes_a_small_part(panel, desk, viewer_model, cards, ct):
+    part = zoo.FieldOfView((20.0, 20.0, 20.0), (45.0, 45.0, 45.0), "region")
+    synthetic_card(cards, name="part", title="A small part", field_of_view=part)
+    image = add(viewer_model, ct)
     settle(desk, panel)
-    assert panel.store.now.why_not_run.startswith("No model fits")
-    draw(panel, image, rectangle(image, 25, (20, 20), (35, 34)))
+    assert "region" in {option.card.name: option.reason for option in panel.store.now.options}["part"]
+    draw(panel, image, rectangle(image, 14, (10, 10), (24, 23)))
     desk.until(lambda: panel.store.now.region is not None, "the region")
     settle(desk, panel)
-    assert panel.store.now.model == "hippocampus-lightm-unet"
-    assert panel.store.now.region.size_mm(layers.placement_of(image))[0] <= 60
+    assert {option.card.name: option.reason for option in panel.store.now.options}["part"] == ""
+    panel.choose_model("part")
+    settle(desk, panel)
+    assert panel.store.now.why_not_run == ""
+
+
+def test_a_region_is_never_deeper_by_itself_than_the_model_takes(panel, desk, viewer_model, cards, ct):
+    part = zoo.FieldOfView((10.0, 10.0, 10.0), (30.0, 90.0, 90.0), "region")
+    synthetic_card(cards, name="part", title="A small part", field_of_view=part)
+    image = add(viewer_model, ct)
+    settle(desk, panel)
+    draw(panel, image, rectangle(image, 14, (5, 5), (28, 25)))
+    desk.until(lambda: panel.store.now.region is not None, "the region")
+    settle(desk, panel)
+    panel.choose_model("part")
+    settle(desk, panel)
+    assert panel.store.now.region.size_mm(layers.placement_of(image))[0] <= 30
 
 
 def test_shapes_of_the_user_serve_as_a_region(panel, desk, viewer_model, ct):
