@@ -35,6 +35,13 @@ def tour(folder: Path) -> None:
     assert overlay_picture(turned, again.labels).tobytes() == overlay_picture(volume, whole).tobytes()
 
 
+def located(folder: Path) -> None:
+    """Find both hippocampi in the MNI template, and draw them (needs the extra [demo] too)."""
+    head, picture = folder / "head.nii.gz", IMAGES / "locate_overlay.png"
+    assert main(["sample", "mni152", str(head), "--quiet"]) == 0
+    assert main(["segment", str(head), "-o", str(folder / "head_seg.nii.gz"), "--overlay", str(picture)]) == 0
+
+
 def draw_doubt(volume: eff.Volume, labels: eff.LabelMap, doubt: np.ndarray) -> Figure:
     """Draw the fullest sagittal slice with the labels' outline, and its doubt."""
     i = int(np.argmax((labels.data > 0).sum((1, 2))))
@@ -59,3 +66,4 @@ if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         tour(Path(temporary))
+        located(Path(temporary))

@@ -27,7 +27,7 @@ from .template import Template, load_template
 
 __all__ = ["LOCATING_SECONDS", "Located", "Place", "expected_places", "locate"]
 
-LOCATING_SECONDS = 4.0
+LOCATING_SECONDS = 3.0
 """About what it takes on one thread; the image's size hardly matters."""
 
 _LEAST_SIMILARITY = 0.3

@@ -14,7 +14,7 @@ from ...volume import Grid, Reorientation, Voxels, blocks_of, view_of
 __all__ = ["CoarseImage", "coarse_copy"]
 
 _SPACING_MM = 4.0
-_BLOCK_VOXELS = 2**22
+_BLOCK_VOXELS = 2**21
 _DARK, _BRIGHT = 1.0, 99.0  # percentiles: a few bright vessels or eyes must not make all else dark
 _AIR = (
     0.05  # of the range; darker voxels do not count for the bright end, however large the air around a head
@@ -111,6 +111,7 @@ def _stretched(means: NDArray[np.float64]) -> NDArray[np.float32]:
     tissue = means[means > low + _AIR * (high - low)]
     if tissue.size:
         high = np.percentile(tissue, _BRIGHT)
-    scaled = (means - low) / max(high - low, np.finfo(np.float32).tiny)
-    stretched: NDArray[np.float32] = scaled.clip(0, 1).astype(np.float32)
+    if high <= low:
+        return np.zeros(means.shape, np.float32)
+    stretched: NDArray[np.float32] = ((means - low) / (high - low)).clip(0, 1).astype(np.float32)
     return stretched

@@ -94,6 +94,8 @@ def _blurred(image: NDArray[np.float32], spacing: tuple[float, float, float]) ->
 
 def _levels(values: NDArray[np.float32], count: int) -> NDArray[np.intp]:
     """Cut values from 0 to their highest into `count` levels of equal width."""
-    highest = max(float(values.max()), float(np.finfo(np.float32).tiny))
+    highest = float(values.max())
+    if highest <= 0:
+        return np.zeros(values.shape, np.intp)
     levels: NDArray[np.intp] = np.minimum(values * (count / highest), count - 1).astype(np.intp)
     return levels

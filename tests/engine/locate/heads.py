@@ -21,8 +21,9 @@ LEFT, RIGHT = np.array([-28.0, -21.0, -14.0]), np.array([28.0, -21.0, -14.0])
 """Centres of the card's boxes, template RAS mm."""
 IDS = {"left": (11, 12), "right": (21, 22)}
 MARK_MM = 7.0
-"""Radius of the balls that `marked_head` has at these centres: as bright as `MARKS` in the head."""
-MARKS = {"left": 2000.0, "right": 3000.0}
+"""Radius of the balls that `marked_head` has at these centres."""
+MARKS = {"left": 3000.0, "right": -2000.0}
+"""How bright they are in a head of 0 to 1000: an asymmetry that tells one side from the other."""
 
 
 def pose(
@@ -98,7 +99,7 @@ def located_card(**changes: Any) -> zoo.Card:
 
 
 class MarkFinder(nn.Module):
-    """Look at each voxel alone: class 1 as bright as the left mark, class 2 as the right one."""
+    """Look at each voxel alone: class 1 as bright as the left mark, class 2 as dark as the right one."""
 
     def forward(self, x: Tensor) -> Tensor:
         levels = torch.tensor([500.0, MARKS["left"], MARKS["right"]]).reshape(-1, 1, 1, 1)
