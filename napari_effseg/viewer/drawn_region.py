@@ -77,7 +77,7 @@ class DrawnRegion:
         self._slices: tuple[int, int] | None = None  # chosen by hand
         self._middle: float | None = None  # of the slices, where they are not
         self._axis: int | None = None  # across them
-        self._deepest_mm: float | None = None
+        self._deepest_mm: tuple[float, float, float] | None = None
         self._is_moving = False
 
     def close(self) -> None:
@@ -92,8 +92,8 @@ class DrawnRegion:
             self.follow_dims()
             self.refresh()
 
-    def set_deepest(self, deepest_mm: float | None) -> None:
-        """Bound the slices that a region gets by itself: the model takes no more."""
+    def set_deepest(self, deepest_mm: tuple[float, float, float] | None) -> None:
+        """Bound the slices that a region gets by itself, by axis (S, P, L): the model takes no more."""
         if deepest_mm != self._deepest_mm:
             self._deepest_mm = deepest_mm
             if self.now.layer is not None and self._slices is None:
@@ -230,7 +230,8 @@ class DrawnRegion:
                 self._slices = self._middle = None
             if self._middle is None:
                 self._middle, self._axis = newest.low[newest.axis], newest.axis
-            slices = default_slices(newest, view, self._middle, self._deepest_mm)
+            most = self._deepest_mm[newest.axis] if self._deepest_mm else None
+            slices = default_slices(newest, view, self._middle, most)
             first, last = self._slices or slices
             region = region_of(rectangles, first, last)
             assert region is not None

@@ -382,7 +382,7 @@ class AutomaticSegmentation:
         elif set(channels) != set(guess := guess_channels(card, image, now.images)):
             channels = guess
         self.store.set(model=name, channels=channels, note=_note(card, image))
-        self._region.set_deepest(min(card.field_of_view.maximum_mm) if card is not None else None)
+        self._region.set_deepest(_largest_mm(card) if card is not None else None)
 
     def _plan(self) -> None:
         """Say what a run would cost."""
@@ -466,6 +466,15 @@ def _why_not(card: Card, case: Case, images: int) -> str:
     except EffsegError as err:
         reason = str(err)
     return sentence(reason or "")
+
+
+def _largest_mm(card: Card) -> tuple[float, float, float]:
+    """Largest image that a model takes, along the axes (S, P, L) of a layer."""
+    by_letter = dict(zip(card.input.orientation, card.field_of_view.maximum_mm, strict=True))
+    s, p, left = (
+        next(by_letter[letter] for letter in pair if letter in by_letter) for pair in ("SI", "PA", "LR")
+    )
+    return s, p, left
 
 
 def _geometry_events(image: Image) -> list[Any]:

@@ -434,7 +434,7 @@ def test_a_region_makes_a_model_fit_that_takes_a_small_part(panel, desk, viewer_
 
 
 def test_a_region_is_never_deeper_by_itself_than_the_model_takes(panel, desk, viewer_model, cards, ct):
-    part = zoo.FieldOfView((10.0, 10.0, 10.0), (30.0, 90.0, 90.0), "region")
+    part = zoo.FieldOfView((10.0, 10.0, 10.0), (90.0, 90.0, 30.0), "region")
     synthetic_card(cards, name="part", title="A small part", field_of_view=part)
     image = add(viewer_model, ct)
     settle(desk, panel)
