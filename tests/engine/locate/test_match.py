@@ -86,7 +86,7 @@ def test_a_head_is_found_with_parts_of_it(cut):
 
 def test_the_same_head_is_found_at_the_same_place():
     first, second = find(head()), find(head())
-    assert np.array_equal(first.to_image, second.to_image)
+    assert np.allclose(first.to_image, second.to_image, rtol=0, atol=1e-3)  # mm; the last bits may differ
 
 
 def test_where_a_head_was_found_is_reported():
