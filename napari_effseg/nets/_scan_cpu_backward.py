@@ -263,6 +263,7 @@ def _return_parts(zero, counter, shape, span, problem, gradients, checkpoints):
         _return_part(zero, shape, span, part, problem, gradients, checkpoints, at, decay)
         part = claim(counter)
     restore_denormals(before)
+    memory[0] = 0  # numba frees an array after its last use, of which the uses of its address are none
 
 
 @inlined

@@ -175,6 +175,7 @@ def _scan_items(zero, counter, together, shape, problem, y, states, checkpoints)
         _scan_group(zero, shape, first, last, problem, y, states, checkpoints, scratch)
         number = claim(counter)
     restore_denormals(before)
+    memory[0] = 0  # numba frees an array after its last use, of which the uses of its address are none
 
 
 def _forward_of(source):

@@ -176,6 +176,27 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
+def test_threads_that_share_a_heap_keep_their_scratch_apart() -> None:
+    code = """
+import torch
+from concurrent.futures import ThreadPoolExecutor
+from napari_effseg.nets import selective_scan
+torch.manual_seed(0)
+u, delta, A = torch.randn(1, 48, 600), torch.randn(1, 48, 600) - 2, -torch.randn(48, 16).exp()
+B, C = torch.randn(2, 1, 16, 600)
+def gradients(_):
+    leaves = [x.clone().requires_grad_() for x in (u, delta, A, B, C)]
+    y = selective_scan(*leaves, delta_softplus=True)
+    return y.detach(), *torch.autograd.grad(y.sum(), leaves)
+expected = gradients(0)
+with ThreadPoolExecutor(8) as pool:
+    found = list(pool.map(gradients, range(200)))
+print(all(torch.equal(a, b) for result in found for a, b in zip(result, expected, strict=True)))
+"""
+    run = run_python(code, MALLOC_ARENA_MAX="1")  # glibc's; elsewhere threads share one anyway, or never do
+    assert run.stdout.strip() == "True", run.stderr
+
+
 def test_importing_the_networks_loads_no_numba() -> None:
     run = run_python("import sys, napari_effseg.nets; print('numba' in sys.modules)")
     assert run.stdout.strip() == "False", run.stderr
