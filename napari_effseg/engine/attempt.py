@@ -19,6 +19,7 @@ from .frame import Frame
 from .ladder import climb_down
 from .locate.answer import ask_for_region, left_out, settle
 from .locate.sampling import bring_back, sample
+from .network import on_windows
 from .plan import Plan, RegionPlan, Step, plan_step, steps_of
 from .plausibility import check_contrast, check_modality
 from .postprocess import tidy
@@ -162,13 +163,13 @@ def _predictor(network: nn.Module, step: Step, card: Card) -> Callable[[Tensor],
     """Wrap a network: windows (B, C, I, J, K) in, logits (B, classes, I, J, K) out, without gradients."""
     device = torch.device(step.device)
     half = torch.autocast(device.type, torch.float16, enabled=step.precision == "float16")
+    apply = on_windows(network, card)
 
     @torch.inference_mode()
     def predict(windows: Tensor) -> Tensor:
-        given = windows.squeeze(2) if card.dimensions == 2 else windows
         with half:
-            logits: Tensor = network(given.to(device))
+            logits = apply(windows.to(device))
         check_channels(card, logits.shape[1])
-        return logits.unsqueeze(2) if card.dimensions == 2 else logits
+        return logits
 
     return predict

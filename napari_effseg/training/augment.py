@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from .._extras import require
+from ..zoo.card import Card
 from .config import AugmentConfig
 
-__all__ = ["Augmenter"]
+__all__ = ["Augmenter", "axcodes_of"]
 
 _AXIS_OF = {"L": "LR", "R": "LR", "A": "AP", "P": "AP", "S": "SI", "I": "SI"}
 
@@ -30,7 +31,8 @@ class Augmenter:
     ----------
     config : AugmentConfig
     axcodes : sequence of str
-        World direction of each spatial axis of the tensors, such as "RAS": what mirroring needs.
+        World direction of each spatial axis of the tensors, such as "RAS": what mirroring needs. Of slices
+        and pictures two, "LP": the tensors' first spatial axis is then 1 and stays as it is.
 
     Raises
     ------
@@ -43,10 +45,11 @@ class Augmenter:
         mirrored = [axis for axis, code in enumerate(axcodes) if _AXIS_OF[code] in config.mirror]
         steps = [
             *_mirrors(transforms, mirrored),
-            *_spatial(transforms, config),
-            *_intensity(transforms, config),
+            *_spatial(transforms, config, len(axcodes)),
+            *_intensity(transforms, config, len(axcodes)),
         ]
         self._compose = transforms.Compose(steps)
+        self._of_slices, self._turns = len(axcodes) == 2, config.quarter_turns
 
     def __call__(self, image: Tensor, labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """Change one patch.
@@ -64,8 +67,26 @@ class Augmenter:
             Of the shapes and types given.
         """
         self._compose.set_random_state(seed=seed % 2**32)
-        changed: Mapping[str, Any] = self._compose({"image": image, "labels": labels})
-        return _plain(changed["image"]).float(), _plain(changed["labels"]).round().to(labels.dtype)
+        if self._turns:
+            step = 1 if image.shape[-1] == image.shape[-2] else 2
+            quarters = step * int(np.random.default_rng(seed).integers(4 // step))
+            image, labels = image.rot90(quarters, (-2, -1)), labels.rot90(quarters, (-2, -1))
+        given = {"image": image, "labels": labels}
+        if self._of_slices:
+            given = {name: tensor.squeeze(1) for name, tensor in given.items()}
+        changed: Mapping[str, Any] = self._compose(given)
+        new_image = _plain(changed["image"]).float().reshape(image.shape)
+        return new_image, _plain(changed["labels"]).round().to(labels.dtype).reshape(labels.shape)
+
+
+def axcodes_of(card: Card) -> str:
+    """Return the world direction of each spatial axis of a card's training tensors; two for slices."""
+    if card.dimensions == 3:
+        return card.input.orientation
+    across = {"axial": "SI", "coronal": "AP", "sagittal": "LR"}
+    # A picture's third axis is the one across it.
+    away = across[card.input.plane] if card.input.plane else card.input.orientation[2]
+    return "".join(code for code in card.input.orientation if code not in away)
 
 
 def _plain(tensor: Any) -> Tensor:
@@ -77,7 +98,7 @@ def _mirrors(transforms: Any, axes: list[int]) -> list[Any]:
     return [transforms.RandFlipd(["image", "labels"], prob=0.5, spatial_axis=axis) for axis in axes]
 
 
-def _spatial(transforms: Any, config: AugmentConfig) -> list[Any]:
+def _spatial(transforms: Any, config: AugmentConfig, axes: int) -> list[Any]:
     both, kinds = ["image", "labels"], ("bilinear", "nearest")
     steps = []
     if config.rotate_degrees or config.scale or config.translate_voxels:
@@ -85,28 +106,34 @@ def _spatial(transforms: Any, config: AugmentConfig) -> list[Any]:
             transforms.RandAffined(
                 both,
                 prob=min(1.0, 2 * config.probability),
-                rotate_range=[np.deg2rad(config.rotate_degrees)] * 3,
-                scale_range=[config.scale] * 3,
-                translate_range=[config.translate_voxels] * 3,
+                rotate_range=[np.deg2rad(config.rotate_degrees)] * (3 if axes == 3 else 1),
+                scale_range=[config.scale] * axes,
+                translate_range=[config.translate_voxels] * axes,
                 mode=kinds,
                 padding_mode=("border", "zeros"),
             )
         )
     if config.elastic_voxels:
-        steps.append(
-            transforms.Rand3DElasticd(
-                both,
-                prob=config.probability,
-                sigma_range=(4, 6),
-                magnitude_range=(0, 40 * config.elastic_voxels),
-                mode=kinds,
-                padding_mode=("border", "zeros"),
-            )
-        )
+        steps.append(_elastic(transforms, config, axes))
     return steps
 
 
-def _intensity(transforms: Any, config: AugmentConfig) -> list[Any]:
+def _elastic(transforms: Any, config: AugmentConfig, axes: int) -> Any:
+    """Make a smooth random deformation of volumes or of slices."""
+    common = {
+        "keys": ["image", "labels"],
+        "prob": config.probability,
+        "mode": ("bilinear", "nearest"),
+        "padding_mode": ("border", "zeros"),
+    }
+    if axes == 2:
+        reach = (0, config.elastic_voxels)
+        return transforms.Rand2DElasticd(spacing=(24, 24), magnitude_range=reach, **common)
+    reach = (0, 40 * config.elastic_voxels)
+    return transforms.Rand3DElasticd(sigma_range=(4, 6), magnitude_range=reach, **common)
+
+
+def _intensity(transforms: Any, config: AugmentConfig, axes: int) -> list[Any]:
     key, chance = ["image"], config.probability
     steps = []
     if config.blur_voxels:
@@ -115,7 +142,10 @@ def _intensity(transforms: Any, config: AugmentConfig) -> list[Any]:
     if config.low_resolution:
         steps.append(
             transforms.RandSimulateLowResolutiond(
-                key, prob=chance / 2, zoom_range=(config.low_resolution, 1.0)
+                key,
+                prob=chance / 2,
+                upsample_mode="trilinear" if axes == 3 else "bilinear",
+                zoom_range=(config.low_resolution, 1.0),
             )
         )
     if config.bias_field:

@@ -65,6 +65,9 @@ class AugmentConfig:
         Anatomical mirroring with the affine unchanged, a left structure becoming a right one: pairs of
         letters, "LR", "AP" or "SI". Array flips with the affine following need no entry: the card's
         orientation undoes them before the network sees anything.
+    quarter_turns : bool
+        Turns of slices and pictures by multiples of 90 degrees, where their sides allow it: for what has no
+        up and down.
     probability : float
         Chance of each of the following, in [0, 1].
     rotate_degrees, scale, translate_voxels : float
@@ -79,6 +82,7 @@ class AugmentConfig:
     """
 
     mirror: tuple[str, ...] = ("LR",)
+    quarter_turns: bool = False
     probability: float = 0.25
     rotate_degrees: float = 15.0
     scale: float = 0.15
@@ -104,8 +108,11 @@ class OptimiserConfig:
         Exponent of the polynomial decay to zero over all steps.
     average_decay : float
         Decay of the exponential moving average of the weights, which is what is validated and kept.
+    loss : str
+        "dice_ce": soft Dice of the labels and cross entropy; "dice_focal": soft Dice of labels and
+        background and focal loss.
     dice_weight : float
-        Weight of soft Dice in the loss; cross entropy has one minus it.
+        Weight of soft Dice in the loss; the other loss has one minus it.
     """
 
     learning_rate: float = 1e-3
@@ -114,6 +121,7 @@ class OptimiserConfig:
     warmup_steps: int = 100
     decay_power: float = 0.9
     average_decay: float = 0.998
+    loss: str = "dice_ce"
     dice_weight: float = 0.5
 
 
@@ -246,6 +254,7 @@ def _check_ranges(config: TrainConfig) -> None:
         "augment.low_resolution must be in [0, 1)": 0 <= augment.low_resolution < 1,
         "optimiser.learning_rate must be positive": optimiser.learning_rate > 0,
         "optimiser.average_decay must be in [0, 1)": 0 <= optimiser.average_decay < 1,
+        'optimiser.loss must be "dice_ce" or "dice_focal"': optimiser.loss in ("dice_ce", "dice_focal"),
         "optimiser.dice_weight must be in [0, 1]": 0 <= optimiser.dice_weight <= 1,
         "run.steps, run.batch_size and run.validate_every must be at least 1": min(
             run.steps, run.batch_size, run.validate_every

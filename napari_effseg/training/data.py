@@ -148,8 +148,8 @@ class PatchSampler:
     Parameters
     ----------
     cases : sequence of TrainingCase
-    size : tuple of int
-        Patch size in voxels.
+    size : (int, int, int)
+        Patch size in voxels along the axes of the cases' tensors; the first is 1 for slices.
     config : DataConfig
     augmenter : Augmenter or None
     seed : int
@@ -199,7 +199,7 @@ class PatchSampler:
         for axis, (full, part) in enumerate(zip(shape, self._size, strict=True)):
             slack = full - part
             if slack <= 0:
-                middle, reach = slack // 2, shift
+                middle, reach = slack // 2, shift if part > 1 else 0
             elif centre is not None:
                 middle, reach = int(np.clip(centre[axis] - part // 2, 0, slack)), 0
             else:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..engine.network import on_windows
 from ..errors import Cancelled
 from ..types import CancelCheck, Progress
 from ..zoo.card import Card
@@ -76,6 +77,7 @@ class Trainer:
     ) -> None:
         self.config, self.card, self.folder, self.device = config, card, folder, device
         self.net = net.to(device)
+        self._apply = on_windows(self.net, card)
         self.average = WeightAverage(self.net, config.optimiser.average_decay)
         self.best: dict[str, Tensor] = {}
         self.state = TrainingState()
@@ -127,7 +129,7 @@ class Trainer:
             If `cancel` said so; `resume` goes on from there.
         """
         run, clock = self.config.run, _Clock(time.monotonic(), self.state.seconds)
-        loss_of = segmentation_loss(self.config.optimiser.dice_weight)
+        loss_of = segmentation_loss(self.config.optimiser)
         losses: list[float] = []
         saved = time.monotonic()
         with EnergyMeter(run.country, self.folder) as meter:
@@ -153,7 +155,7 @@ class Trainer:
         images, targets = sampler.batch(self.state.step, self.config.run.batch_size)
         self._train_mode()
         with self._autocast:
-            loss = loss_of(self.net(images.to(self.device)), targets.to(self.device))
+            loss = loss_of(self._apply(images.to(self.device)), targets.to(self.device))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), options.clip_norm)

@@ -1,4 +1,4 @@
-"""The segmentation loss: soft Dice and cross entropy, by MONAI."""
+"""The segmentation loss: soft Dice with cross entropy or focal loss, by MONAI."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from .._extras import require
+from .config import OptimiserConfig
 
 __all__ = ["Loss", "segmentation_loss"]
 
@@ -14,13 +15,13 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits (B, C, *S) and targets (B, 1, *S) in, one number out."""
 
 
-def segmentation_loss(dice_weight: float) -> Loss:
-    """Weighted sum of soft Dice over the batch, without the background, and cross entropy, after softmax.
+def segmentation_loss(options: OptimiserConfig) -> Loss:
+    """Weighted sum of soft Dice over the batch, without the background, and a second loss, after softmax.
 
     Parameters
     ----------
-    dice_weight : float
-        In [0, 1]; cross entropy has the rest.
+    options : OptimiserConfig
+        Its `loss` and `dice_weight` are used.
 
     Returns
     -------
@@ -33,14 +34,12 @@ def segmentation_loss(dice_weight: float) -> Loss:
         If MONAI is not installed.
     """
     losses = require("monai.losses", "train", "training")
-    both = losses.DiceCELoss(
-        include_background=False,
-        to_onehot_y=True,
-        softmax=True,
-        batch=True,
-        lambda_dice=dice_weight,
-        lambda_ce=1 - dice_weight,
-    )
+    common = {"to_onehot_y": True, "softmax": True, "batch": True, "lambda_dice": options.dice_weight}
+    rest = 1 - options.dice_weight
+    if options.loss == "dice_focal":  # MONAI's focal loss would leave the background out, too
+        both = losses.DiceFocalLoss(include_background=True, lambda_focal=rest, **common)
+    else:
+        both = losses.DiceCELoss(include_background=False, lambda_ce=rest, **common)
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         value: Tensor = both(logits.float(), targets.long())

@@ -12,10 +12,11 @@ from torch import nn
 
 from .. import nets
 from ..engine.device import resolve_device
+from ..engine.frame import window_shape
 from ..io.dataset import Dataset, read_dataset
 from ..types import CancelCheck, Progress
 from ..zoo.card import Card
-from .augment import Augmenter
+from .augment import Augmenter, axcodes_of
 from .config import TrainConfig, read_config
 from .data import PatchSampler, TrainingCase, load_cases
 from .folder import drawing, log_to, open_run_folder
@@ -100,10 +101,9 @@ def _cases(
     training = load_cases(dataset.split("training")[:limit], card, progress, cancel)
     validation = load_cases(dataset.split("validation")[:limit], card, progress, cancel)
     _logger.info("%d training and %d validation cases", len(training), len(validation))
-    augmenter = Augmenter(config.augment, card.input.orientation)
-    sampler = PatchSampler(
-        training, config.data.patch or card.window.size, config.data, augmenter, config.run.seed
-    )
+    augmenter = Augmenter(config.augment, axcodes_of(card))
+    size = window_shape(card, config.data.patch or None)
+    sampler = PatchSampler(training, size, config.data, augmenter, config.run.seed)
     return sampler, validation
 
 

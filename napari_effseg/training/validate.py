@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..engine.frame import window_shape
+from ..engine.network import on_windows
 from ..engine.windows import Tiling, blend
 from ..metrics import dice
 from ..zoo.card import Card
@@ -39,14 +41,10 @@ def validation_dice(
 def whole_volume_logits(net: nn.Module, image: Tensor, card: Card, device: torch.device) -> Tensor:
     """Blend logits over an image of any size: (C, I, J, K) -> (classes, I, J, K), on the CPU."""
     i, j, k = image.shape[1:]
+    apply = on_windows(net, card)
     rows = blend(
         lambda start, stop: image[:, start:stop],
-        lambda windows: net(windows.to(device)).float(),
-        Tiling.over((i, j, k), _window(card), card.window.overlap),
+        lambda windows: apply(windows.to(device)).float(),
+        Tiling.over((i, j, k), window_shape(card), card.window.overlap),
     )
     return torch.cat([found.values for found in rows], dim=1)
-
-
-def _window(card: Card) -> tuple[int, int, int]:
-    i, j, k = card.window.size
-    return i, j, k

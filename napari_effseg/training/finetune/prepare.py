@@ -11,12 +11,13 @@ from pathlib import Path
 from torch import nn
 
 from ...engine.device import DeviceInfo, resolve_device
+from ...engine.frame import window_shape
 from ...engine.plausibility import check_field_of_view
 from ...errors import ConfigError, VolumeError
 from ...types import CancelCheck, PathLike, Progress
 from ...zoo import built_in_cards, find_card, load_network
 from ...zoo.card import Card
-from ..augment import Augmenter
+from ..augment import Augmenter, axcodes_of
 from ..data import PatchSampler, TrainingCase, load_cases
 from ..folder import refuse_other_run
 from ..losses import segmentation_loss
@@ -123,7 +124,7 @@ def _material(
 ) -> Material:
     """Load cases and weights."""
     draft, match = structures.draft, structures.match
-    augmenter = Augmenter(train_config(options, draft, division).augment, draft.input.orientation)
+    augmenter = Augmenter(train_config(options, draft, division).augment, axcodes_of(draft))
     files = [*division.training, *division.held_back]
     cases = load_cases(files, draft, progress, cancel, match.numbers)
     draft = _placed(draft, match, cases)
@@ -131,6 +132,7 @@ def _material(
     base_network = load_network(base)
     network = start_network(base_network, draft, match.kept, options.seed)
     freeze(network, base.network, options.freeze)
+    size = window_shape(draft, config.data.patch or None)
     learned, held = cases[: len(division.training)], cases[len(division.training) :]
     return Material(
         base=base,
@@ -141,7 +143,7 @@ def _material(
         config=config,
         base_network=base_network,
         network=network,
-        sampler=PatchSampler(learned, config.data.patch, config.data, augmenter, config.run.seed),
+        sampler=PatchSampler(learned, size, config.data, augmenter, config.run.seed),
         held_back=held,
     )
 
@@ -190,7 +192,7 @@ def _count(network: nn.Module, learning: bool) -> int:
 def _costs(material: Material, device: DeviceInfo) -> tuple[StepCost, float]:
     """Cost of a step, and seconds of the whole run."""
     config, draft = material.config, material.draft
-    loss_of = segmentation_loss(config.optimiser.dice_weight)
+    loss_of = segmentation_loss(config.optimiser)
     cost = measure_step(material.network, loss_of, draft, config.data.patch, device)
     material.sampler.batch(0, 1)  # warm
     began = time.perf_counter()
