@@ -11,12 +11,14 @@ from ..errors import UnknownModel, nearest_names
 from .hrmedseg import HRMedSeg, HRMedSegConfig
 from .lightm_unet import LightMUNet, LightMUNetConfig
 from .mamba import Mamba
+from .nnunet import NNUNet, NNUNetConfig
 from .sam import SAM, SAMConfig
 from .segmamba import SegMamba, SegMambaConfig
 from .segresmamba import SegResMamba, SegResMambaConfig
 from .selective_scan import selective_scan
 from .slim_unetr import SlimUNETR, SlimUNETRConfig
 from .u_mamba import UMamba, UMambaConfig
+from .unet import UNet, UNetConfig
 
 __all__ = [
     "SAM",
@@ -25,6 +27,8 @@ __all__ = [
     "LightMUNet",
     "LightMUNetConfig",
     "Mamba",
+    "NNUNet",
+    "NNUNetConfig",
     "SAMConfig",
     "SegMamba",
     "SegMambaConfig",
@@ -34,6 +38,8 @@ __all__ = [
     "SlimUNETRConfig",
     "UMamba",
     "UMambaConfig",
+    "UNet",
+    "UNetConfig",
     "create",
     "names",
     "selective_scan",
@@ -46,6 +52,10 @@ def _hrmedseg(**constructor: Any) -> nn.Module:
 
 def _lightm_unet(**constructor: Any) -> nn.Module:
     return LightMUNet(LightMUNetConfig(**constructor))
+
+
+def _nnunet(**constructor: Any) -> nn.Module:
+    return NNUNet(NNUNetConfig(**constructor))
 
 
 def _sam(**constructor: Any) -> nn.Module:
@@ -68,15 +78,21 @@ def _u_mamba(**constructor: Any) -> nn.Module:
     return UMamba(UMambaConfig(**constructor))
 
 
+def _unet(**constructor: Any) -> nn.Module:
+    return UNet(UNetConfig(**constructor))
+
+
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "hrmedseg": _hrmedseg,
     "hrmedsegsam": _hrmedseg,
     "lightm-unet": _lightm_unet,
+    "nnunet": _nnunet,
     "sam": _sam,
     "segmamba": _segmamba,
     "segresmamba": _segresmamba,
     "slim-unetr": _slim_unetr,
     "u-mamba": _u_mamba,
+    "unet": _unet,
 }
 
 

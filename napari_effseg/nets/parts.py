@@ -32,6 +32,7 @@ _PARTS = {
     "lightm-unet": Parts("out_channels", ("convInit.", "down_layers."), ("conv_final.",)),
     "segresmamba": Parts("out_chans", ("vit.",), ("out.",)),
     "slim-unetr": Parts("out_channels", ("Encoder.",), ("Decoder.SegHead.",)),
+    "unet": Parts("out_channels", ("down.",), ("head.",)),
 }
 
 

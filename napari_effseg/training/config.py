@@ -109,8 +109,7 @@ class OptimiserConfig:
     average_decay : float
         Decay of the exponential moving average of the weights, which is what is validated and kept.
     loss : str
-        "dice_ce": soft Dice of the labels and cross entropy; "dice_focal": soft Dice of labels and
-        background and focal loss.
+        "dice_ce": soft Dice of the labels and cross entropy; "dice_focal": soft Dice and focal loss.
     dice_weight : float
         Weight of soft Dice in the loss; the other loss has one minus it.
     """

@@ -19,7 +19,7 @@ from ..zoo.card import Card
 from .config import OptimiserConfig, TrainConfig
 from .data import PatchSampler, TrainingCase
 from .energy import EnergyMeter
-from .losses import Loss, segmentation_loss
+from .losses import Loss, activation_of, segmentation_loss
 from .state import HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
 from .validate import validation_dice
 
@@ -129,7 +129,7 @@ class Trainer:
             If `cancel` said so; `resume` goes on from there.
         """
         run, clock = self.config.run, _Clock(time.monotonic(), self.state.seconds)
-        loss_of = segmentation_loss(self.config.optimiser)
+        loss_of = segmentation_loss(self.config.optimiser, activation_of(self.card))
         losses: list[float] = []
         saved = time.monotonic()
         with EnergyMeter(run.country, self.folder) as meter:

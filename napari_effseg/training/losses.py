@@ -1,27 +1,51 @@
-"""The segmentation loss: soft Dice with cross entropy or focal loss, by MONAI."""
+"""The segmentation loss: soft Dice with cross entropy or focal loss."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .._extras import require
+from ..errors import ConfigError
+from ..zoo.card import Card
 from .config import OptimiserConfig
 
-__all__ = ["Loss", "segmentation_loss"]
+__all__ = ["Activation", "Loss", "activation_of", "segmentation_loss"]
 
+Activation = Literal["softmax", "sigmoid"]
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Logits (B, C, *S) and targets (B, 1, *S) in, one number out."""
 
 
-def segmentation_loss(options: OptimiserConfig) -> Loss:
-    """Weighted sum of soft Dice over the batch, without the background, and a second loss, after softmax.
+def activation_of(card: Card) -> Activation:
+    """Return how a card's network is trained.
+
+    Raises
+    ------
+    ConfigError
+        If training does not know the card's activation.
+    """
+    found = card.output.activation
+    if found not in ("softmax", "sigmoid"):
+        raise ConfigError(
+            f'training knows the activations "softmax" and "sigmoid"; {card.name} has "{found}"'
+        )
+    return found
+
+
+def segmentation_loss(options: OptimiserConfig, activation: Activation = "softmax") -> Loss:
+    """Weighted sum of soft Dice of the labels, over the batch, and cross entropy or focal loss.
 
     Parameters
     ----------
     options : OptimiserConfig
         Its `loss` and `dice_weight` are used.
+    activation : {"softmax", "sigmoid"}
+        Whether channel 0 is the background and channel n the label n, or channel n the label n + 1.
 
     Returns
     -------
@@ -34,15 +58,27 @@ def segmentation_loss(options: OptimiserConfig) -> Loss:
         If MONAI is not installed.
     """
     losses = require("monai.losses", "train", "training")
-    common = {"to_onehot_y": True, "softmax": True, "batch": True, "lambda_dice": options.dice_weight}
-    rest = 1 - options.dice_weight
-    if options.loss == "dice_focal":  # MONAI's focal loss would leave the background out, too
-        both = losses.DiceFocalLoss(include_background=True, lambda_focal=rest, **common)
-    else:
-        both = losses.DiceCELoss(include_background=False, lambda_ce=rest, **common)
+    soft = activation == "softmax"
+    dice = losses.DiceLoss(include_background=not soft, softmax=soft, sigmoid=not soft, batch=True)
+    focal = losses.FocalLoss(use_softmax=soft) if options.loss == "dice_focal" else None
+
+    def cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+        if soft:
+            return F.cross_entropy(logits, masks)
+        return F.binary_cross_entropy_with_logits(logits, masks)
+
+    second = focal or cross_entropy
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
-        value: Tensor = both(logits.float(), targets.long())
-        return value
+        logits = logits.float()
+        masks = _masks(targets, logits.shape[1], 0 if soft else 1)
+        value: Tensor = options.dice_weight * dice(logits, masks)
+        return value + (1 - options.dice_weight) * second(logits, masks)
 
     return loss
+
+
+def _masks(targets: Tensor, channels: int, first: int) -> Tensor:
+    """(B, 1, *S) labels -> (B, channels, *S): 1 where a channel's label, of `first` on, is; else 0."""
+    numbers = torch.arange(first, first + channels, device=targets.device)
+    return (targets == numbers.view(1, -1, *(1 for _ in targets.shape[2:]))).float()

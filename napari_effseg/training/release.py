@@ -17,6 +17,7 @@ from ..zoo.card import Card, TrainingData
 from ..zoo.card_file import parse_card, write_card
 from ..zoo.weights import describe_weights, save_weights
 from .config import TrainConfig
+from .losses import activation_of
 
 __all__ = ["draft_card", "finished_card", "trained_on", "warm_start"]
 
@@ -51,10 +52,7 @@ def draft_card(config: TrainConfig) -> Card:
         card = parse_card(table, source=f"{config.path} [card]")
     except CardError as err:
         raise ConfigError(str(err)) from err
-    if card.output.activation != "softmax":
-        raise ConfigError(
-            f'{config.path}: [card.output] activation is "{card.output.activation}"; training knows "softmax"'
-        )
+    activation_of(card)
     return card
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..engine.doubt import decide_labels
 from ..engine.frame import window_shape
 from ..engine.network import on_windows
 from ..engine.windows import Tiling, blend
@@ -31,7 +32,7 @@ def validation_dice(
     """
     scores: dict[str, list[float]] = {label.name: [] for label in card.labels}
     for case in cases:
-        found = whole_volume_logits(net, case.image, card, device).argmax(0).numpy()
+        found = decide_labels(whole_volume_logits(net, case.image, card, device), card.output).numpy()
         truth = case.target[0].numpy()
         for label in card.labels:
             scores[label.name].append(dice(truth == label.id, found == label.id))

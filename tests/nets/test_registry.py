@@ -44,6 +44,7 @@ SMALL = {
         "blocks": [1, 1, 1, 1],
     },
     "u-mamba": {"features_per_stage": [4, 6, 8], "kernel_sizes": [3, 3, 3], "strides": [1, 2, 2]},
+    "unet": {"spatial_dims": 3, "features": [4, 8]},
 }
 INPUTS = {
     "hrmedseg": (3, 32, 32),
@@ -54,6 +55,7 @@ INPUTS = {
     "segresmamba": (1, 48, 16, 16),
     "slim-unetr": (1, 64, 32, 32),
     "u-mamba": (1, 8, 12, 16),
+    "unet": (1, 8, 6, 4),
 }
 _PROMPTED = r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[123]|iou_prediction_head"
 # Prompts, and what chooses between several answers, take no part in a forward pass without prompts.

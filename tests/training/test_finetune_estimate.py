@@ -6,9 +6,9 @@ import torch
 from napari_effseg import zoo
 from napari_effseg.engine.device import resolve_device
 from napari_effseg.engine.torch_memory import TorchMemory
+from napari_effseg.training.config import OptimiserConfig
 from napari_effseg.training.finetune.estimate import measure_step, window_seconds
 from napari_effseg.training.finetune.transfer import FREEZES, freeze
-from napari_effseg.training.config import OptimiserConfig
 from napari_effseg.training.losses import segmentation_loss
 from tests.zoo.synthetic import draft_card
 

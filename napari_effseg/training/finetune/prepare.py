@@ -20,7 +20,7 @@ from ...zoo.card import Card
 from ..augment import Augmenter, axcodes_of
 from ..data import PatchSampler, TrainingCase, load_cases
 from ..folder import refuse_other_run
-from ..losses import segmentation_loss
+from ..losses import activation_of, segmentation_loss
 from .card import check_base, draft_of, with_view_of
 from .division import Division, divide
 from .estimate import StepCost, measure_step, window_seconds
@@ -192,7 +192,7 @@ def _count(network: nn.Module, learning: bool) -> int:
 def _costs(material: Material, device: DeviceInfo) -> tuple[StepCost, float]:
     """Cost of a step, and seconds of the whole run."""
     config, draft = material.config, material.draft
-    loss_of = segmentation_loss(config.optimiser)
+    loss_of = segmentation_loss(config.optimiser, activation_of(draft))
     cost = measure_step(material.network, loss_of, draft, config.data.patch, device)
     material.sampler.batch(0, 1)  # warm
     began = time.perf_counter()
