@@ -4,8 +4,8 @@ Glossary: c channels at a level.
 
 References
 ----------
-Isensee et al., nnU-Net: a self-configuring method for deep learning-based biomedical image segmentation, 2021;
-nnU-Net Revisited, arXiv:2404.09556 (residual encoder).
+Isensee et al., nnU-Net: a self-configuring method for deep learning-based biomedical image segmentation,
+2021; nnU-Net Revisited, arXiv:2404.09556 (residual encoder).
 Written from what the public package dynamic-network-architectures computes (``PlainConvUNet`` and
 ``ResidualEncoderUNet``). Its state dicts load strictly; names that hold a tensor a second time are left out.
 """
@@ -104,7 +104,7 @@ class NNUNetConfig:
             len(value) != self.spatial_dims or min(value) < 1 for value in values
         ):
             raise ValueError(
-                f"{name} has {len(values)} entries; expected {levels}, each of one number of at least 1 an axis"
+                f"{name} has {len(values)} entries; expected {levels}, each of one number an axis, 1 or more"
             )
         return values
 
@@ -185,7 +185,7 @@ def _per_level(given: tuple[int, ...] | int) -> tuple[int, ...]:
 
 
 class _Encoder(nn.Module):
-    """Levels of convolutions or residual blocks, these after a stem; returns every level, the finest first."""
+    """Levels of convolutions, or a stem and levels of residual blocks; returns every level, finest first."""
 
     def __init__(self, config: NNUNetConfig) -> None:
         super().__init__()
@@ -194,7 +194,9 @@ class _Encoder(nn.Module):
         counts = _per_level(config.n_conv_per_stage)
         residual = config.variant == "residual"
         if residual:
-            self.stem = _Stack(config, config.input_channels, widths[0], kernels[0], (1,) * config.spatial_dims, 1)
+            self.stem = _Stack(
+                config, config.input_channels, widths[0], kernels[0], (1,) * config.spatial_dims, 1
+            )
         before = (widths[0] if residual else config.input_channels, *widths[:-1])
         levels = zip(before, widths, kernels, strides, counts, strict=True)
         if residual:

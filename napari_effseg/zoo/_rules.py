@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ._checks import check_sides, match, not_empty, positive, unique
 from ._location_rules import check_location
+from ._manner_rules import check_manner, is_stored_order
 from ._schema import Where
 from ._snomed import is_sctid
 from .card import Card, IntensityRule, LabelSpec, WeightsFile
@@ -22,11 +23,12 @@ _NEEDED_BY_RULE = {
     "clip_zscore": ("percentiles",),
     "fixed_zscore": ("lower", "upper", "mean", "std"),
     "scale": ("lower", "upper"),
+    "rescale": (),
     "none": (),
 }
 _AXIS_LETTERS = ("RL", "AP", "SI")
-_CHANNEL_ARGUMENTS = ("in_channels", "in_chans")
-_OUTPUT_ARGUMENTS = ("out_channels", "out_chans")
+_CHANNEL_ARGUMENTS = ("in_channels", "in_chans", "input_channels")
+_OUTPUT_ARGUMENTS = ("out_channels", "out_chans", "num_classes")
 
 
 def check_card(card: Card, source: str | None = None) -> None:
@@ -47,10 +49,11 @@ def check_card(card: Card, source: str | None = None) -> None:
     _check_texts(card, where)
     _check_weights(card.weights, where.at("weights"))
     _check_input(card, where.at("input"))
-    _check_intensity(card.input.intensity, where.at("input.intensity"))
+    _check_intensities(card, where.at("input"))
+    check_manner(card, where)
     _check_field_of_view(card, where.at("field_of_view"))
     _check_window(card, where.at("window"))
-    _check_labels(card.labels, where)
+    _check_labels(card, where)
     check_location(card, where)
     _check_output(card, where.at("output"))
     _check_postprocess(card, where.at("postprocess"))
@@ -73,6 +76,7 @@ def _check_weights(weights: WeightsFile, where: Where) -> None:
     not_empty(weights.licence, where.at("licence"))
     positive(weights.size_bytes, where.at("size_bytes"))
     positive(weights.parameters, where.at("parameters"))
+    positive(weights.members, where.at("members"))
     if weights.url is not None and not weights.url.startswith("https://"):
         raise where.at("url").error(f"expected an address that begins with https://, got {weights.url!r}")
 
@@ -84,9 +88,10 @@ def _check_input(card: Card, where: Where) -> None:
     for index, modality in enumerate(given.modality):
         match(_MODALITY, modality, where.at("modality").at(index), 'a DICOM modality code, such as "MR"')
     _check_channels(card, where)
-    if not _are_axcodes(given.orientation):
+    if not _are_axcodes(given.orientation) and not is_stored_order(given.orientation):
         raise where.at("orientation").error(
-            f"expected one each of R or L, A or P, S or I, such as RAS, got {given.orientation!r}"
+            "expected one each of R or L, A or P, S or I, such as RAS, or an order of the stored axes I, J "
+            f"and K, got {given.orientation!r}"
         )
     if given.spacing is not None:
         check_sides(given.spacing, card.dimensions, where.at("spacing"))
@@ -106,6 +111,15 @@ def _check_channels(card: Card, where: Where) -> None:
         raise where.at("channels").error(
             f"{len(channels)} listed, but the network's constructor takes {asked}"
         )
+
+
+def _check_intensities(card: Card, where: Where) -> None:
+    _check_intensity(card.input.intensity, where.at("intensity"))
+    for index, rule in enumerate(card.input.then):
+        _check_intensity(rule, where.at("then").at(index))
+    for index, channel in enumerate(card.input.channels):
+        if channel.intensity is not None:
+            _check_intensity(channel.intensity, where.at("channels").at(index).at("intensity"))
 
 
 def _check_intensity(rule: IntensityRule, where: Where) -> None:
@@ -135,25 +149,37 @@ def _check_window(card: Card, where: Where) -> None:
     window = card.window
     positive(window.multiple_of, where.at("multiple_of"))
     check_sides(window.size, card.dimensions, where.at("size"))
-    if any(side % window.multiple_of for side in window.size):
-        raise where.at("size").error(f"expected multiples of {window.multiple_of}, got {window.size}")
+    if window.multiples:
+        check_sides(window.multiples, card.dimensions, where.at("multiples"))
+    if any(side % unit for side, unit in zip(window.size, window.units, strict=True)):
+        wanted = window.multiples or window.multiple_of
+        raise where.at("size").error(f"expected multiples of {wanted}, got {window.size}")
+    if len(set(window.mirror)) != len(window.mirror) or not set(window.mirror) <= set(range(card.dimensions)):
+        raise where.at("mirror").error(f"expected axes of the window, each once, got {window.mirror}")
     if not 0 <= window.overlap < 1:
         raise where.at("overlap").error(f"expected a fraction, at least 0 and below 1, got {window.overlap}")
 
 
-def _check_labels(labels: Sequence[LabelSpec], where: Where) -> None:
+def _check_labels(card: Card, where: Where) -> None:
+    labels, place = card.labels, where.at("labels")
     if not labels:
-        raise where.at("labels").error("expected at least one label")
+        raise place.error("expected at least one label")
     for index, label in enumerate(labels):
-        _check_label(label, index + 1, where.at("labels").at(index))
-    unique([label.name for label in labels], where.at("labels"), "name")
+        _check_label(label, place.at(index))
+        # Of regions, the card says which channel becomes which label; else channels are labels.
+        if card.output.activation != "regions" and label.id != index + 1:
+            raise (
+                place.at(index)
+                .at("id")
+                .error(f"labels are numbered 1, 2, ... in order: expected {index + 1}, got {label.id}")
+            )
+    if card.output.activation == "regions":
+        unique([label.id for label in labels], place, "id")
+    unique([label.name for label in labels], place, "name")
 
 
-def _check_label(label: LabelSpec, expected_id: int, where: Where) -> None:
-    if label.id != expected_id:
-        raise where.at("id").error(
-            f"labels are numbered 1, 2, ... in order: expected {expected_id}, got {label.id}"
-        )
+def _check_label(label: LabelSpec, where: Where) -> None:
+    positive(label.id, where.at("id"))
     not_empty(label.name, where.at("name"))
     if not all(0 <= value <= 255 for value in label.colour):
         raise where.at("colour").error(f"expected red, green and blue from 0 to 255, got {label.colour}")

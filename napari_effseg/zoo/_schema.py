@@ -124,20 +124,17 @@ def _read_tuple(kinds: tuple[Any, ...], value: object, where: Where) -> tuple[An
 
 
 def read_arguments(value: object, where: Where) -> dict[str, Any]:
-    """Read a table of constructor arguments: scalars, and lists of scalars as tuples."""
+    """Read a table of constructor arguments: scalars, lists as tuples, tables, as deep as it takes."""
     if not isinstance(value, Mapping):
         raise where.error(f"expected a table, got {_describe(value)}")
-    arguments: dict[str, Any] = {}
-    for key, entry in value.items():
-        place = where.at(str(key))
-        if isinstance(entry, list | tuple):
-            arguments[str(key)] = tuple(_read_any(item, place.at(index)) for index, item in enumerate(entry))
-        else:
-            arguments[str(key)] = _read_any(entry, place)
-    return arguments
+    return {str(key): _read_any(entry, where.at(str(key))) for key, entry in value.items()}
 
 
 def _read_any(value: object, where: Where) -> object:
+    if isinstance(value, list | tuple):
+        return tuple(_read_any(item, where.at(index)) for index, item in enumerate(value))
+    if isinstance(value, Mapping):
+        return read_arguments(value, where)
     if type(value) in _WORDS:
         return _read_scalar(type(value), value, where)
     raise where.error(f"expected text, a number, true or false, or a list of those, got {_describe(value)}")

@@ -38,8 +38,9 @@ __all__ = [
     "WindowSpec",
 ]
 
-ConstructorValue = bool | int | float | str | tuple[bool | int | float | str, ...]
-"""An argument of a network's constructor, as a TOML or JSON file can hold it; lists become tuples."""
+ConstructorValue = bool | int | float | str | tuple[object, ...] | dict[str, object]
+"""An argument of a network's constructor, as a TOML or JSON file can hold it: scalars, and lists (which
+become tuples) and tables of such values, as deep as it takes."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ class WeightsFile:
     """Trainable numbers of the network."""
     url: str | None = None
     """Where the file may be fetched on request, https only; None when it travels with the package."""
+    members: int = 1
+    """Networks of one kind in the file, whose logits are averaged. Of several, the keys begin with the number
+    of the network: ``0.``, ``1.``, ..."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class ChannelRole:
 
     role: str
     description: str
+    intensity: IntensityRule | None = None
+    """A rule of its own, in place of the card's."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +101,13 @@ class IntensityRule:
     ``zscore``              (x - mean) / std of the case
     ``clip_zscore``         clips to ``percentiles`` of the case, then ``zscore``
     ``fixed_zscore``        clips to ``lower`` .. ``upper``, then (x - ``mean``) / ``std``: CT
-    ``scale``               clips to ``lower`` .. ``upper`` and scales that to 0 .. 1
+    ``scale``               clips to ``lower`` .. ``upper`` and scales that to ``target``
+    ``rescale``             scales the lowest .. highest value of the case to ``target``
     ``none``                nothing
     ======================  =================================================================
     """
 
-    rule: Literal["zscore", "clip_zscore", "fixed_zscore", "scale", "none"]
+    rule: Literal["zscore", "clip_zscore", "fixed_zscore", "scale", "rescale", "none"]
     lower: float | None = None
     upper: float | None = None
     percentiles: tuple[float, float] | None = None
@@ -108,6 +115,13 @@ class IntensityRule:
     std: float | None = None
     per_channel: bool = True
     """Whether the statistics of a case are taken for each channel or for all together."""
+    target: tuple[float, float] = (0.0, 1.0)
+    """What ``scale`` and ``rescale`` scale to."""
+    clip: bool = True
+    """Whether ``scale`` clips."""
+    where: Literal["everywhere", "nonzero", "inside"] = "everywhere"
+    """Which voxels are measured and changed; the others stay. "nonzero": those that are not 0. "inside":
+    those where a channel is not 0, and the holes between them."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +132,27 @@ class InputSpec:
     """DICOM modality codes such as "MR" or "CT"."""
     channels: tuple[ChannelRole, ...]
     orientation: str
-    """Axcodes of the array axes, such as "RAS"."""
+    """Axcodes of the array axes, such as "RAS"; or an order of the axes as they are stored, such as "KJI"."""
     intensity: IntensityRule
     spacing: tuple[float, ...] | None = None
     """Millimetres a voxel, one for each dimension; None: whatever the image has."""
     plane: Literal["axial", "coronal", "sagittal"] | None = None
     """The plane of a 2D card's slices; None for pictures and for 3D cards."""
+    manner: Literal["own", "nnunet", "monai"] = "own"
+    """Whose way of bringing images to the spacing, and results back, the network was trained with.
+
+    ==========  ===========================================================================================
+    manner      does
+    ==========  ===========================================================================================
+    ``own``     intensities, then cubic convolution; logits come back linearly; statistics of a 2D card are
+                those of each slice
+    ``nnunet``  crops to what is not 0; intensities, then splines of third order, between thick slices the
+                nearest; logits come back linearly, between thick slices from the nearest
+    ``monai``   linear interpolation on a grid that shares the first voxel's centre, then intensities
+    ==========  ===========================================================================================
+    """
+    then: tuple[IntensityRule, ...] = ()
+    """Further rules, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +179,23 @@ class WindowSpec:
     """Fraction of a side that neighbours share, in [0, 1)."""
     multiple_of: int
     """Every side that the network is given must be a multiple of this."""
+    multiples: tuple[int, ...] = ()
+    """The same for each dimension, where they differ; empty: ``multiple_of`` for all."""
+    places: Literal["even", "stepped"] = "even"
+    """"even": windows are spread evenly, as nnU-Net does it; "stepped": equal steps, the last one shorter,
+    as MONAI does it."""
+    weights: Literal["gaussian", "gaussian_nnunet", "gaussian_monai", "constant"] = "gaussian"
+    """How much each voxel of a window counts where windows overlap; the Gaussians differ far from the centre,
+    and nnU-Net's lies on a voxel."""
+    padding: Literal["zeros", "replicate"] = "zeros"
+    """What stands beyond the edge of an image that is smaller than a window."""
+    mirror: tuple[int, ...] = ()
+    """Axes of the window along which it is mirrored, in every combination; the logits are averaged."""
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """What each side must be a multiple of."""
+        return self.multiples or (self.multiple_of,) * len(self.size)
 
 
 @dataclass(frozen=True)
@@ -173,6 +219,8 @@ class OutputSpec:
     regions: tuple[Region, ...] = ()
     doubt_temperature: float = 1.0
     """Logits are divided by this before doubt is computed, so that doubt is calibrated."""
+    bring_back: Literal["logits", "probabilities", "labels"] = "logits"
+    """What is brought from the network's grid to the image's; labels by the nearest voxel."""
 
 
 @dataclass(frozen=True)

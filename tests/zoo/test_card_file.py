@@ -103,7 +103,7 @@ def test_whole_numbers_are_taken_where_numbers_are_expected():
         ("colour = [230, 159, 0]", "colour = [230, 159]", r"labels\[0\].colour: expected 3 entries, got 2"),
         ('modality = ["CT"]', 'modality = "CT"', "input.modality: expected a list, got 'CT'"),
         ("[window]", "[window2]", "window2: unknown field. Did you mean window"),
-        ("[constructor]", "[constructor]\nact = { a = 1 }", "constructor.act: expected text, a number"),
+        ("[constructor]", "[constructor]\nact = 2026-01-01", "constructor.act: expected text, a number"),
     ],
 )
 def test_a_wrong_field_is_named_with_the_file(old, new, message):
