@@ -22,6 +22,7 @@ SMALL = {
     "hrmedseg": PICTURES,
     "hrmedsegsam": {**PICTURES, "decoder": "sam"},
     "lightm-unet": {"spatial_dims": 3, "init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]},
+    "nnunet": {"features_per_stage": [4, 6, 8], "kernel_sizes": [3, 3, 3], "strides": [1, 2, 2]},
     "sam": {"img_size": 32, "encoder_dim": 16, "encoder_depth": 4, "encoder_heads": 2},
     "segmamba": {
         "out_chans": 2,
@@ -50,6 +51,7 @@ INPUTS = {
     "hrmedseg": (3, 32, 32),
     "hrmedsegsam": (3, 32, 32),
     "lightm-unet": (1, 8, 6, 4),
+    "nnunet": (1, 8, 12, 16),
     "sam": (3, 32, 32),
     "segmamba": (1, 32, 32, 32),
     "segresmamba": (1, 48, 16, 16),
@@ -62,6 +64,7 @@ _PROMPTED = r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[123]|iou
 ASLEEP = {
     "hrmedseg": r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[12]",
     "hrmedsegsam": _PROMPTED,
+    "nnunet": r"seg_layers\.0",
     "sam": _PROMPTED,
     "u-mamba": r"seg_layers\.0",  # the coarser heads serve deep supervision
 }
