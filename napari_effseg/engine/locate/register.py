@@ -5,7 +5,9 @@ ITK is given world positions in RAS and gives them back; it does not care about 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +28,7 @@ _SHARE_OF_VOXELS = 0.25  # on a regular lattice, whose points ITK moves a little
 _SEED = 1  # not 0, which means the clock
 _FIRST_STEP_MM, _LAST_STEP_MM = 2.0, 0.02
 _RELAXATION = 0.6
+_ONE_AT_A_TIME = threading.Lock()  # while ITK's number of threads, which is the whole program's, is one
 
 
 def register(
@@ -37,7 +40,7 @@ def register(
 ) -> Affine:
     """Improve an affine transformation.
 
-    One thread and one seed, so that the same image gives the same numbers; a second or two.
+    One thread and one seed, so that the same image gives the same numbers; about a second.
 
     Parameters
     ----------
@@ -59,7 +62,6 @@ def register(
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetMetricFixedMask(_to_itk(template.rim.astype(np.uint8), template.grid))
     method.SetMetricSamplingStrategy(method.REGULAR)
@@ -73,10 +75,29 @@ def register(
     method.SetInitialTransform(moved, inPlace=True)
     method.AddCommand(sitk.sitkIterationEvent, lambda: None if go_on() else method.StopRegistration())
     try:
-        method.Execute(_to_itk(template.image, template.grid), _to_itk(image.values, image.grid))
+        with _one_thread():
+            method.Execute(_to_itk(template.image, template.grid), _to_itk(image.values, image.grid))
     except RuntimeError:  # ITK's only error: too few points inside the image, at the start or on the way
         return start
     return _from_itk_transform(moved)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let ITK use one thread: several add up the metric in the order in which they happen to end.
+
+    The metric takes the program's default when `Execute` makes it; the number of the method itself
+    does not reach it.
+    """
+    import SimpleITK as sitk
+
+    with _ONE_AT_A_TIME:
+        before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+        try:
+            yield
+        finally:
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _to_itk(values: NDArray[Any], grid: Grid) -> SimpleITK.Image:

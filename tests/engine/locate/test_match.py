@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from napari_effseg.engine.locate import locate
+from napari_effseg.engine.locate.coarse import coarse_copy
+from napari_effseg.engine.locate.register import register
 from napari_effseg.engine.watch import Watch
 from napari_effseg.errors import Cancelled, VolumeError
 from napari_effseg.volume import Grid, Volume, transform_points
@@ -86,7 +88,28 @@ def test_a_head_is_found_with_parts_of_it(cut):
 
 def test_the_same_head_is_found_at_the_same_place():
     first, second = find(head()), find(head())
-    assert np.allclose(first.to_image, second.to_image, rtol=0, atol=1e-3)  # mm; the last bits may differ
+    assert np.array_equal(first.to_image, second.to_image)
+    assert first.similarity == second.similarity
+
+
+def test_registration_is_the_same_to_the_last_bit_every_time():
+    volume = head()
+    image, start = coarse_copy(volume.data, volume.grid), pose((10.0, -3.0, 5.0), shift=(134.0, -43.0, 30.0))
+    first, *others = [register(TEMPLATE, image, start, 30) for _ in range(4)]
+    assert not np.array_equal(first, start)
+    assert all(np.array_equal(first, other) for other in others)
+
+
+def test_registration_leaves_the_program_s_number_of_threads_as_it_was():
+    from SimpleITK import ProcessObject
+
+    before = ProcessObject.GetGlobalDefaultNumberOfThreads()
+    ProcessObject.SetGlobalDefaultNumberOfThreads(3)
+    try:
+        find(head())
+        assert ProcessObject.GetGlobalDefaultNumberOfThreads() == 3
+    finally:
+        ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def test_where_a_head_was_found_is_reported():
