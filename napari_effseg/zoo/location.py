@@ -35,3 +35,6 @@ class LocateSpec:
     template: Literal["mni152"]
     """"mni152": the brain of the MNI ICBM 152 template, T1-weighted, for heads with or without skull."""
     boxes: tuple[LocatedBox, ...]
+    contrast: Literal["template", "any"] = "template"
+    """"template": an image whose bright and dark do not lie as in the template is refused; "any": it is not,
+    as the network was trained on such images."""

@@ -16,7 +16,7 @@ from ...types import Affine, IndexBox
 from ...volume import Grid, Voxels
 from ...zoo.card import Card
 from ..watch import Watch
-from .answer import ask_for_region, left_out
+from .answer import ask_for_region, coarse_for, left_out
 from .coarse import CoarseImage, coarse_copy
 from .places import Place, bounding_box, expected_places, place_boxes
 from .pose import pose_affine
@@ -33,6 +33,9 @@ LOCATING_SECONDS = 3.0
 _LEAST_SIMILARITY = 0.3
 """Measured: T1-weighted heads, whole or without skull, 0.47 to 0.65; T2 and FLAIR 0.32 to 0.48; what is no
 head, or one that was not found, up to 0.22."""
+_LEAST_CONTRAST = 0.2
+"""Measured: T1-weighted heads 0.52 to 0.79, one FLAIR 0.41; T2, proton density, functional MR and CT -0.69 to
+0.04."""
 _LEAST_INSIDE = 0.5  # of the template's brain: less of a head is too little to know where in it one is
 _SIZES = 0.65, 1.35  # of heads, against the template
 _MOST_STRETCHED = 1.5  # largest against smallest of the three sizes of one head
@@ -105,6 +108,8 @@ def locate(channel: Voxels, grid: Grid, card: Card, watch: Watch) -> Located:
     image = coarse_copy(channel, grid, watch.check)
     to_image, similarity = _best_match(template, image, watch)
     _refuse_mismatch(to_image, similarity, card)
+    _refuse_other_contrast(similarity, card)
+    watch.warn(*coarse_for(grid, card))
     places = _inside(place_boxes(card, to_image), grid, card, watch)
     boxes = tuple(bounding_box(place.network, grid) for place in places)
     return Located(card.locate.template, to_image, similarity.brain, places, boxes)
@@ -151,6 +156,24 @@ def _refuse_mismatch(to_image: Affine, similarity: Similarity, card: Card) -> No
         raise VolumeError(
             f"{card.name} finds its structure by registering a template of the head, and found no place for "
             f"it in this image: {reason}. {ask_for_region(card)}"
+        )
+
+
+def _refuse_other_contrast(similarity: Similarity, card: Card) -> None:
+    """Raise if the card needs the template's contrast, and the image has another.
+
+    Raises
+    ------
+    VolumeError
+        With what was measured, and what to do.
+    """
+    wanted = card.locate is not None and card.locate.contrast == "template"
+    if wanted and similarity.contrast < _LEAST_CONTRAST:
+        raise VolumeError(
+            f"{card.name} was made for {card.input.channels[0].description}, and in this image bright and "
+            f"dark lie otherwise (correlation {similarity.contrast:.2f} inside the brain, {_LEAST_CONTRAST} "
+            "needed): it looks like another weighting, or like no MR of a head, and labels would mean "
+            "nothing. Give the image that the model was made for, or finetune the model on images like this"
         )
 
 

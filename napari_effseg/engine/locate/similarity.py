@@ -19,23 +19,27 @@ from .template import Template
 __all__ = ["Similarity", "similarity_of"]
 
 _NEIGHBOURHOOD = 5  # voxels of the template a side, 20 mm
+_RIND = 4  # voxels, 16 mm: dark around bright is what all brains have, whatever the contrast inside
 _NO_CONTRAST = 1e-4  # added to variances of images in [0, 1]: noise of 1 % in a flat region is no structure
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Squared local correlation of template and image.
+    """Local correlation of template and image.
 
     Attributes
     ----------
     brain : float
-        Mean over the part of the template's brain that lies in the image, in [0, 1].
+        Mean of its square over the part of the template's brain that lies in the image, in [0, 1].
     inside : float
         How much of the brain that is, in [0, 1].
+    contrast : float
+        Mean over the depth of that part, in [-1, 1]: below 0 where the image is dark and the template bright.
     """
 
     brain: float
     inside: float
+    contrast: float
 
 
 def similarity_of(template: Template, image: CoarseImage, to_image: Affine) -> Similarity:
@@ -48,12 +52,19 @@ def similarity_of(template: Template, image: CoarseImage, to_image: Affine) -> S
     to_image : (4, 4)
         Template RAS mm -> image RAS mm.
     """
+    from scipy.ndimage import binary_erosion
+
     values, inside = _in_template_space(template, image, to_image)
     seen = inside & template.brain
     if not seen.any():
-        return Similarity(0.0, 0.0)
-    squared = _squared_correlation(template.image, values, template.rim & inside)
-    return Similarity(float(squared[seen].mean()), float(seen.sum() / template.brain.sum()))
+        return Similarity(0.0, 0.0, 0.0)
+    alike = _correlation(template.image, values, template.rim & inside)
+    depth = inside & binary_erosion(template.brain, iterations=_RIND)
+    return Similarity(
+        brain=float((alike[seen] ** 2).mean()),
+        inside=float(seen.sum() / template.brain.sum()),
+        contrast=float(alike[depth].mean()) if depth.any() else 0.0,
+    )
 
 
 def _in_template_space(
@@ -73,10 +84,10 @@ def _in_template_space(
     return sampled(image.values), sampled(np.ones_like(image.values)) > 0
 
 
-def _squared_correlation(
+def _correlation(
     one: NDArray[np.float32], other: NDArray[np.float64], where: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Squared correlation in the neighbourhood of each voxel, of the voxels `where` alone."""
+    """Correlation in the neighbourhood of each voxel, of the voxels `where` alone, in [-1, 1]."""
     from scipy.ndimage import uniform_filter
 
     def local_sum(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,5 +99,5 @@ def _squared_correlation(
     covariance = local_sum(a * b) / count - mean_a * mean_b
     variance_a = np.maximum(local_sum(a * a) / count - mean_a**2, 0) + _NO_CONTRAST
     variance_b = np.maximum(local_sum(b * b) / count - mean_b**2, 0) + _NO_CONTRAST
-    squared: NDArray[np.float64] = covariance**2 / (variance_a * variance_b)
-    return squared.clip(0, 1)
+    correlation: NDArray[np.float64] = covariance / np.sqrt(variance_a * variance_b)
+    return correlation.clip(-1, 1)

@@ -191,9 +191,14 @@ def finished(draft: Card, base: Card, outcome: Outcome) -> Card:
 
 
 def _findable(draft: Card, match: LabelMatch) -> Card:
-    """Keep how the structures are found in a larger image, if they are the same; else a region is needed."""
-    if draft.locate is None or not (match.new or match.dropped):
+    """Keep how the structures are found in a larger image, if they are the same; else a region is needed.
+
+    The user's images may have another contrast than those the base was made for.
+    """
+    if draft.locate is None:
         return draft
+    if not (match.new or match.dropped):
+        return replace(draft, locate=replace(draft.locate, contrast="any"))
     return replace(draft, locate=None, field_of_view=replace(draft.field_of_view, locate="region"))
 
 

@@ -1,5 +1,7 @@
 """Finding a head whose place is known, however it is held, cut and weighted; and refusing what is none."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,10 @@ def some_slow(cases, *quick):
     """Parametrize by the names of cases, of which only a few are run where time is short."""
     marks = {name: () if name in quick else pytest.mark.slow for name in cases}
     return [pytest.param(name, marks=mark) for name, mark in marks.items()]
+
+
+ANY_CONTRAST = located_card(locate=dataclasses.replace(located_card().locate, contrast="any"))
+"""A card whose network was trained on images that the template is not like."""
 
 
 def find(volume, watch=None, card=None):
@@ -78,7 +84,24 @@ def test_a_head_is_found_however_it_is_held(held):
 
 @pytest.mark.parametrize("contrast", some_slow(CONTRASTS, "inverted", "not a number outside"))
 def test_a_head_is_found_in_other_contrasts(contrast):
+    assert error_mm(find(changed(head(), CONTRASTS[contrast]), card=ANY_CONTRAST), TILTED) < CLOSE_MM
+
+
+@pytest.mark.parametrize("contrast", some_slow(("dark", "bright", "noisy and biased"), "dark"))
+def test_a_head_like_the_template_suits_a_card_that_was_made_for_such(contrast):
     assert error_mm(find(changed(head(), CONTRASTS[contrast])), TILTED) < CLOSE_MM
+
+
+@pytest.mark.parametrize("contrast", some_slow(("inverted", "like T2"), "like T2"))
+def test_a_head_of_another_weighting_is_refused_by_a_card_that_was_not_made_for_it(contrast):
+    with pytest.raises(VolumeError, match="looks like another weighting"):
+        find(changed(head(), CONTRASTS[contrast]))
+
+
+def test_long_voxels_are_warned_of():
+    watch = Watch(None, None)
+    find(head(TILTED, grid_around(TILTED, spacing=(2.0, 2.0, 6.0))), watch)
+    assert "the voxels measure 2 x 2 x 6 mm" in watch.warnings[0]
 
 
 @pytest.mark.parametrize("cut", some_slow(CUT, "neck and chin", "thick slices"))
