@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,16 +14,23 @@ from ._options import FILE, as_json, device_option
 from ._outputs import StagedFiles, check_output
 
 if TYPE_CHECKING:
-    from ..evaluation import BenchRow, ScanRow
+    from ..evaluation import BenchReport, BenchRow, ScanRow
 
 __all__ = ["bench"]
+
+_UNKNOWN = "unknown"
 
 
 @click.command(epilog="Example: effseg bench hippocampus-lightm-unet --peers --json bench.json")
 @click.argument("models", nargs=-1)
-@click.option("--peers", is_flag=True, help="Measure networks of others, too (needs the extra [train]).")
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Measure others' networks, the papers' sizes and training steps, too (extra [train]; minutes).",
+)
 @click.option("--scan/--no-scan", default=True, show_default=True, help="Measure the selective scan, too.")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write every number (docs/json.md).")
+@click.option("--picture", type=FILE, metavar="FILE.png", help="Draw Dice against time, memory as area.")
 @device_option
 @click.pass_obj
 @speaks
@@ -33,48 +40,52 @@ def bench(
     peers: bool,
     scan: bool,
     json_file: Path | None,
+    picture: Path | None,
     device: str,
     console: Console,
 ) -> None:
     """Measure one pass over one window of MODELS (default: all cards).
 
-    Parameters, operations (2 a multiply-add; scans apart), median and fastest seconds, peak memory beside
-    weights and input, and an estimate of the energy.
+    Parameters, operations (2 a multiply-add; scans apart), median seconds, peak memory above torch itself,
+    and an estimate of the energy; of a training step too with --peers.
     """
-    if json_file is not None:
-        check_output(json_file)
-    with StagedFiles([json_file] if json_file else [], interrupt) as staged:
+    files = [file for file in (json_file, picture) if file is not None]
+    for file in files:
+        check_output(file)
+    with StagedFiles(files, interrupt) as staged:
         from .. import evaluation
         from ..zoo.registry import find_card, read_registry
 
         cards = [find_card(model) for model in models] or list(read_registry().cards.values())
         with interrupt.between_steps(), console.progress() as progress:
-            info, rows = evaluation.bench(cards, device, peers, progress, interrupt.cancel)
+            report = evaluation.bench(cards, device, peers, progress, interrupt.cancel)
             scans = evaluation.bench_scan(progress=progress, cancel=interrupt.cancel) if scan else ()
         if json_file is not None:
             document = {
-                "device": asdict(info),
-                "networks": [_row_as_json(row) for row in rows],
+                "device": asdict(report.device),
+                "networks": [asdict(row) for row in report.rows],
+                "left_out": report.left_out,
                 "scans": [asdict(row) for row in scans],
             }
             staged.place_for(json_file).write_text(as_json(document), encoding="utf-8")
+        if picture is not None:
+            evaluation.draw_dice_against_time(report, cards, staged.place_for(picture))
         staged.commit()
-    console.result(f"on {info.name} ({info.description}), one window, batch of one\n{_networks(rows)}")
+    _say(report, scans, console)
+
+
+def _say(report: BenchReport, scans: tuple[ScanRow, ...], console: Console) -> None:
+    info = report.device
+    console.result(f"on {info.name} ({info.description}), batch of one\n{_passes(report.rows)}")
+    if any(row.training for row in report.rows):
+        console.result(f"\none training step with Adam\n{_steps(report.rows)}")
+    for sentence in report.left_out:
+        console.warn(sentence)
     if scans:
         console.result(f"\nselective scan on the CPU, float32\n{_scans(scans)}")
 
 
-def _row_as_json(row: BenchRow) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "network": row.network,
-        "peer": row.peer,
-        "input_shape": list(row.input_shape),
-        **asdict(row.cost),
-    }
-
-
-def _networks(rows: tuple[BenchRow, ...]) -> str:
+def _passes(rows: tuple[BenchRow, ...]) -> str:
     head = (
         "name",
         "input",
@@ -82,25 +93,50 @@ def _networks(rows: tuple[BenchRow, ...]) -> str:
         "GFLOPs",
         "scan GFLOPs",
         "seconds",
-        "fastest",
+        "a second",
         "peak MB",
         "energy J",
     )
     body = [
         (
             row.name,
-            "x".join(map(str, row.input_shape[1:])),
-            f"{row.cost.parameters:,}",
-            f"{row.cost.operations / 1e9:.2f}",
-            f"{row.cost.scan_operations / 1e9:.2f}",
-            f"{row.cost.seconds:.3f}",
-            f"{row.cost.fastest_seconds:.3f}",
-            f"{row.cost.peak_memory_bytes / 1e6:.0f}",
-            "unknown" if row.cost.energy_joules is None else f"{row.cost.energy_joules:.1f}",
+            _input(row),
+            f"{row.parameters:,}",
+            f"{row.operations / 1e9:.2f}",
+            f"{row.scan_operations / 1e9:.2f}",
+            f"{row.seconds:.3f}",
+            f"{1 / row.seconds:.2f}",
+            f"{row.peak_memory_bytes / 1e6:.0f}",
+            _number(row.energy_joules, ".1f"),
         )
         for row in rows
     ]
     return table([head, *body], right=range(2, len(head)))
+
+
+def _steps(rows: tuple[BenchRow, ...]) -> str:
+    head = ("name", "input", "seconds", "peak MB", "energy J", "mg CO2e")
+    body = [
+        (
+            row.name,
+            _input(row),
+            f"{row.training.seconds:.3f}",
+            f"{row.training.peak_memory_bytes / 1e6:.0f}",
+            _number(row.training.energy_joules, ".1f"),
+            _number(row.training.co2_grams, ".2f", 1000),
+        )
+        for row in rows
+        if row.training is not None
+    ]
+    return table([head, *body], right=range(2, len(head)))
+
+
+def _input(row: BenchRow) -> str:
+    return "x".join(map(str, row.input_shape[1:]))
+
+
+def _number(value: float | None, form: str, times: float = 1.0) -> str:
+    return _UNKNOWN if value is None else format(times * value, form)
 
 
 def _scans(rows: tuple[ScanRow, ...]) -> str:

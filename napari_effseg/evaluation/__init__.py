@@ -1,11 +1,13 @@
 """A model and a data set in, tables out."""
 
 from .accuracy import CaseResult, Evaluation, EvaluationOptions, Spread, evaluate
-from .comparison import BenchRow, bench
+from .comparison import BenchReport, BenchRow, TrainingStep, bench
+from .picture import draw_dice_against_time
 from .scan_bench import ScanRow, bench_scan
 from .transforms import Guise, make_guise, transform_names
 
 __all__ = [
+    "BenchReport",
     "BenchRow",
     "CaseResult",
     "Evaluation",
@@ -13,8 +15,10 @@ __all__ = [
     "Guise",
     "ScanRow",
     "Spread",
+    "TrainingStep",
     "bench",
     "bench_scan",
+    "draw_dice_against_time",
     "evaluate",
     "make_guise",
     "transform_names",

@@ -1,4 +1,7 @@
-"""What one pass of a network costs: parameters, operations, time, memory, and an estimate of energy."""
+"""What a network costs: parameters, operations, and time and energy of a pass and of a training step.
+
+Memory is a process's own high-water mark, so each measurement wants a process of its own; see `comparison`.
+"""
 
 from __future__ import annotations
 
@@ -15,88 +18,48 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..engine.torch_memory import TorchMemory
 from ..nets import mamba
-from ..types import CancelCheck
 
-__all__ = ["Cost", "count_operations", "count_parameters", "measure"]
+__all__ = ["Operations", "Run", "count_operations", "count_parameters", "one_pass", "one_step", "timed"]
 
-_LEAST_PASSES, _LEAST_SECONDS = 3, 2.0
+_LEAST_RUNS, _LEAST_SECONDS = 3, 2.0
 _WATTS_A_CORE = 10.0
 """Power of a busy CPU core in W: an assumption (nominal powers of 65 to 280 W over 8 to 32 cores)."""
 _SCAN_OPERATIONS = 9  # a state update, the convention of Mamba's authors
 
 
 @dataclass(frozen=True)
-class Cost:
-    """One pass in evaluation mode, batch of one.
+class Operations:
+    """Operations of one pass.
 
     Attributes
     ----------
-    parameters : int
-    operations : int
+    products : int
         Convolutions and matrix products, 2 a multiply-add, as torch's FlopCounterMode counts them.
-    scan_operations : int
+    scans : int
         Selective scans, counted apart: 9 a state update (B L D N), and 1 a value (B L D) for D and for z.
-    seconds : float
-        Median of the timed passes, after two that are not timed.
-    fastest_seconds : float
-    peak_memory_bytes : int
-        Most bytes that tensors made in the pass hold at a time: weights and input are not among them.
-    energy_joules : float or None
-        An estimate: on a CPU its busy core-seconds at 10 W each; on CUDA the power that the driver reports,
-        None where it reports none.
     """
 
-    parameters: int
-    operations: int
-    scan_operations: int
+    products: int
+    scans: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One kind of run, repeated.
+
+    Attributes
+    ----------
+    seconds, fastest_seconds : float
+        Median and least, after one run that is not timed.
+    energy_joules : float or None
+        Of one run, an estimate: on a CPU its busy core-seconds at 10 W each; on CUDA the power that the
+        driver reports; None where nothing is known.
+    """
+
     seconds: float
     fastest_seconds: float
-    peak_memory_bytes: int
     energy_joules: float | None
-
-
-def measure(network: nn.Module, example: Tensor, cancel: CancelCheck) -> Cost:
-    """Measure a network on one input.
-
-    Parameters
-    ----------
-    network : nn.Module
-        On the device of `example`; put into evaluation mode.
-    example : Tensor, shape (1, C, *S)
-    cancel : callable
-        Asked between passes.
-
-    Raises
-    ------
-    Cancelled
-        If `cancel` said so.
-    """
-    from ..errors import Cancelled
-
-    network.eval()
-    with torch.inference_mode():
-        operations, scan = count_operations(network, example)
-
-        def once() -> None:
-            if cancel():
-                raise Cancelled("stopped while measuring")
-            network(example)
-            _finish(example.device)
-
-        # Two passes are over before the clock starts: caches are warm, kernels compiled.
-        memory = _peak_of(once, example.device)
-        seconds, energy = _timed(once, example.device)
-    return Cost(
-        parameters=count_parameters(network),
-        operations=operations,
-        scan_operations=scan,
-        seconds=statistics.median(seconds),
-        fastest_seconds=min(seconds),
-        peak_memory_bytes=memory,
-        energy_joules=energy,
-    )
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -104,18 +67,11 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def count_operations(network: nn.Module, example: Tensor) -> tuple[int, int]:
+def count_operations(network: nn.Module, example: Tensor) -> Operations:
     """Count the operations of one pass.
 
     Selective scans and their causal convolutions are computed in ways that differ by device and that torch's
     counter sees or does not see, so stand-ins take their places while counting.
-
-    Returns
-    -------
-    operations : int
-        Of convolutions and matrix products, 2 a multiply-add.
-    scan_operations : int
-        Of the selective scans in `Mamba` blocks.
     """
     scans: list[int] = []
 
@@ -128,29 +84,59 @@ def count_operations(network: nn.Module, example: Tensor) -> tuple[int, int]:
         return padded[..., : x.shape[-1]]
 
     with (
+        torch.inference_mode(),
         mock.patch.object(mamba, "selective_scan", scan),
         mock.patch.object(mamba, "causal_conv", convolve),
         FlopCounterMode(display=False) as counter,
     ):
         network(example)
-    return int(counter.get_total_flops()), sum(scans)
+    return Operations(int(counter.get_total_flops()), sum(scans))
 
 
-def _timed(once: Callable[[], None], device: torch.device) -> tuple[list[float], float | None]:
-    """Seconds of each pass, and joules of one (None where the device does not say)."""
+def one_pass(network: nn.Module, example: Tensor) -> Callable[[], None]:
+    """Return a pass in evaluation mode, to be called as often as wanted."""
+    network.eval()
+
+    @torch.inference_mode()
+    def run() -> None:
+        network(example)
+        _finish(example.device)
+
+    return run
+
+
+def one_step(network: nn.Module, example: Tensor) -> Callable[[], None]:
+    """Return a training step with Adam, to be called as often as wanted; the loss is a mean."""
+    network.train()
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-5)
+
+    def run() -> None:
+        output = network(example)
+        answer = output if isinstance(output, Tensor) else output[0]
+        optimiser.zero_grad(set_to_none=True)
+        answer.float().square().mean().backward()
+        optimiser.step()
+        _finish(example.device)
+
+    return run
+
+
+def timed(run: Callable[[], None], device: torch.device) -> Run:
+    """Repeat a run that is warm, at least three times and for at least two seconds."""
     process, seconds, power = psutil.Process(), list[float](), list[float]()
     busy = _core_seconds(process)
-    while len(seconds) < _LEAST_PASSES or sum(seconds) < _LEAST_SECONDS:
+    while len(seconds) < _LEAST_RUNS or sum(seconds) < _LEAST_SECONDS:
         started = time.perf_counter()
-        once()
+        run()
         seconds.append(time.perf_counter() - started)
         if device.type == "cuda":
             power.extend(_power_watts(device))
-    if device.type == "cuda":
-        return seconds, statistics.fmean(power) * statistics.fmean(seconds) if power else None
-    if device.type != "cpu":
-        return seconds, None
-    return seconds, (_core_seconds(process) - busy) / len(seconds) * _WATTS_A_CORE
+    energy = None
+    if device.type == "cuda" and power:
+        energy = statistics.fmean(power) * statistics.fmean(seconds)
+    elif device.type == "cpu":
+        energy = (_core_seconds(process) - busy) / len(seconds) * _WATTS_A_CORE
+    return Run(statistics.median(seconds), min(seconds), energy)
 
 
 def _core_seconds(process: psutil.Process) -> float:
@@ -163,17 +149,6 @@ def _power_watts(device: torch.device) -> list[float]:
         return [torch.cuda.power_draw(device) / 1000]
     except (ImportError, RuntimeError):  # no NVML bindings, or a device that keeps silent
         return []
-
-
-def _peak_of(once: Callable[[], None], device: torch.device) -> int:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        once()
-        return int(torch.cuda.max_memory_allocated(device)) - int(before)
-    with TorchMemory() as made:
-        once()
-    return int(made.peak)
 
 
 def _finish(device: torch.device) -> None:

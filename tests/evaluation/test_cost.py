@@ -2,68 +2,117 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 import torch
 
 from napari_effseg import nets
-from napari_effseg.errors import Cancelled
-from napari_effseg.evaluation._cost import count_operations, count_parameters, measure
-from napari_effseg.evaluation.peers import peers, round_up
+from napari_effseg.errors import Cancelled, EffsegError
+from napari_effseg.evaluation._cost import count_operations, count_parameters
+from napari_effseg.evaluation.comparison import bench, measure
+from napari_effseg.evaluation.picture import draw_dice_against_time
+from napari_effseg.evaluation.subjects import Subject, paper_subjects, peers_of, round_up
+from napari_effseg.zoo.card import Accuracy
+from tests.zoo.synthetic import draft_card
 
-
-def small_network() -> torch.nn.Module:
-    return nets.create(
-        "lightm-unet", spatial_dims=3, init_filters=8, blocks_down=(1, 1), blocks_up=(1,)
-    ).eval()
+SMALL = Subject(
+    "small",
+    "lightm-unet",
+    {"spatial_dims": 3, "init_filters": 8, "blocks_down": (1, 1), "blocks_up": (1,)},
+    (1, 1, 8, 8, 8),
+)
 
 
 def test_the_class_defaults_cost_what_the_specification_counts() -> None:
     network = nets.create("lightm-unet").eval()
-    with torch.inference_mode():
-        operations, scan = count_operations(network, torch.zeros(1, 1, 64, 64, 64))
+    counted = count_operations(network, torch.zeros(1, 1, 64, 64, 64))
     assert count_parameters(network) == 381_813
-    assert round(operations / 1e9, 1) == 3.6
-    assert round(scan / 1e9, 1) == 2.9
+    assert round(counted.products / 1e9, 1) == 3.6
+    assert round(counted.scans / 1e9, 1) == 2.9
 
 
 def test_a_scan_costs_nine_operations_a_state_update() -> None:
     block = nets.Mamba(6, d_state=4, expand=2)
-    with torch.inference_mode():
-        _, scan = count_operations(block, torch.zeros(2, 10, 6))
-    assert scan == 2 * 10 * 12 * (9 * 4 + 2)
+    assert count_operations(block, torch.zeros(2, 10, 6)).scans == 2 * 10 * 12 * (9 * 4 + 2)
 
 
 def test_three_orientations_cost_three_scans() -> None:
     example = torch.zeros(1, 10, 6)
-    with torch.inference_mode():
-        plain = count_operations(nets.Mamba(6), example)[1]
-        three = count_operations(nets.Mamba(6, bimamba_type="v3", nslices=5), example)[1]
+    plain = count_operations(nets.Mamba(6), example).scans
+    three = count_operations(nets.Mamba(6, bimamba_type="v3", nslices=5), example).scans
     assert three == 3 * plain
 
 
 def test_a_linear_layer_costs_two_operations_a_multiply_add() -> None:
-    assert count_operations(torch.nn.Linear(5, 7), torch.zeros(3, 5)) == (2 * 3 * 5 * 7, 0)
+    counted = count_operations(torch.nn.Linear(5, 7), torch.zeros(3, 5))
+    assert (counted.products, counted.scans) == (2 * 3 * 5 * 7, 0)
 
 
 def test_a_measurement_says_everything() -> None:
-    cost = measure(small_network(), torch.zeros(1, 1, 8, 8, 8), lambda: False)
-    assert cost.parameters > 0
-    assert 0 < cost.fastest_seconds <= cost.seconds
-    assert cost.peak_memory_bytes >= 0
-    assert cost.energy_joules is not None
+    row = measure(SMALL, "cpu", training=True)
+    assert row.parameters == count_parameters(SMALL.build())
+    assert 0 < row.fastest_seconds <= row.seconds
+    assert row.training is not None
+    assert 0 < row.training.fastest_seconds <= row.training.seconds
+    assert row.energy_joules is not None
+    assert row.training.co2_grams is not None
+    json.dumps(dataclasses.asdict(row))
 
 
-def test_measuring_can_be_stopped() -> None:
+def test_the_memory_of_a_network_is_its_own() -> None:
+    """A network of one large convolution holds at least its input, its output and its weights."""
+    wide = Subject("wide", "unet", {"spatial_dims": 3, "features": (16, 16)}, (1, 1, 96, 96, 96))
+    tensors = 4 * 96**3 * (1 + 16 + 2)
+    row = measure(wide, "cpu", training=True)
+    assert tensors < row.peak_memory_bytes < 40 * tensors
+    assert row.training is not None
+    assert row.training.peak_memory_bytes > row.peak_memory_bytes
+
+
+def test_measuring_is_stopped_at_once() -> None:
     with pytest.raises(Cancelled):
-        measure(small_network(), torch.zeros(1, 1, 8, 8, 8), lambda: True)
+        measure(SMALL, "cpu", training=False, cancel=lambda: True)
 
 
-@pytest.mark.parametrize("name", ["BasicUNet (MONAI)", "nnU-Net (MONAI DynUNet)"])
-def test_peers_take_the_rounded_window_and_give_its_classes(name: str) -> None:
+def test_a_network_that_cannot_be_measured_is_told_from_the_others() -> None:
+    wrong = dataclasses.replace(SMALL, name="wrong", input_shape=(1, 1, 7, 8, 8))
+    with pytest.raises(EffsegError, match=r"wrong could not be measured \(a pass\): .*7"):
+        measure(wrong, "cpu", training=False)
+
+
+def test_peers_take_the_rounded_window_and_give_its_classes() -> None:
     pytest.importorskip("monai")
-    size = round_up((40, 33, 17))
-    assert size == (64, 64, 32)
-    found = {peer.name: peer for peer in peers(size, 2, 4)}
-    with torch.inference_mode():
-        answer = found[name].build().eval()(torch.zeros(1, 2, *size))
-    assert answer.shape == (1, 4, *size)
+    card = draft_card()
+    size = round_up(card.window.size)
+    assert round_up((40, 33, 17)) == (64, 64, 32)
+    for peer in peers_of(card):
+        with torch.inference_mode():
+            answer = peer.build().eval()(torch.zeros(peer.input_shape))
+        assert answer.shape == (1, len(card.labels) + 1, *size)
+        assert peer.is_peer
+
+
+@pytest.mark.parametrize("subject", paper_subjects(), ids=lambda s: f"{s.name} {s.input_shape[-1]}")
+def test_every_network_of_the_papers_can_be_built(subject: Subject) -> None:
+    pytest.importorskip("monai")
+    assert count_parameters(subject.build()) > 0
+
+
+def test_a_plain_network_of_equal_operations_is_compared() -> None:
+    volumes = {subject.name: subject for subject in paper_subjects() if subject.input_shape[-1] == 96}
+    ours, plain = volumes["LightM-UNet"], volumes["U-Net of LightM-UNet's GFLOPs"]
+    counted = [count_operations(s.build().eval(), torch.zeros(1, 1, 48, 48, 48)) for s in (ours, plain)]
+    assert counted[1].products == pytest.approx(counted[0].products + counted[0].scans, rel=0.15)
+
+
+def test_the_picture_shows_cards_with_a_measured_dice(tmp_path) -> None:
+    pytest.importorskip("matplotlib")
+    card = draft_card()
+    score = Accuracy("a data set", "test", 3, "dice", "mean", 0.9, 0.01, "effseg evaluate")
+    report = bench([card], "cpu")
+    draw_dice_against_time(report, [dataclasses.replace(card, accuracy=(score,))], tmp_path / "it.png")
+    assert (tmp_path / "it.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(EffsegError, match="nothing to draw"):
+        draw_dice_against_time(report, [card], tmp_path / "none.png")
