@@ -35,7 +35,13 @@ _METRICS = (("dice", "dice"), ("hausdorff95_mm", "hd95_mm"), ("surface_dice", "n
     help="Give the model each case in another guise and score the result where the case was: swapped sides, "
     "array axes in random order and direction, a tilted affine, another spacing.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the transforms that draw numbers.")
+@click.option(
+    "--corrupt",
+    "corrupted",
+    is_flag=True,
+    help="Score the images as they are, and again noisy, blurred, unevenly lit and coarse: one table.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of transforms and corruptions that draw numbers.")
 @click.option("--tolerance", default=1.0, show_default=True, metavar="MM", help="Of the surface Dice (NSD).")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N cases.")
 @held_back_option
@@ -50,6 +56,7 @@ def evaluate(
     dataset: Path,
     split: str,
     transform: str,
+    corrupted: bool,
     seed: int,
     tolerance: float,
     limit: int | None,
@@ -76,12 +83,17 @@ def evaluate(
             split, device, transform, tolerance, seed, limit, held_back, labels
         )
         with interrupt.between_steps(), console.progress() as progress:
-            found = evaluation.evaluate(model, dataset, options, progress, interrupt.cancel)
+            if corrupted:
+                every = evaluation.evaluate_corrupted(model, dataset, options, progress, interrupt.cancel)
+            else:
+                every = (evaluation.evaluate(model, dataset, options, progress, interrupt.cancel),)
         if json_file is not None:
-            staged.place_for(json_file).write_text(as_json(evaluation_as_json(found)), encoding="utf-8")
-        scores = _as_table(found)
+            documents = [evaluation_as_json(found) for found in every]
+            document = {"evaluations": documents} if corrupted else documents[0]
+            staged.place_for(json_file).write_text(as_json(document), encoding="utf-8")
+        scores = _as_table_of_corruptions(every) if corrupted else _as_table(every[0])
         staged.commit()
-    for warning in found.warnings:
+    for warning in every[0].warnings:
         console.warn(warning)
     console.result(scores)
 
@@ -96,6 +108,7 @@ def evaluation_as_json(found: Evaluation) -> dict[str, Any]:
         "split": options.split,
         "held_back": options.held_back,
         "transform": options.transform,
+        "corruption": options.corruption,
         "seed": options.seed,
         "tolerance_mm": options.tolerance_mm,
         "device": options.device,
@@ -141,19 +154,37 @@ def _summary(found: Evaluation) -> dict[str, Any]:
     }
 
 
-def _as_table(found: Evaluation) -> str:
-    def cells(label: int | None) -> list[str]:
-        spreads = [found.over_cases(metric, label) for metric, _ in _METRICS]
-        return [
-            f"{of.mean:.{digits}f} +- {of.std:.{digits}f}"
-            for of, digits in zip(spreads, (4, 2, 4), strict=True)
-        ]
+def _cells(found: Evaluation, label: int | None) -> list[str]:
+    spreads = [found.over_cases(metric, label) for metric, _ in _METRICS]
+    return [
+        f"{of.mean:.{digits}f} +- {of.std:.{digits}f}" for of, digits in zip(spreads, (4, 2, 4), strict=True)
+    ]
 
+
+def _as_table_of_corruptions(every: tuple[Evaluation, ...]) -> str:
+    """Write a row for each corruption: means over cases and structures, and what it costs."""
+    first = every[0]
+    whole = first.over_cases("dice").mean
+    head = ("images", "Dice", "HD95 mm", f"NSD at {first.options.tolerance_mm:g} mm", "missed", "Dice lost")
+    rows = [
+        [
+            "as they are" if found is first else found.options.corruption,
+            *_cells(found, None),
+            str(sum(found.missed(label) for label in found.labels)),
+            "" if found is first else f"{whole - found.over_cases('dice').mean:.4f}",
+        ]
+        for found in every
+    ]
+    title = f"{first.model} on {first.dataset}, {first.options.split}: {len(first.cases)} cases"
+    return "\n".join([title, table([head, *rows], right=[1, 2, 3, 4, 5])])
+
+
+def _as_table(found: Evaluation) -> str:
     options = found.options
     head = ("structure", "Dice", "HD95 mm", f"NSD at {options.tolerance_mm:g} mm", "missed")
-    rows = [[name, *cells(label), str(found.missed(label))] for label, name in found.labels.items()]
+    rows = [[name, *_cells(found, label), str(found.missed(label))] for label, name in found.labels.items()]
     title = (
         f"{found.model} on {found.dataset}, {options.split}: {len(found.cases)} cases, "
         f"transform {options.transform}, median {found.median_seconds:.2f} s a case"
     )
-    return "\n".join([title, table([head, *rows, ["mean", *cells(None), ""]], right=[1, 2, 3, 4])])
+    return "\n".join([title, table([head, *rows, ["mean", *_cells(found, None), ""]], right=[1, 2, 3, 4])])

@@ -1,6 +1,6 @@
 """A model and a data set in, tables out."""
 
-from .accuracy import CaseResult, Evaluation, EvaluationOptions, Spread, evaluate
+from .accuracy import CaseResult, Evaluation, EvaluationOptions, Spread, evaluate, evaluate_corrupted
 from .comparison import BenchReport, BenchRow, TrainingStep, bench
 from .picture import draw_dice_against_time
 from .scan_bench import ScanRow, bench_scan
@@ -20,6 +20,7 @@ __all__ = [
     "bench_scan",
     "draw_dice_against_time",
     "evaluate",
+    "evaluate_corrupted",
     "make_guise",
     "transform_names",
 ]

@@ -18,9 +18,18 @@ from ..metrics import LabelScore, label_scores
 from ..types import CancelCheck, PathLike, Progress
 from ..volume import LabelMap, Volume, same_grid
 from ..zoo import Card, find_card
+from .corruptions import corrupt, corruption_names
 from .transforms import make_guise
 
-__all__ = ["CaseResult", "Evaluation", "EvaluationOptions", "Spread", "evaluate", "pair_labels"]
+__all__ = [
+    "CaseResult",
+    "Evaluation",
+    "EvaluationOptions",
+    "Spread",
+    "evaluate",
+    "evaluate_corrupted",
+    "pair_labels",
+]
 
 _SAME_PLACE_MM = 1e-2  # image and reference of a data set may differ by rounding in their headers
 
@@ -47,6 +56,8 @@ class EvaluationOptions:
         Take this fraction of the training cases for the validation split, as `hold_back` chooses them.
     names : mapping of int to str
         Names of the data set's labels, where its ``dataset.json`` has none or others.
+    corruption : str
+        One of `corruptions.corruption_names()`: what is done to each image first.
     """
 
     split: str = "test"
@@ -57,6 +68,7 @@ class EvaluationOptions:
     limit: int | None = None
     held_back: float | None = None
     names: Mapping[int, str] = field(default_factory=dict)
+    corruption: str = "none"
 
 
 @dataclass(frozen=True)
@@ -166,6 +178,35 @@ def evaluate(
     return Evaluation(card.name, card.weights.sha256, described.name, options, tuple(cases), warnings)
 
 
+def evaluate_corrupted(
+    model: str | Path | Card,
+    dataset: PathLike,
+    options: EvaluationOptions = EvaluationOptions(),
+    progress: Progress | None = None,
+    cancel: CancelCheck | None = None,
+) -> tuple[Evaluation, ...]:
+    """Evaluate a model on the images as they are, and on each corruption of them.
+
+    Parameters
+    ----------
+    model, dataset, progress, cancel
+        As for `evaluate`.
+    options : EvaluationOptions
+        Its `corruption` is not used.
+
+    Returns
+    -------
+    tuple of Evaluation
+        In the order of `corruption_names()`; the first is of the images as they are.
+    """
+    names = corruption_names()
+    found = []
+    for done, name in enumerate(names):
+        share = _ShareOf(progress, done, len(names), name)
+        found.append(evaluate(model, dataset, replace(options, corruption=name), share, cancel))
+    return tuple(found)
+
+
 def _named(dataset: Dataset, options: EvaluationOptions, card: Card) -> tuple[Dataset, tuple[str, ...]]:
     """Name the data set's labels: as the options say, as it says itself, else by the card's numbers."""
     names = {**dataset.labels, **options.names}
@@ -240,7 +281,7 @@ def _evaluate_case(
 ) -> CaseResult:
     volume, truth = _load_case(card, entry, dataset)
     guise = make_guise(options.transform, volume.grid, entry.name, options.seed)
-    given = guise.put_on(volume)
+    given = guise.put_on(corrupt(volume, options.corruption, entry.name, options.seed))
     started = time.perf_counter()
     result = segment(given, model=card, device=options.device, progress=progress, cancel=cancel)
     seconds = time.perf_counter() - started

@@ -84,6 +84,19 @@ def test_evaluate_prints_a_table_and_writes_every_score(
 
 
 @pytest.mark.usefixtures("models")
+def test_evaluate_tells_what_each_corruption_costs(effseg: Command, dataset: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    ran = effseg("evaluate", "synthetic", dataset, "--json", scores, "--corrupt")
+    assert ran.code == 0
+    document = json.loads(scores.read_text(encoding="utf-8"))
+    assert set(keys_of(document)) <= NAMED
+    names = [found["corruption"] for found in document["evaluations"]]
+    assert names[0] == "none"
+    assert all(name in ran.out for name in names[1:])
+    assert {found["summary"]["cases"] for found in document["evaluations"]} == {1}
+
+
+@pytest.mark.usefixtures("models")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
