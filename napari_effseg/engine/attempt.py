@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,20 +14,24 @@ from torch import Tensor, nn
 from ..errors import VolumeError
 from ..volume import LazyView, Volume
 from ..zoo.card import Card
+from ..zoo.foreign.ensemble import members_of
 from .canvas import Canvas, Part
-from .doubt import check_channels, decide_labels, doubt_of
+from .doubt import check_channels
 from .frame import Frame
 from .ladder import climb_down
 from .locate.answer import ask_for_region, left_out, settle
 from .locate.sampling import bring_back, sample
+from .manner import taps_back
 from .network import on_windows
 from .plan import Plan, RegionPlan, Step, plan_step, steps_of
 from .plausibility import check_contrast, check_modality
 from .postprocess import tidy
-from .preprocess import NetworkImage
-from .rows import bring_to
+from .preprocess import NetworkImage, image_for
+from .results import ScoreReader, mean_of
+from .rows import AxisLine, AxisTaps, bring_to
 from .watch import Watch
-from .windows import Rows, blend
+from .whole_image import WholeImage
+from .windows import Blending, Rows, blend
 
 __all__ = ["Job", "NetworkSource", "compute"]
 
@@ -73,7 +78,7 @@ def compute(job: Job, plan: Plan) -> tuple[Plan, Canvas]:
 
 def _fill_canvas(job: Job, plan: Plan) -> Canvas:
     network = job.source(plan.step.device)
-    job.watch.begin_windows(plan.windows)
+    job.watch.begin_windows(plan.windows * len(members_of(network)))
     canvas = Canvas.blank(job.volume.shape, job.card, [region.frame for region in plan.regions])
     missed = [_fill_region(canvas, network, region, plan.step, job) for region in plan.regions]
     job.watch.warn(*filter(None, missed))
@@ -89,7 +94,7 @@ def _fill_region(canvas: Canvas, network: nn.Module, region: RegionPlan, step: S
     image = _network_image(job, region.frame)
     _warn_of_input(image, job)
     if image.is_constant:
-        job.watch.count_windows(region.tiling.count)
+        job.watch.count_windows(region.tiling.count * len(members_of(network)))
         return None if place is None else left_out(place, "the image has one value there")
     with canvas.part(region.frame) as part:
         _fill_part(part, image, network, region, step, job)
@@ -102,15 +107,15 @@ def _fill_region(canvas: Canvas, network: nn.Module, region: RegionPlan, step: S
         return settle(part.labels, part.doubt, part.inside, voxel_mm3, place, job.card)
 
 
-def _network_image(job: Job, frame: Frame) -> NetworkImage:
+def _network_image(job: Job, frame: Frame) -> NetworkImage | WholeImage:
     """Image that the network sees; at a place it is brought to the place's grid first, as it is small."""
     if frame.place is None:
-        return NetworkImage(job.channels, frame, job.card, job.watch.check)
+        return image_for(job.channels, frame, job.card, job.watch.check)
     channels = [sample(channel, job.volume.grid, frame.network) for channel in job.channels]
     return NetworkImage(channels, Frame.exactly(frame.network), job.card, job.watch.check)
 
 
-def _warn_of_input(image: NetworkImage, job: Job) -> None:
+def _warn_of_input(image: NetworkImage | WholeImage, job: Job) -> None:
     job.watch.warn(*image.warnings, *check_contrast(image.statistics, job.card))
     if not image.is_constant:
         job.watch.warn(*check_modality(job.volume.modality, image.statistics, job.card))
@@ -118,26 +123,20 @@ def _warn_of_input(image: NetworkImage, job: Job) -> None:
 
 def _fill_part(
     part: Part,
-    image: NetworkImage,
+    image: NetworkImage | WholeImage,
     network: nn.Module,
     region: RegionPlan,
     step: Step,
     job: Job,
 ) -> None:
     """Label one region, rows after rows."""
-    output = job.card.output
-    rows = blend(
-        image.read,
-        _predictor(network, step, job.card),
-        region.tiling,
-        batch=step.batch,
-        after_windows=job.watch.count_windows,
-    )
+    rows = mean_of([_blended(image, member, region, step, job) for member in members_of(network)])
     no_number = 0
-    for done in _on_image(rows, region.frame, part):
+    reader = ScoreReader(job.card)
+    for done in _on_image(reader.before(rows), region.frame, part, job.card):
         where = slice(done.start, done.start + done.values.shape[1])
-        part.labels[where] = decide_labels(done.values, output).numpy()
-        found = doubt_of(done.values, output)
+        labels, found = reader.after(done.values)
+        part.labels[where] = labels.numpy()
         no_number += int(torch.isnan(found).sum())
         part.doubt[where] = found.nan_to_num_(1.0).numpy()
     if part.inside is not None:
@@ -149,14 +148,40 @@ def _fill_part(
         )
 
 
-def _on_image(rows: Iterator[Rows], frame: Frame, part: Part) -> Iterator[Rows]:
+def _blended(
+    image: NetworkImage | WholeImage, network: nn.Module, region: RegionPlan, step: Step, job: Job
+) -> Iterator[Rows]:
+    """Logits of one network on its own grid."""
+    window = job.card.window
+    return blend(
+        image.read,
+        _predictor(network, step, job.card),
+        region.tiling,
+        batch=step.batch,
+        after_windows=job.watch.count_windows,
+        blending=Blending(window.weights, window.padding),
+    )
+
+
+def _on_image(rows: Iterator[Rows], frame: Frame, part: Part, card: Card) -> Iterator[Rows]:
     """Class scores on the image's own voxels; at a place, notes which of these lie in it."""
     if part.inside is None:
-        yield from bring_to(rows, frame.network, frame.labelled_grid)
+        yield from bring_to(rows, frame.network, frame.labelled_grid, _way_back(frame, card))
         return
     for done, inside in bring_back(rows, frame.network, frame.labelled_grid):
         part.inside[done.start : done.start + len(inside)] = inside
         yield done
+
+
+def _way_back(frame: Frame, card: Card) -> Sequence[Callable[[AxisLine], AxisTaps]]:
+    """How each axis of the scores is interpolated."""
+    manner, what = card.input.manner, card.output.bring_back
+    if manner == "own":
+        return (AxisTaps.linear,) * 3 if what != "labels" else (AxisTaps.nearest,) * 3
+    image = frame.labelled_grid
+    spacing = card.input.spacing or ()
+    wanted = (*image.spacing[: 3 - len(spacing)], *spacing)
+    return taps_back(manner, wanted, image, "labels" if what == "labels" else "scores")
 
 
 def _predictor(network: nn.Module, step: Step, card: Card) -> Callable[[Tensor], Tensor]:
@@ -164,12 +189,25 @@ def _predictor(network: nn.Module, step: Step, card: Card) -> Callable[[Tensor],
     device = torch.device(step.device)
     half = torch.autocast(device.type, torch.float16, enabled=step.precision == "float16")
     apply = on_windows(network, card)
+    axes = [axis + 5 - card.dimensions for axis in card.window.mirror]
 
     @torch.inference_mode()
     def predict(windows: Tensor) -> Tensor:
         with half:
-            logits = apply(windows.to(device))
+            logits = _mirrored(apply, windows.to(device), axes)
         check_channels(card, logits.shape[1])
         return logits
 
     return predict
+
+
+def _mirrored(apply: Callable[[Tensor], Tensor], windows: Tensor, axes: Sequence[int]) -> Tensor:
+    """Logits of windows, averaged over their mirror images along every choice of `axes`."""
+    logits = apply(windows)
+    if not axes:
+        return logits
+    total = logits.float()
+    choices = [chosen for count in range(1, len(axes) + 1) for chosen in itertools.combinations(axes, count)]
+    for chosen in choices:
+        total = total + apply(windows.flip(chosen)).float().flip(chosen)
+    return total / (len(choices) + 1)

@@ -6,6 +6,7 @@ them; a 2D card's slices come first, so that they can be worked through one afte
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,9 @@ from ..types import IndexBox, SpatialShape
 from ..volume import Grid, Reorientation, box_shape, grid_with_spacing
 from ..zoo.card import Card
 from .locate.places import Place, bounding_box
+from .manner import grid_of_manner
 
-__all__ = ["Frame", "is_other_plane", "slice_axis", "sub_grid", "turning", "window_shape"]
+__all__ = ["Frame", "axes_of", "is_other_plane", "slice_axis", "sub_grid", "turning", "window_shape"]
 
 SPACING_TOLERANCE = 0.01
 """A voxel size within 1 % of the card's is not resampled: the network has seen far larger differences of
@@ -53,7 +55,9 @@ class Frame:
     place: Place | None = None
 
     @classmethod
-    def of(cls, grid: Grid, card: Card, box: IndexBox | None = None) -> Frame:
+    def of(
+        cls, grid: Grid, card: Card, box: IndexBox | None = None, content: IndexBox | None = None
+    ) -> Frame:
         """Place a card's network on an image.
 
         Parameters
@@ -64,6 +68,9 @@ class Frame:
             Orientation, plane, spacing, window and field of view are used.
         box : IndexBox or None
             Region to label, stored indices; None: all of it.
+        content : IndexBox or None
+            Stored indices of the part that is not empty, where the card's manner sees no other. Outside it
+            nothing is labelled.
 
         Raises
         ------
@@ -74,6 +81,9 @@ class Frame:
         whole: IndexBox = ((0, 0, 0), turn.grid.shape)
         labelled = whole if box is None else turn.apply_box(box)
         seen = labelled if box is None else _with_context(labelled, turn.grid, card)
+        if content is not None:
+            filled = turn.apply_box(content)
+            labelled, seen = _common(labelled, filled) or labelled, _common(seen, filled) or seen
         return cls(turn, labelled, seen, _network_grid(sub_grid(turn.grid, seen), card))
 
     @classmethod
@@ -114,6 +124,7 @@ class Frame:
 def turning(grid: Grid, card: Card) -> Reorientation:
     """Return the permutation and flips between a stored array and the card's axes.
 
+    A card of stored axes permutes them and flips none; the first is across the slices of a 2D card.
     Three dimensions: the card's orientation. Two, with a plane: the slices first, then the plane's axes in
     the order of the card's orientation. Two, without a plane: pictures are never flipped or turned; only
     the axis across them comes first.
@@ -129,9 +140,14 @@ def turning(grid: Grid, card: Card) -> Reorientation:
                 f"the image has {' x '.join(map(str, grid.shape))} voxels, one slice; "
                 f"{card.name} needs a volume: give one, or choose a model for slices"
             )
-        return Reorientation.between(grid.affine, grid.shape, card.input.orientation)
+        axcodes = "".join(_letters(grid, card))
+        return Reorientation.between(grid.affine, grid.shape, axcodes)
     across = slice_axis(grid, card)
-    if card.input.plane is None or _is_other_slice(grid, across, card):
+    stored = stored_order(card)
+    if stored is not None:
+        order = (across, *(axis for axis in stored if axis != across))
+        axcodes = "".join(grid.axcodes[axis] for axis in order)
+    elif card.input.plane is None or _is_other_slice(grid, across, card):
         order = (across, *(axis for axis in range(3) if axis != across))
         axcodes = "".join(grid.axcodes[axis] for axis in order)
     else:
@@ -178,7 +194,35 @@ def sub_grid(grid: Grid, box: IndexBox) -> Grid:
     return Grid(box_shape(box), affine)
 
 
+def stored_order(card: Card) -> tuple[int, ...] | None:
+    """Return the stored axes in the card's order, if it goes by these and not by the patient's."""
+    letters = card.input.orientation
+    return tuple("IJK".index(letter) for letter in letters) if sorted(letters) == ["I", "J", "K"] else None
+
+
+def axes_of(grid: Grid, card: Card) -> tuple[int, int, int]:
+    """Array axis of `grid` for each of the card's three axes."""
+    stored = stored_order(card)
+    if stored is not None:
+        first, second, third = stored
+        return first, second, third
+    letters = [next(pair for pair in _ACROSS.values() if code in pair) for code in card.input.orientation]
+    first, second, third = (
+        next(axis for axis, letter in enumerate(grid.axcodes) if letter in pair) for pair in letters
+    )
+    return first, second, third
+
+
+def _letters(grid: Grid, card: Card) -> Iterator[str]:
+    """Where the axes of a 3D card's image grow to."""
+    stored = stored_order(card)
+    yield from card.input.orientation if stored is None else (grid.axcodes[axis] for axis in stored)
+
+
 def _across_plane(grid: Grid, card: Card) -> int:
+    stored = stored_order(card)
+    if stored is not None:
+        return stored[0]
     if card.input.plane is None:
         return 2
     pair = _ACROSS[card.input.plane]
@@ -194,12 +238,23 @@ def _network_grid(seen: Grid, card: Card) -> Grid:
         return seen
     own = seen.spacing
     wanted = list(card.input.spacing if card.dimensions == 3 else (own[0], *card.input.spacing))
+    if card.input.manner != "own":
+        return grid_of_manner(seen, wanted, card.input.manner)
     for axis, (have, want) in enumerate(zip(own, wanted, strict=True)):
         if abs(have / want - 1) <= SPACING_TOLERANCE:
             wanted[axis] = have
     if tuple(wanted) == own:
         return seen
     return grid_with_spacing(seen, wanted)
+
+
+def _common(one: IndexBox, other: IndexBox) -> IndexBox | None:
+    """Return what two boxes share, or None."""
+    low = [max(a, b) for a, b in zip(one[0], other[0], strict=True)]
+    high = [min(a, b) for a, b in zip(one[1], other[1], strict=True)]
+    if any(stop <= start for start, stop in zip(low, high, strict=True)):
+        return None
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 
 
 def _with_context(box: IndexBox, grid: Grid, card: Card) -> IndexBox:

@@ -43,10 +43,13 @@ class PlanOptions:
         Regions to label, stored indices; empty: the whole image, or what will be found in it.
     places : tuple of Place
         Where the card's structure was found, if it was looked for.
+    content : IndexBox or None
+        Stored indices outside which the image is empty, for a card that sees no other part of it.
     """
 
     boxes: tuple[IndexBox, ...] = ()
     places: tuple[Place, ...] = ()
+    content: IndexBox | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def resolve(options: PlanOptions, card: Card, grid: Grid, device: DeviceInfo) ->
     locates = not options.boxes and not options.places and needs_locating(grid, card)
     places = expected_places(card, grid) if locates else options.places
     frames = [Frame.at(grid, card, place) for place in places]
-    frames = frames or [Frame.of(grid, card, box) for box in options.boxes or (None,)]
+    frames = frames or [Frame.of(grid, card, box, options.content) for box in options.boxes or (None,)]
     plans = [plan_step(card, grid, device, frames, step) for step in steps_of(card, device)]
     if locates:
         plans = [replace(plan, locates=True, seconds=plan.seconds + LOCATING_SECONDS) for plan in plans]
@@ -189,11 +192,14 @@ def plan_step(card: Card, grid: Grid, device: DeviceInfo, frames: list[Frame], s
     """Plan one way to run: windows, time and memory."""
     overlap = card.window.overlap
     regions = tuple(
-        RegionPlan(frame, Tiling.over(frame.network.shape, step.window, overlap)) for frame in frames
+        RegionPlan(frame, Tiling.over(frame.network.shape, step.window, overlap, card.window.places))
+        for frame in frames
     )
     cost = cost_of(card, step.device.partition(":")[0], device.threads)
     on_host, on_device = _memory(card, grid, device, regions, step, cost)
-    return Plan(card.name, device, step, regions, _seconds(grid, regions, step, cost), on_host, on_device, ())
+    return Plan(
+        card.name, device, step, regions, _seconds(card, grid, regions, step, cost), on_host, on_device, ()
+    )
 
 
 def _memory(
@@ -207,7 +213,8 @@ def _memory(
     on_device = 0.0
     if step.device != "cpu":
         on_device, activations = activations / (2 if step.precision == "float16" else 1), 0.0
-    on_host = result + bands + logits + activations + WORKING_BYTES
+    whole = sum(_whole_bytes(card, region.frame) for region in regions[:1])
+    on_host = result + bands + logits + activations + whole + WORKING_BYTES
     return int(device.process_bytes + on_host), int(on_device)
 
 
@@ -229,9 +236,18 @@ def _band_bytes(card: Card, region: RegionPlan, step: Step) -> int:
     return 4 * channels * tiling.band_rows(step.batch) * plane
 
 
-def _seconds(grid: Grid, regions: tuple[RegionPlan, ...], step: Step, cost: Cost) -> float:
+def _whole_bytes(card: Card, frame: Frame) -> int:
+    """Bytes of an image that is made at once: as stored, with a spline's copy, and on the network's grid."""
+    if card.input.manner == "own":
+        return 0
+    stored, made = math.prod(frame.turn.grid.shape), math.prod(frame.network.shape)
+    return len(card.input.channels) * 4 * (stored + 2 * made) + 16 * stored
+
+
+def _seconds(card: Card, grid: Grid, regions: tuple[RegionPlan, ...], step: Step, cost: Cost) -> float:
     """Estimated seconds: the network over all windows, and a pass over the image before and after."""
-    windows = sum(region.tiling.count for region in regions)
+    runs = (1 << len(card.window.mirror)) * card.weights.members
+    windows = runs * sum(region.tiling.count for region in regions)
     passes = 1.5e-7 * math.prod(grid.shape)
     return windows * math.prod(step.window) * cost.seconds_per_voxel + passes
 
@@ -252,8 +268,10 @@ def _with_note(plan: Plan, note: str) -> Plan:
 
 def _shrunk(card: Card, fraction: float) -> SpatialShape:
     """Window with its sides scaled down, rounded up to what the network can take."""
-    unit = card.window.multiple_of
-    sides = tuple(math.ceil(side * fraction / unit) * unit for side in card.window.size)
+    sides = tuple(
+        math.ceil(side * fraction / unit) * unit
+        for side, unit in zip(card.window.size, card.window.units, strict=True)
+    )
     return window_shape(card, sides)
 
 

@@ -15,7 +15,7 @@ from ..types import IntArray
 from ..volume import Grid, LabelMap, transform_points
 from ..volume.windowing import looks_like_hounsfield
 from ..zoo.card import Card, LabelSpec
-from .frame import EXTENT_TOLERANCE
+from .frame import EXTENT_TOLERANCE, axes_of
 from .intensity import Statistics
 from .postprocess import count_pieces
 
@@ -86,12 +86,8 @@ def needs_locating(grid: Grid, card: Card) -> bool:
 
 def extent_mm(grid: Grid, card: Card) -> tuple[float, float, float]:
     """Sizes of an image in mm along the axes of the card's orientation."""
-    axcodes = grid.axcodes
     sizes = [side * spacing for side, spacing in zip(grid.shape, grid.spacing, strict=True)]
-    i, j, k = (
-        next(sizes[axis] for axis, letter in enumerate(axcodes) if letter in _pair(code))
-        for code in card.input.orientation
-    )
+    i, j, k = (sizes[axis] for axis in axes_of(grid, card))
     return i, j, k
 
 
@@ -244,10 +240,6 @@ def _other(label: LabelSpec) -> str:
 def _in_plane_axes(card: Card) -> list[int]:
     across = {"axial": "SI", "coronal": "AP", "sagittal": "RL"}[card.input.plane or "axial"]
     return [axis for axis, code in enumerate(card.input.orientation) if code not in across]
-
-
-def _pair(letter: str) -> str:
-    return next(pair for pair in ("RL", "AP", "SI") if letter in pair)
 
 
 def _mm(sizes: Sequence[float]) -> str:

@@ -23,8 +23,9 @@ from .frame import Frame, is_other_plane
 from .intensity import Statistics, apply_rule, content_matters, finite_float32, pool, statistics_of
 from .luminance import luminance_of
 from .rows import AxisTaps, RowResampling
+from .whole_image import WholeImage, content_box
 
-__all__ = ["Channels", "NetworkImage", "Prepared", "prepare", "select_channels"]
+__all__ = ["Channels", "NetworkImage", "Prepared", "image_for", "prepare", "select_channels"]
 
 _AHEAD_BYTES = 64 * 2**20  # of an image in chunks, read ahead so that no chunk is unpacked for each row
 
@@ -77,7 +78,8 @@ def prepare(volume: Volume, card: Card, box: IndexBox | None = None) -> Prepared
         If the channels do not fit, a 3D card is given one slice, or no voxel is finite.
     """
     channels = select_channels(volume, card)
-    image = NetworkImage(channels.arrays, Frame.of(volume.grid, card, box), card)
+    content = content_box(channels.arrays, card)
+    image = image_for(channels.arrays, Frame.of(volume.grid, card, box, content), card)
     tensor = image.read(0, image.frame.network.shape[0])
     return Prepared(tensor, image.frame.network, image.frame, (*channels.warnings, *image.warnings))
 
@@ -117,6 +119,17 @@ def select_channels(volume: Volume, card: Card) -> Channels:
     )
 
 
+def image_for(
+    channels: Sequence[NDArray[Any] | LazyView],
+    frame: Frame,
+    card: Card,
+    after_chunk: Callable[[], None] = lambda: None,
+) -> NetworkImage | WholeImage:
+    """Make the network's image in the card's manner: row by row, or whole as nnU-Net and MONAI make it."""
+    kind = NetworkImage if card.input.manner == "own" else WholeImage
+    return kind(channels, frame, card, after_chunk)
+
+
 class NetworkImage:
     """An image on the network's grid, of which rows are made when they are asked for.
 
@@ -145,7 +158,9 @@ class NetworkImage:
         self._rule = card.input.intensity
         self._by_slice = card.dimensions == 2
         self._way = (
-            RowResampling(frame.seen_grid, frame.network, AxisTaps.cubic) if frame.is_resampled else None
+            RowResampling(frame.seen_grid, frame.network, (AxisTaps.cubic,) * 3)
+            if frame.is_resampled
+            else None
         )
         self._after_chunk = after_chunk
         # A grey image repeated for a colour card is one array three times; it is measured once.

@@ -8,7 +8,7 @@ weights of `volume.resample_array`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,9 @@ from ..volume import Grid, resample_array
 from .windows import ROWS_BYTES, Rows
 
 __all__ = ["AxisLine", "AxisTaps", "RowResampling", "bring_to"]
+
+_ROUNDING = 1e-9
+"""Voxels by which a place may miss a whole or half number because its grid was computed."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,34 @@ class AxisTaps:
         units = np.eye(side, dtype=np.float32)[:, :, None]  # resampled, they are the operator itself
         target = Grid((line.target_side, side, 1), to_source)
         return cls._of(resample_array(units, Grid((side, side, 1), np.eye(4)), target)[:, :, 0])
+
+    @classmethod
+    def between(cls, line: AxisLine) -> AxisTaps:
+        """Linear interpolation between two voxels, to coarser targets too; edge voxels go on beyond."""
+        place = np.clip(line.scale * np.arange(line.target_side) + line.offset, 0, line.source_side - 1)
+        low = np.minimum(np.floor(place + _ROUNDING), line.source_side - 1).astype(np.int64)
+        share = np.maximum(place - low, 0.0)
+        index = np.stack([low, np.minimum(low + 1, line.source_side - 1)])
+        weight = np.stack([1 - share, share]).astype(np.float32)
+        return cls(torch.from_numpy(index), torch.from_numpy(weight))
+
+    @classmethod
+    def nearest(cls, line: AxisLine) -> AxisTaps:
+        """Nearest voxel; of two equally near, the later."""
+        place = line.scale * np.arange(line.target_side) + line.offset
+        index = np.clip(np.floor(place + 0.5 + _ROUNDING), 0, line.source_side - 1).astype(np.int64)
+        return cls(torch.from_numpy(index[None]), torch.ones((1, line.target_side)))
+
+    @classmethod
+    def nearest_slice(cls, line: AxisLine) -> AxisTaps:
+        """Nearest voxel where both axes span the same field of view, rounded in the steps of nnU-Net.
+
+        Slices often lie half-way between two others; then the last bit of a place decides.
+        """
+        ratio = float(line.source_side) / line.target_side
+        place = ratio * (np.arange(line.target_side) + 0.5) - 0.5
+        index = np.clip(np.floor(place + 0.5), 0, line.source_side - 1).astype(np.int64)
+        return cls(torch.from_numpy(index[None]), torch.ones((1, line.target_side)))
 
     @classmethod
     def cubic(cls, line: AxisLine) -> AxisTaps:
@@ -116,15 +147,15 @@ class RowResampling:
     Parameters
     ----------
     source, target : Grid
-    taps : callable
-        `AxisTaps.linear` or `AxisTaps.cubic`.
+    taps : three callables
+        For each axis: `AxisTaps.linear`, `AxisTaps.cubic`, ...
     """
 
-    def __init__(self, source: Grid, target: Grid, taps: Callable[[AxisLine], AxisTaps]) -> None:
+    def __init__(self, source: Grid, target: Grid, taps: Sequence[Callable[[AxisLine], AxisTaps]]) -> None:
         to_source = np.linalg.inv(source.affine) @ target.affine
         self._target = target
         self._taps = [
-            taps(
+            taps[axis](
                 AxisLine(
                     float(to_source[axis, axis]),
                     float(to_source[axis, 3]),
@@ -157,7 +188,12 @@ class RowResampling:
         return self._taps[0].part(start, stop, first).apply(rows, 1)
 
 
-def bring_to(rows: Iterator[Rows], source: Grid, target: Grid) -> Iterator[Rows]:
+def bring_to(
+    rows: Iterator[Rows],
+    source: Grid,
+    target: Grid,
+    taps: Sequence[Callable[[AxisLine], AxisTaps]] = (AxisTaps.linear,) * 3,
+) -> Iterator[Rows]:
     """Bring rows of class scores from the network's grid to the image's, as they come.
 
     Parameters
@@ -166,6 +202,8 @@ def bring_to(rows: Iterator[Rows], source: Grid, target: Grid) -> Iterator[Rows]
         Of `source`, in ascending order, without gaps.
     source, target : Grid
         Parallel axes; `target` lies inside the field of view of `source`.
+    taps : three callables
+        How each axis is interpolated.
 
     Yields
     ------
@@ -177,7 +215,7 @@ def bring_to(rows: Iterator[Rows], source: Grid, target: Grid) -> Iterator[Rows]
     if offset is not None:
         yield from _cut(rows, offset, target)
         return
-    way = RowResampling(source, target, AxisTaps.linear)
+    way = RowResampling(source, target, taps)
     held, first, done = torch.zeros((0,)), 0, 0
     for part in rows:
         most = max(ROWS_BYTES // (4 * part.values.shape[0] * target.shape[1] * target.shape[2]), 1)

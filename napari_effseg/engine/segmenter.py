@@ -30,6 +30,7 @@ from .plausibility import (
 from .preprocess import select_channels
 from .report import Report, Result, versions
 from .watch import Watch
+from .whole_image import content_box
 
 __all__ = ["plan_segmentation", "segment", "segment_with"]
 
@@ -155,7 +156,8 @@ def _run(
     try:
         channels = select_channels(volume, card)
         watch.warn(*channels.warnings)
-        plan = resolve(PlanOptions(boxes), card, volume.grid, device)
+        content = content_box(channels.arrays, card)
+        plan = resolve(PlanOptions(boxes, content=content), card, volume.grid, device)
         watch.warn(*plan.notes)
         watch.say(plan.describe(), 0.0)
         job = Job(source, volume, card, channels.arrays, watch)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from ..types import SpatialShape
 
-__all__ = ["Tiling", "pad_amounts", "window_starts"]
+__all__ = ["Places", "Tiling", "pad_amounts", "window_starts"]
+
+Places = Literal["even", "stepped"]
+"""How windows lie along an axis, as cards name it."""
 
 
-def window_starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
-    """First voxels of evenly spread windows that cover an axis.
+def window_starts(length: int, size: int, overlap: float, places: Places = "even") -> tuple[int, ...]:
+    """First voxels of windows that cover an axis.
 
     Parameters
     ----------
@@ -21,6 +25,8 @@ def window_starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
         Voxels along a window.
     overlap : float
         Least fraction of a window that neighbours share, in [0, 1).
+    places : {"even", "stepped"}
+        "even": spread evenly; "stepped": equal steps of whole voxels, the last one shorter.
 
     Returns
     -------
@@ -29,7 +35,8 @@ def window_starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
 
     References
     ----------
-    The same places as nnU-Net v2's ``compute_steps_for_sliding_window``, so that its models agree here.
+    "even": the same places as nnU-Net v2's ``compute_steps_for_sliding_window``, so that its models agree
+    here; "stepped": those of MONAI's ``dense_patch_slices``.
 
     Examples
     --------
@@ -41,6 +48,10 @@ def window_starts(length: int, size: int, overlap: float) -> tuple[int, ...]:
     if not 1 <= size <= length:
         raise ValueError(f"a window of {size} voxels does not fit an axis of {length}")
     stride = size * (1 - overlap)
+    if places == "stepped":
+        step = max(int(stride), 1)
+        starts = range(0, length - size + step, step)
+        return tuple(min(start, length - size) for start in starts)
     steps = math.ceil((length - size) / stride) + 1
     spread = (length - size) / max(steps - 1, 1)
     return tuple(dict.fromkeys(round(spread * step) for step in range(steps)))
@@ -80,12 +91,12 @@ class Tiling:
     starts: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def over(cls, shape: SpatialShape, size: SpatialShape, overlap: float) -> Tiling:
+    def over(cls, shape: SpatialShape, size: SpatialShape, overlap: float, places: Places = "even") -> Tiling:
         """Cover an image of `shape` voxels; an axis shorter than the window is padded to it."""
         padding = pad_amounts(shape, size)
         lengths = [side + sum(pads) for side, pads in zip(shape, padding, strict=True)]
         starts = tuple(
-            window_starts(length, side, overlap if side > 1 else 0.0)
+            window_starts(length, side, overlap if side > 1 else 0.0, places)
             for length, side in zip(lengths, size, strict=True)
         )
         return cls(shape, size, padding, starts)

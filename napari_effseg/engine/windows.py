@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -17,16 +18,44 @@ from torch import Tensor
 from ..types import SpatialShape
 from .tiling import Tiling
 
-__all__ = ["Rows", "Tiling", "blend", "window_weights"]
+__all__ = ["Blending", "Rows", "Tiling", "blend", "window_weights"]
 
 WEIGHT_FLOOR = 1e-6
 """Smallest weight of a voxel: small enough to leave the blend to nearer windows, and safe to divide by."""
+_MONAI_FLOOR = 1e-3
+_NNUNET_SCALE = 10.0
 ROWS_BYTES = 32 * 2**20
 """Finished rows are handed on in pieces of at most this size, if a single row is not larger."""
 
 
-def window_weights(size: SpatialShape, sigma_fraction: float = 0.125) -> Tensor:
-    """Gaussian weight of each voxel of a window, largest at its centre.
+Weights = Literal["gaussian", "gaussian_nnunet", "gaussian_monai", "constant"]
+
+
+@dataclass(frozen=True)
+class Blending:
+    """How windows are joined, as a card's ``[window]`` names it.
+
+    Attributes
+    ----------
+    weights : {"gaussian", "gaussian_nnunet", "gaussian_monai", "constant"}
+        Those of nnU-Net are summed in half precision, as nnU-Net does it: in the corners of an image, where
+        they are smallest, its logits are whole numbers by this, and its results here should be its own.
+    padding : {"zeros", "replicate"}
+    """
+
+    weights: Weights = "gaussian"
+    padding: Literal["zeros", "replicate"] = "zeros"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the sums."""
+        return torch.float16 if self.weights == "gaussian_nnunet" else torch.float32
+
+
+def window_weights(
+    size: SpatialShape, sigma_fraction: float = 0.125, weights: Weights = "gaussian"
+) -> Tensor:
+    """Weight of each voxel of a window, largest at its centre.
 
     Parameters
     ----------
@@ -34,11 +63,14 @@ def window_weights(size: SpatialShape, sigma_fraction: float = 0.125) -> Tensor:
         Window size in voxels.
     sigma_fraction : float
         Standard deviation as a fraction of each side, in (0, 1].
+    weights : {"gaussian", "gaussian_nnunet", "gaussian_monai", "constant"}
+        Whose weights: "gaussian_nnunet" lies on the voxel after the centre and ends at four standard
+        deviations, or where half precision does; "gaussian_monai" is at least 0.001.
 
     Returns
     -------
     Tensor, shape (I, J, K), float32
-        Strictly positive, maximum 1, so that blending never divides by zero.
+        Strictly positive, maximum 1 (of nnU-Net's: 10), so that blending never divides by zero.
 
     Raises
     ------
@@ -49,12 +81,35 @@ def window_weights(size: SpatialShape, sigma_fraction: float = 0.125) -> Tensor:
         raise ValueError(f"every side of a window is at least 1 voxel, not {size}")
     if not 0 < sigma_fraction <= 1:
         raise ValueError(f"sigma_fraction is in (0, 1], not {sigma_fraction}")
-    weights = torch.ones(size, dtype=torch.float32)
+    if weights == "constant":
+        return torch.ones(size, dtype=torch.float32)
+    if weights == "gaussian_nnunet":
+        return _nnunet_weights(size, sigma_fraction)
+    values = torch.ones(size, dtype=torch.float32)
     for axis, side in enumerate(size):
         distance = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
         profile = torch.exp(-0.5 * (distance / (side * sigma_fraction)) ** 2)
-        weights *= profile.reshape([-1 if other == axis else 1 for other in range(3)])
-    return (weights / weights.max()).clamp_min(WEIGHT_FLOOR)
+        values *= profile.reshape([-1 if other == axis else 1 for other in range(3)])
+    if weights == "gaussian_monai":
+        return values.clamp_min(max(float(values.min()), _MONAI_FLOOR))
+    return (values / values.max()).clamp_min(WEIGHT_FLOOR)
+
+
+def _nnunet_weights(size: SpatialShape, sigma_fraction: float) -> Tensor:
+    """Gaussian about the voxel after the centre, ended at four sigma, as half precision holds it."""
+    values = torch.full(size, _NNUNET_SCALE, dtype=torch.float64)
+    for axis, side in enumerate(size):
+        sigma = side * sigma_fraction
+        distance = torch.arange(side, dtype=torch.float64) - side // 2
+        profile = torch.exp(-0.5 * (distance / sigma) ** 2)
+        profile[distance.abs() > int(4 * sigma + 0.5)] = 0
+        values *= profile.reshape([-1 if other == axis else 1 for other in range(3)])
+    halved = values.half()
+    smallest = halved[halved > 0].min()
+    return torch.where(halved > 0, halved, smallest).float()
+
+
+_GAUSSIAN = Blending()
 
 
 @dataclass(frozen=True)
@@ -75,6 +130,7 @@ def blend(
     *,
     batch: int = 1,
     after_windows: Callable[[int], None] = lambda count: None,
+    blending: Blending = _GAUSSIAN,
 ) -> Iterator[Rows]:
     """Slide a network over an image and yield its blended logits, rows in ascending order.
 
@@ -93,15 +149,17 @@ def blend(
         Most windows that `predict` is given at once.
     after_windows : callable
         Called with the number of windows done since the last call, after each batch; it may raise to stop.
+    blending : Blending
+        Weights, and what pads an image that is smaller than a window.
 
     Yields
     ------
     Rows
         Together they cover every row of the image once.
     """
-    weights = window_weights(tiling.size)
-    band = _Band(tiling)
-    sums = _Sums(tiling, weights, tiling.band_rows(batch))
+    weights = window_weights(tiling.size, weights=blending.weights)
+    band = _Band(tiling, replicates=blending.padding == "replicate")
+    sums = _Sums(tiling, weights, tiling.band_rows(batch), blending.dtype)
     groups = tiling.groups(batch)
     for index, group in enumerate(groups):
         image = band.advance(read, group[0], group[-1] + tiling.size[0])
@@ -126,8 +184,9 @@ def _window(image: Tensor, place: tuple[int, ...], first_row: int, size: Spatial
 class _Band:
     """The rows of the padded image that are in work; rows that windows share are read once."""
 
-    def __init__(self, tiling: Tiling) -> None:
+    def __init__(self, tiling: Tiling, replicates: bool) -> None:
         self._tiling = tiling
+        self._replicates = replicates
         self._start = 0
         self._rows: Tensor | None = None
 
@@ -141,7 +200,7 @@ class _Band:
         return self._rows
 
     def _read_padded(self, read: Callable[[int, int], Tensor], start: int, stop: int) -> Tensor:
-        """Read the rows that exist; zeros, the padding of the training crops, stand for the others."""
+        """Read the rows that exist; zeros, the padding of the training crops, or edge voxels stand beyond."""
         before = self._tiling.padding[0][0]
         first = min(max(start - before, 0), self._tiling.shape[0])
         last = min(max(stop - before, first), self._tiling.shape[0])
@@ -151,6 +210,9 @@ class _Band:
         i1 = stop - start - i0 - rows.shape[1]
         if not any((i0, i1, j0, j1, k0, k1)):
             return rows
+        if self._replicates:
+            # Only an image of fewer rows than a window has rows that do not exist, and is read in one piece.
+            return torch.nn.functional.pad(rows, (k0, k1, j0, j1, i0, i1), mode="replicate")
         return torch.nn.functional.pad(rows, (k0, k1, j0, j1, i0, i1))
 
 
@@ -160,22 +222,26 @@ class _Sums:
     The buffer is as deep as the rows in work and is moved along in place, so that nothing is held twice.
     """
 
-    def __init__(self, tiling: Tiling, weights: Tensor, depth: int) -> None:
+    def __init__(self, tiling: Tiling, weights: Tensor, depth: int, dtype: torch.dtype) -> None:
         self._tiling = tiling
         self._weights = weights
+        self._dtype = dtype
         self._start = 0
         self._logits: Tensor | None = None
-        self._total = torch.zeros((depth, *tiling.padded_shape[1:]))
+        self._total = torch.zeros((depth, *tiling.padded_shape[1:]), dtype=dtype)
 
     def add(self, place: tuple[int, ...], logits: Tensor) -> None:
         """Add one window of logits (C, I, J, K)."""
         if self._logits is None:
-            self._logits = torch.zeros((logits.shape[0], *self._total.shape))
+            self._logits = torch.zeros((logits.shape[0], *self._total.shape), dtype=self._dtype)
         here = tuple(
             slice(start - offset, start - offset + side)
             for start, offset, side in zip(place, (self._start, 0, 0), self._tiling.size, strict=True)
         )
-        self._logits[(slice(None), *here)].addcmul_(logits, self._weights)
+        if self._dtype == torch.float32:
+            self._logits[(slice(None), *here)].addcmul_(logits, self._weights)
+        else:
+            self._logits[(slice(None), *here)] += logits * self._weights
         self._total[here] += self._weights
 
     def finished(self, stop: int) -> Iterator[Rows]:
@@ -189,7 +255,7 @@ class _Sums:
         for row in range(first, last, step):
             rows = slice(row - self._start, min(row + step, last) - self._start)
             means = self._logits[:, rows] / self._total[rows]
-            yield Rows(row - i0, means[:, :, j0 : j0 + j, k0 : k0 + k])
+            yield Rows(row - i0, means[:, :, j0 : j0 + j, k0 : k0 + k].float())
 
     def move_to(self, start: int) -> None:
         """Forget the rows before `start`."""

@@ -28,7 +28,14 @@ _ASKED = re.compile(r"GLOBAL ([\w.]+)")
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """Read a ``.pt``, ``.pth`` or ``.safetensors`` checkpoint, unwrapped and without prefixes.
+    """Read the state dict of a ``.pt``, ``.pth`` or ``.safetensors`` checkpoint, as `read_checkpoint`."""
+    return read_checkpoint(path)[0]
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], Mapping[str, object]]:
+    """Read a ``.pt``, ``.pth`` or ``.safetensors`` checkpoint: its state dict, and what else it holds.
+
+    The state dict is unwrapped and without prefixes.
 
     Pickled checkpoints are read with ``weights_only=True``; numpy's scalar types, in which nnU-Net keeps its
     log, are allowed beside torch's own, and nothing else.
@@ -49,7 +56,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     state = _without_prefixes(_unwrap(content, path))
     for key, tensor in state.items():
         _check_tensor(tensor, size, f"{path}: {key}")
-    return state
+    return state, content if isinstance(content, Mapping) else {}
 
 
 def _check_tensor(tensor: torch.Tensor, file_size: int, name: str) -> None:

@@ -18,10 +18,19 @@ def built_in_folder() -> Path:
     return _ROOM / "cards"
 
 
+def models_folder() -> Path:
+    """Return the folder of models that the user has added: ``EFFSEG_MODELS``, else one of the user's data."""
+    named = os.environ.get("EFFSEG_MODELS", "").strip()
+    if named:
+        return Path(named).expanduser()
+    return platformdirs.user_data_path("napari-effseg", appauthor=False) / "models"
+
+
 def card_folders() -> list[Path]:
-    """Return the folders of cards: the package's own, then those named in ``EFFSEG_CARDS``."""
+    """Return the folders of cards: the package's, the user's own, then those named in ``EFFSEG_CARDS``."""
     named = os.environ.get("EFFSEG_CARDS", "").split(os.pathsep)
-    return [built_in_folder(), *(Path(name).expanduser() for name in named if name.strip())]
+    added = [folder for folder in (models_folder(),) if folder.is_dir()]
+    return [built_in_folder(), *added, *(Path(name).expanduser() for name in named if name.strip())]
 
 
 def cache_file(card: Card) -> Path:

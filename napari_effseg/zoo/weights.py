@@ -13,6 +13,7 @@ from ..types import PathLike
 from ._places import weights_candidates
 from ._safetensors import check_container, read_metadata, read_tensors, write_tensors
 from .card import Card, WeightsFile
+from .foreign.monai_networks import MONAI_PREFIX, create_monai
 
 if TYPE_CHECKING:
     import torch
@@ -98,9 +99,13 @@ def build_network(card: Card) -> nn.Module:
     ------
     CardError
         If no network has this name, or it refuses the constructor's arguments.
+    MissingExtra
+        If it is one of MONAI's networks and MONAI is not installed.
     """
     from .. import nets
 
+    if card.network.startswith(MONAI_PREFIX):
+        return create_monai(card.network.removeprefix(MONAI_PREFIX), card.constructor, f"card {card.name}")
     source = card.path or f"card {card.name}"
     try:
         return nets.create(card.network, **card.constructor)
@@ -136,10 +141,18 @@ def load_network(card: Card, device: str | torch.device = "cpu") -> nn.Module:
     verify(path, card.weights.sha256, card.weights.size_bytes)
     tensors = read_tensors(path)
     network = build_network(card)
+    if card.weights.members > 1:
+        network = _ensemble([network, *(build_network(card) for _ in range(card.weights.members - 1))])
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     check_state(tensors, expected, str(path))
     network.load_state_dict(tensors, strict=True)
     return network.eval().to(device)
+
+
+def _ensemble(members: list[nn.Module]) -> nn.Module:
+    from .foreign.ensemble import Ensemble
+
+    return Ensemble(members)
 
 
 def save_weights(

@@ -58,7 +58,7 @@ def test_a_part_of_a_resampled_image_comes_out_as_in_the_whole():
 @pytest.mark.parametrize("taps", [AxisTaps.linear, AxisTaps.cubic], ids=["linear", "cubic"])
 def test_rows_needed_lie_within_the_source_and_suffice(taps):
     source = grid_with_spacing(INPUT, 0.7)
-    way = RowResampling(source, INPUT, taps)
+    way = RowResampling(source, INPUT, (taps,) * 3)
     scores = scores_on(source)
     planes = way.in_plane(scores)
     for row in range(INPUT.shape[0]):
