@@ -111,7 +111,8 @@ def _bias_field(
     field -= field.mean()
     field /= max(np.abs(field).max(), np.finfo(float).tiny)
     lowest = float(np.nanmin(channel))
-    return (lowest + (channel - lowest) * np.exp(np.log(strength) * field)).astype(np.float32)
+    lit: _Channel = (lowest + (channel - lowest) * np.exp(np.log(strength) * field)).astype(np.float32)
+    return lit
 
 
 def _low_resolution(
@@ -128,7 +129,9 @@ def _low_resolution(
         starts = np.arange(block // 2, side, block)
         factors = [1.0] * channel.ndim
         factors[axis] = side / len(starts)
-        channel = zoom(means.take(starts, axis), factors, order=1, mode="nearest", grid_mode=True)
+        channel = np.asarray(
+            zoom(means.take(starts, axis), factors, order=1, mode="nearest", grid_mode=True), np.float32
+        )
     return channel
 
 
