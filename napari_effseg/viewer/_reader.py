@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ImageReadError
-from ..io import list_series, load, load_labels, stem_of
+from ..errors import EffsegError, ImageReadError
+from ..io import SeriesInfo, list_series, load, load_labels, stem_of
 from ..io.recognise import DICOM, format_name, holds_labels
 from .source import Origin
 from .to_layer import LayerTriple, image_layers, labels_layer
@@ -69,18 +69,26 @@ def _read_dicom(paths: list[Path]) -> list[LayerTriple]:
     layers: list[LayerTriple] = []
     problems = [info.why_not for info in found if info.why_not and info.modality != _SEGMENTATION]
     for info in found:
-        name = info.description or info.modality or paths[0].name
-        if info.modality == _SEGMENTATION:
-            layers += [triple for file in info.files for triple in _labels(file, name)]
-        elif not info.why_not:
-            shown = _image(list(info.files), name, Origin(info.files, info.uid))
+        try:
+            shown = _series(info, info.description or info.modality or paths[0].name)
+        except EffsegError as err:  # only the pixels told; the other series can still be shown
+            problems.append(str(err))
+            continue
+        if layers and info.modality != _SEGMENTATION:
             for _, keywords, _kind in shown:
-                keywords["visible"] = keywords.get("visible", True) and not layers
-            layers += shown
+                keywords["visible"] = False
+        layers += shown
     if not layers:
         raise ImageReadError("; ".join(problems) or f"{paths[0]}: holds no DICOM image")
     _say(problems, paths[0].name)
     return layers
+
+
+def _series(info: SeriesInfo, name: str) -> list[LayerTriple]:
+    """Layers of one series; none if its header says already that it cannot be shown."""
+    if info.modality == _SEGMENTATION:
+        return [triple for file in info.files for triple in _labels(file, name)]
+    return [] if info.why_not else _image(list(info.files), name, Origin(info.files, info.uid))
 
 
 def _paths(path: str | Sequence[str]) -> list[Path]:

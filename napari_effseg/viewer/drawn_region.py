@@ -10,17 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EffsegError
-from ..volume import transform_points
 from .inference import Deliver
 from .placement import (
     drawn_matrix,
-    inverse,
     mm_factors,
     mm_per_world_unit,
     placement_of,
     world_matrix,
 )
-from .reading_view import spatial_axes_shown
+from .reading_view import slice_shown, spatial_axes_shown
 from .region import OURS, Rectangle, Region, default_slices, rectangles_of, region_of
 from .words import sentence
 
@@ -242,12 +240,7 @@ class DrawnRegion:
 
     def _shown_slice(self, axis: int) -> int | None:
         """Slice of the image that the slider shows across an axis; None if the canvas shows that axis."""
-        image = self._image
-        shown = spatial_axes_shown(self._viewer)
-        if image is None or axis in shown or image.ndim < 3:
-            return None
-        matrix = drawn_matrix(world_matrix(placement_of(image)), shown)
-        return round(float(transform_points(inverse(matrix), self._point_mm())[axis]))
+        return None if self._image is None else slice_shown(self._viewer, self._image, axis)
 
     def _listen(self, layer: Shapes | None) -> None:
         if self.now.layer is not None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QStandardItemModel
+from qtpy.QtGui import QResizeEvent, QStandardItemModel
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -28,7 +28,7 @@ from .orientation import Plane, Sides
 from .reading_probe import PlaceWords
 from .reading_state import DeskState
 
-__all__ = ["KEYS", "PlaceRows", "PlaneRow", "SidesRow", "WindowRows", "enable"]
+__all__ = ["KEYS", "NoteLabel", "PlaceRows", "PlaneRow", "SidesRow", "WindowRows", "enable"]
 
 KEYS = {
     Plane.AXIAL: "F5",
@@ -55,6 +55,33 @@ def enable(widget: QWidget, tip: str, reason: str) -> None:
     """Enable a control, or disable it and have it say why."""
     widget.setEnabled(not reason)
     widget.setToolTip(reason or tip)
+
+
+class NoteLabel(QLabel):
+    """Text over as many lines as it needs, which keeps its height where room is scarce.
+
+    A layout takes the height of wrapped text for something that it may leave out; the rows above would be
+    squeezed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def say(self, text: str) -> None:
+        """Show a text; nothing takes no room."""
+        self.setText(text)
+        self.setVisible(bool(text))
+        self._keep_height()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # Qt's name
+        """Take another number of lines at another width."""
+        super().resizeEvent(event)
+        self._keep_height()
+
+    def _keep_height(self) -> None:
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
 
 
 class PlaneRow(QWidget):

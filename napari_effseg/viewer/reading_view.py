@@ -26,7 +26,16 @@ from .orientation import (
     plane_order,
     right_direction,
 )
-from .placement import grid_of_layer, index_of_world, mm_per_world_unit, placement_of, world_of_index
+from .placement import (
+    drawn_matrix,
+    grid_of_layer,
+    index_of_world,
+    inverse,
+    mm_per_world_unit,
+    placement_of,
+    world_matrix,
+    world_of_index,
+)
 from .source import source_of
 
 if TYPE_CHECKING:
@@ -42,6 +51,8 @@ __all__ = [
     "plane_shown",
     "put_sliders",
     "show_plane",
+    "shows_labels",
+    "slice_shown",
     "spatial_axes_shown",
     "turn_upright",
     "why_no_anatomy",
@@ -100,15 +111,20 @@ def why_no_anatomy(viewer: ViewerModel, layer: Layer | None, assume: bool = Fals
         grid = placement_of(layer).grid
     except VolumeError as err:
         return f"{str(err)[0].upper()}{str(err)[1:]}."
-    if assume or source_of(layer) is not None or any(same_grid(grid, o) for o in _known_grids(viewer)):
+    if assume or _knows_sides(layer) or any(same_grid(grid, o) for o in _known_grids(viewer)):
         return ""
     return f"“{layer.name}” came without an orientation, so left and right are not known."
+
+
+def _knows_sides(layer: Layer) -> bool:
+    source = source_of(layer)
+    return source is not None and source.knows_sides
 
 
 def _known_grids(viewer: ViewerModel) -> Iterator[Grid]:
     """Grids of the layers whose orientation is known, in the order of their axes."""
     for layer in viewer.layers:
-        if layer.ndim > 2 and source_of(layer) is not None:
+        if layer.ndim > 2 and _knows_sides(layer):
             with contextlib.suppress(VolumeError):  # one that somebody turned into time has no grid
                 yield placement_of(layer).grid
 
@@ -190,6 +206,33 @@ def _letters_in_space(viewer: ViewerModel) -> EdgeLetters:
     right = right_direction(camera.view_direction, camera.up_direction, _camera_axes_now(viewer))
     axes = WORLD_AXES_RAS[list(shown)]
     return EdgeLetters.of_directions(right @ axes, -np.asarray(camera.up_direction) @ axes)
+
+
+def slice_shown(viewer: ViewerModel, layer: Layer, axis: int) -> int | None:
+    """Slice of a layer that the slider shows across one of its spatial axes, 0 to 2, as napari draws it.
+
+    Returns
+    -------
+    int or None
+        Outside the layer it may be below 0 or above the last. None for a picture, and where the canvas shows
+        the axis itself.
+    """
+    shown = spatial_axes_shown(viewer)
+    if axis in shown or layer.ndim < 3:
+        return None
+    point = np.asarray(viewer.dims.point[-3:]) * mm_per_world_unit(viewer.layers)
+    matrix = drawn_matrix(world_matrix(placement_of(layer)), shown)
+    return round(float(transform_points(inverse(matrix), point)[axis]))
+
+
+def shows_labels(viewer: ViewerModel, layer: Labels) -> bool:
+    """Whether the slice that the canvas shows holds a label; True where it does not show one slice."""
+    shown = spatial_axes_shown(viewer)
+    across = [axis for axis in range(3) if axis not in shown]
+    if layer.ndim < 3 or len(across) != 1:
+        return True
+    at, axis = slice_shown(viewer, layer, across[0]), layer.ndim - 3 + across[0]
+    return at is not None and 0 <= at < layer.data.shape[axis] and bool(np.any(layer.data.take(at, axis)))
 
 
 def go_to(viewer: ViewerModel, layer: Layer, point_ras: ArrayLike) -> None:

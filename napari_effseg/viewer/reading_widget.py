@@ -26,7 +26,7 @@ from .inference import Inference
 from .orientation import Plane, Sides
 from .qt_bridge import QtDeliver
 from .reading_desk import ReadingDesk
-from .reading_rows import KEYS, PlaceRows, PlaneRow, SidesRow, WindowRows
+from .reading_rows import KEYS, NoteLabel, PlaceRows, PlaneRow, SidesRow, WindowRows
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -98,8 +98,7 @@ class ReadingWidget(QWidget):
         )
         self.planes, self.sides = PlaneRow(), SidesRow()
         self.windows, self.places = WindowRows(), PlaceRows()
-        self.notes = QLabel()
-        self.notes.setWordWrap(True)
+        self.notes = NoteLabel()
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 4, 8, 4)
         column.setSpacing(6)
@@ -134,8 +133,7 @@ class ReadingWidget(QWidget):
         self.sides.show_state(state, self.desk.sides)
         self.windows.show_state(state)
         self.places.show_state(state)
-        self.notes.setText("\n".join(state.notes))
-        self.notes.setVisible(bool(state.notes))
+        self.notes.say("\n".join(state.notes))
         if self._tools.writer is None:
             self._tools.writer = letter_writer(self._viewer, self)
         if self._tools.writer is not None:

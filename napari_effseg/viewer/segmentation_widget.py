@@ -13,6 +13,7 @@ from .label_table_widget import LabelTableWidget
 from .qt_bridge import Lease, lease_inference
 from .segmentation_rows import DeviceRow, ImageRows, ModelRows, RegionRows, RunRows
 from .segmenting import AutomaticSegmentation
+from .state import Stage
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -21,7 +22,7 @@ __all__ = ["SegmentationWidget"]
 
 _TOGETHER_MS = 10
 """Changes that come within this time are shown together."""
-_WIDTH = 340
+_WIDTH = 360  # the title of the dock fits
 _ON_LIGHT = {"error": "#9a1220", "warning": "#6f4a00"}
 _ON_DARK = {"error": "#ff8a80", "warning": "#ffca3a"}
 
@@ -50,6 +51,7 @@ class SegmentationWidget(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_TOGETHER_MS)
         self._timer.timeout.connect(self._show_state)
+        self._shown_stage = Stage.IDLE
         self._build()
         self._connect()
         self._show_state()
@@ -104,6 +106,14 @@ class SegmentationWidget(QWidget):
             rows.show_state(state)
         self.run_rows.show_state(state, self._colours())
         self.cancel_key.setEnabled(not state.is_idle)
+        if state.stage is not self._shown_stage:
+            self._shown_stage = state.stage
+            QTimer.singleShot(_TOGETHER_MS, self._show_status)  # when the rows have their places
+
+    def _show_status(self) -> None:
+        """Bring progress or outcome into sight, where the dock is lower than what it holds."""
+        rows = self.run_rows
+        self.scroll.ensureWidgetVisible(rows.status if rows.progress.isHidden() else rows.progress)
 
     def _colours(self) -> dict[str, str]:
         """Colours for trouble and warnings that can be read on the viewer's background."""

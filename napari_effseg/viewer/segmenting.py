@@ -21,7 +21,8 @@ from .inference import Handlers, Inference, Ticket
 from .label_table import LabelTable
 from .measure import LabelRow, measure_labels
 from .placement import levels_of, placement_of
-from .source import DOUBT, REPORT_KEY, source_of
+from .reading_view import put_sliders, shows_labels
+from .source import DOUBT, METADATA_KEY, REPORT_KEY, source_of
 from .state import ModelOption, PlanWords, Stage, Store
 from .to_layer import doubt_layer, labels_layer
 from .words import device_options, plan_words, sentence, trouble
@@ -245,6 +246,7 @@ class AutomaticSegmentation:
         if not note:  # in a later turn, so that the window is never held up by both
             self._inference.deliver(lambda: self._insert_below(finished.doubt, labels))
         self.table.show(labels, finished.rows, run.case.image.name)
+        self._bring_into_sight(labels, finished.rows)
         self.store.set(stage=Stage.IDLE, fraction=0.0, message="")
         self._layers_changed()
         found = sum(row.voxels > 0 for row in finished.rows)
@@ -254,6 +256,12 @@ class AutomaticSegmentation:
             f"{len(finished.rows)} structures found, in the layer “{labels.name}”.{note}",
             warnings=tuple(sentence(warning) for warning in report.warnings),
         )
+
+    def _bring_into_sight(self, labels: Labels, rows: tuple[LabelRow, ...]) -> None:
+        """Move the sliders to the largest label, where the slice that is shown holds none at all."""
+        places = {row.voxels: row.place_ras for row in rows if row.place_ras is not None}
+        if places and not shows_labels(self._viewer, labels):
+            put_sliders(self._viewer, labels, places[max(places)])
 
     def _insert_below(self, doubt: Image, labels: Labels) -> None:
         layers = self._viewer.layers
@@ -432,17 +440,21 @@ def _labels_alone(run: _Run, result: Result) -> Labels:
     from napari.layers import Layer
 
     labels = labels_layer(result.labels, name=run.name)
-    labels[1]["metadata"][REPORT_KEY] = result.report.to_json()
+    metadata, image = labels[1]["metadata"], source_of(run.case.image)
+    knows_sides = image is not None and image.knows_sides
+    metadata[METADATA_KEY] = replace(metadata[METADATA_KEY], knows_sides=knows_sides)
+    metadata[REPORT_KEY] = result.report.to_json()
     return Layer.create(*labels)
 
 
 def _warm_up(progress: Progress, cancel: CancelCheck) -> None:
-    """Have napari compile, away from the window, what the first coloured labels need."""
-    from napari.layers import Labels
+    """Have napari compile, away from the window, what the first coloured labels and shapes need."""
+    from napari.layers import Labels, Shapes
     from napari.utils import DirectLabelColormap
 
     colours = {None: (0.0, 0.0, 0.0, 0.0), 1: (1.0, 1.0, 1.0, 1.0)}
     Labels(np.ones((2, 2, 2), np.uint8), colormap=DirectLabelColormap(color_dict=colours))
+    Shapes(ndim=3).add_rectangles(np.array([(0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0)]))
 
 
 def _fitting(case: Case, images: int, cancel: CancelCheck) -> _Models:
@@ -497,7 +509,7 @@ def _note(card: Card | None, image: Image | None) -> str:
         spacing = " x ".join(f"{step:.3g}" for step in placement_of(image, level).source.spacing)
         notes.append(f"Resolution level {level} of {levels_of(image)} is used, {spacing} mm a voxel.")
     if frames_of(image) > 1 and not _channels_lead(image, card):
-        notes.append("The time point at the slider is segmented.")
+        notes.append("Only the volume at the slider is segmented.")
     return " ".join(notes)
 
 

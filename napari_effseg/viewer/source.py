@@ -71,6 +71,8 @@ class LayerSource:
         Of a layer of labels.
     warnings : tuple of str
         What was odd about the file.
+    knows_sides : bool
+        Whether the patient's sides are known; not for what was made from a layer that came without.
     """
 
     view: Reorientation
@@ -81,6 +83,7 @@ class LayerSource:
     lead: Lead | None = None
     codes: Mapping[int, Code] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    knows_sides: bool = True
 
 
 def source_of(layer: Layer) -> LayerSource | None:

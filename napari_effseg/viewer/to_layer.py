@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..types import Affine
 from ..volume import IntensityWindow, LabelMap, Reorientation, Volume
 from .label_looks import colormap_of, features_of
-from .placement import is_oblique, placement_of, view_of_grid, world_matrix
+from .placement import is_oblique, mm_factors, placement_of, view_of_grid, world_matrix
 from .source import DOUBT, METADATA_KEY, LayerSource, Lead, Origin, source_of
 
 if TYPE_CHECKING:
@@ -209,10 +209,21 @@ def _transform(matrix: Affine, sides: int = 3, leading: int = 0, first: float = 
     return {**keywords, "affine": full}
 
 
+def _transform_in_units_of(
+    like: Layer, view: Reorientation, leading: int = 0, first: float = 0.0
+) -> dict[str, Any]:
+    """As `_transform`, in the units of `like`: napari does not draw pixels and mm together."""
+    factors = [factor or 1.0 for factor in mm_factors(like)]
+    matrix = world_matrix(view).copy()
+    matrix[3 - len(factors) : 3] /= np.asarray(factors)[:, None]
+    transform = _transform(matrix, len(factors), leading, first)
+    return {**transform, "units": like.units[-len(factors) - leading :]}
+
+
 def transform_like(like: Layer) -> dict[str, Any]:
     """Give the keywords that place another layer, of the spatial axes alone, exactly where this one is."""
     if like.ndim > 3:
-        return _transform(world_matrix(placement_of(like)))
+        return _transform_in_units_of(like, placement_of(like))
     if is_oblique(like):
         _hush_tilt()
     same = ("scale", "translate", "rotate", "shear", "units", "axis_labels")
@@ -231,10 +242,11 @@ def _like(
     """Array on the stored grid of `like`, turned as its axes are, and the keywords that place it there."""
     view = placement_of(like, level)
     known = source_of(like)
-    source = LayerSource(view)
+    source = LayerSource(view, knows_sides=False)
     if known is not None:
         is_whole = known.view is view  # neither moved, cut nor coarser: the files still have this grid
-        source = LayerSource(view, _at(known.origin, frame) if is_whole else None, known.modality)
+        origin = _at(known.origin, frame) if is_whole else None
+        source = LayerSource(view, origin, known.modality, knows_sides=known.knows_sides)
     shown = view.apply(array)
     if like.ndim == 2:
         shown = shown[0]
@@ -242,9 +254,9 @@ def _like(
     if level == 0 and like.ndim < 4:
         return shown, {**transform_like(like), **metadata}
     if frame is None or like.ndim < 4:
-        return shown, {**_transform(world_matrix(view), min(like.ndim, 3)), **metadata}
+        return shown, {**_transform_in_units_of(like, view), **metadata}
     when = _time_in_world(like, frame)
-    return shown[np.newaxis], {**_transform(world_matrix(view), 3, leading=1, first=when), **metadata}
+    return shown[np.newaxis], {**_transform_in_units_of(like, view, leading=1, first=when), **metadata}
 
 
 def _at(origin: Origin | None, frame: int | None) -> Origin | None:

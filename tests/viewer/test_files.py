@@ -13,6 +13,7 @@ import napari_effseg as eff
 from napari_effseg.errors import ImageReadError
 from napari_effseg.viewer import _reader, _sample_data, layers
 from napari_effseg.volume import LabelMap, Volume, same_grid
+from tests.io.dicom.synthetic import numbered, slices, write
 
 from .builders import affine_of, labels_like, volume_of
 
@@ -155,6 +156,27 @@ def test_what_was_odd_about_a_file_is_told(viewer, tmp_path, notes):
     eff.save(Volume(data, affine_of("LPS")), tmp_path / "odd.nii.gz")
     viewer.open(str(tmp_path / "odd.nii.gz"), plugin=PLUGIN)
     assert notes == ["odd: 1 voxels are NaN or infinite"]
+
+
+def test_a_series_whose_pixels_are_damaged_hides_no_other(viewer, tmp_path, notes, monkeypatch):
+    for number, name in enumerate(("whole", "damaged")):
+        uid = f"1.2.{number + 1}"
+        write(
+            tmp_path / name,
+            slices(numbered(), affine_of("LPS"), SeriesInstanceUID=uid, SeriesDescription=name),
+        )
+    read = _reader.load
+
+    def load(where, series=None, **keywords):
+        if series == "1.2.2":
+            raise ImageReadError("a.dcm: its pixels are damaged")
+        return read(where, series=series, **keywords)
+
+    monkeypatch.setattr(_reader, "load", load)
+    (layer,) = viewer.open(str(tmp_path), plugin=PLUGIN)
+    assert layer.name == "whole"
+    assert layer.visible
+    assert notes == [f"{tmp_path.name}: a.dcm: its pixels are damaged"]
 
 
 def test_a_broken_file_is_one_sentence(viewer, tmp_path):

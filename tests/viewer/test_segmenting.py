@@ -8,12 +8,13 @@ from napari.layers import Image, Labels, Layer
 
 from napari_effseg import zoo
 from napari_effseg.viewer import layers
+from napari_effseg.viewer.reading_view import shows_labels, slice_shown, why_no_anatomy
 from napari_effseg.viewer.segmenting import AutomaticSegmentation
 from napari_effseg.viewer.state import Stage
 from napari_effseg.volume import Volume, same_grid
 from tests.zoo.synthetic import draft_card, synthetic_card
 
-from .builders import affine_of
+from .builders import ORIENTATIONS, affine_of
 
 
 @pytest.fixture
@@ -212,6 +213,98 @@ def test_an_image_moved_during_the_run_gets_its_labels_where_it_was(panel, desk,
     assert "was moved meanwhile" in panel.store.now.summary
 
 
+def test_an_image_renamed_during_the_run_gives_its_new_name_to_the_labels(panel, desk, viewer_model, ct):
+    image = add(viewer_model, ct)
+    settle(desk, panel)
+    panel.run()
+    image.name = "renamed"
+    finish(desk, panel)
+    assert "renamed segmentation" in viewer_model.layers
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 3, 5])
+def test_cancelling_at_any_moment_leaves_nothing_and_the_next_run_all(
+    panel, desk, viewer_model, ct, monkeypatch, after
+):
+    said, say = [], panel._progress
+
+    def progress(fraction, message):
+        say(fraction, message)
+        said.append(message)
+        if len(said) == after:
+            panel.cancel()
+
+    monkeypatch.setattr(panel, "_progress", progress)
+    add(viewer_model, ct)
+    settle(desk, panel)
+    panel.run()
+    if after == 0:
+        panel.cancel()
+    finish(desk, panel)
+    if panel.store.now.problem:
+        assert panel.store.now.problem == "Cancelled; nothing was changed."
+        assert len(viewer_model.layers) == 1
+    after = -1
+    panel.run()
+    finish(desk, panel)
+    assert panel.store.now.summary.startswith("Done")
+
+
+def test_a_result_on_other_slices_is_brought_into_sight(panel, desk, viewer_model, ct):
+    image = add(viewer_model, ct)
+    settle(desk, panel)
+    draw(panel, image, rectangle(image, 5, (6, 6), (24, 24)))
+    desk.until(lambda: panel.store.now.region is not None, "the region")
+    panel.set_slices(3, 7)
+    settle(desk, panel)
+    assert not 3 <= slice_shown(viewer_model, image, 0) <= 7
+    panel.run()
+    finish(desk, panel)
+    assert 3 <= slice_shown(viewer_model, image, 0) <= 7
+    assert shows_labels(viewer_model, viewer_model.layers["scan segmentation"])
+
+
+def test_a_result_in_sight_moves_nothing(panel, desk, viewer_model, ct):
+    add(viewer_model, ct)
+    settle(desk, panel)
+    before = viewer_model.dims.point
+    panel.run()
+    finish(desk, panel)
+    assert viewer_model.dims.point == before
+
+
+def test_every_storage_of_a_scan_gets_the_same_labels_at_the_same_place(panel, desk, viewer_model, ct):
+    from napari_effseg.volume import reorient
+
+    wanted = None
+    for axcodes in ORIENTATIONS:
+        small = Volume(ct.data[:20, :18, :16], ct.affine, modality="CT")
+        stored = reorient(small, axcodes)
+        add(viewer_model, stored)
+        settle(desk, panel)
+        panel.run()
+        finish(desk, panel)
+        found = layers.labels_of_layer(viewer_model.layers["scan segmentation"])
+        assert same_grid(found.grid, stored.grid)
+        turned = reorient(found, "RAS")
+        wanted = turned if wanted is None else wanted
+        assert np.array_equal(turned.data, wanted.data), axcodes
+        assert same_grid(turned.grid, wanted.grid)
+        viewer_model.layers.clear()
+
+
+def test_segmenting_teaches_nobody_where_left_is(panel, desk, viewer_model, ct):
+    image = viewer_model.add_image(ct.data, name="foreign")
+    settle(desk, panel)
+    panel.choose_model("quick")
+    settle(desk, panel)
+    panel.run()
+    finish(desk, panel)
+    labels = viewer_model.layers["foreign segmentation"]
+    assert "without an orientation" in why_no_anatomy(viewer_model, image)
+    assert "without an orientation" in why_no_anatomy(viewer_model, labels)
+
+
 def test_moving_the_image_plans_anew(panel, desk, viewer_model, ct):
     image = add(viewer_model, ct)
     settle(desk, panel)
@@ -273,7 +366,7 @@ def test_the_time_point_at_the_slider_is_segmented(panel, desk, viewer_model):
     series = Volume(values, affine_of("LPS"), modality="CT")
     add(viewer_model, series, "series", lead="time")
     settle(desk, panel)
-    assert "time point" in panel.store.now.note
+    assert "volume at the slider" in panel.store.now.note
     viewer_model.dims.set_point(0, 2)
     panel.run()
     finish(desk, panel)
@@ -281,6 +374,22 @@ def test_the_time_point_at_the_slider_is_segmented(panel, desk, viewer_model):
     one = Volume(values[2], series.affine, modality="CT")
     assert np.array_equal(layers.labels_of_layer(labels).data, eff.segment(one, "quick").labels.data)
     assert labels.data_to_world((0, 0, 0, 0))[0] == 2
+
+
+@pytest.mark.parametrize("units", [None, ("s", "um", "um", "um")])
+def test_labels_of_a_foreign_time_point_share_its_units(panel, desk, viewer_model, units):
+    values = np.random.default_rng(0).normal(0, 300, (3, 24, 20, 16)).astype(np.float32)
+    scale = (1, 500, 500, 500) if units else (1, 2, 2, 2)
+    image = viewer_model.add_image(values, name="series", units=units, scale=scale)
+    settle(desk, panel)
+    panel.choose_model("quick")
+    settle(desk, panel)
+    panel.run()
+    finish(desk, panel)
+    labels = viewer_model.layers["series segmentation"]
+    assert labels.units == image.units
+    at = round(viewer_model.dims.point[0])
+    assert labels.data_to_world((0, 1, 2, 3)) == image.data_to_world((at, 1, 2, 3))
 
 
 class Recorded:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from napari.layers import Labels, Layer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QFileDialog
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+)
 
 import napari_effseg as eff
 from napari_effseg.viewer import layers
@@ -424,6 +432,40 @@ def test_the_panel_fits_a_small_screen(viewer, open_panel, qtbot, ct):
     for control in (widget.run_rows.button, widget.table.copy, widget.model_rows.model):
         right = control.mapTo(widget, control.rect().bottomRight()).x()
         assert right <= widget.width()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_nothing_is_squeezed_where_both_docks_share_a_small_screen(viewer, open_panel, qtbot, ct, theme):
+    viewer.theme = theme
+    open_panel()
+    _, reading = viewer.window.add_plugin_dock_widget(PLUGIN, "Image reading")
+    add(viewer, ct)  # oblique: the dock says so in two lines
+    qtbot.waitUntil(reading.notes.isVisible, timeout=TIMEOUT)
+    viewer.window.resize(1366, 768)
+    qtbot.wait(200)
+    kinds = (QLabel, QLineEdit, QAbstractButton, QComboBox)
+    shown = [part for kind in kinds for part in reading.findChildren(kind) if part.isVisible()]
+    squeezed = [part for part in shown if part.height() < part.minimumSizeHint().height()]
+    assert squeezed == []
+    assert reading.notes.height() >= reading.notes.heightForWidth(reading.notes.width())
+    assert reading.window().height() <= 768
+
+
+def test_the_outcome_is_scrolled_into_sight(viewer, open_panel, qtbot, ct):
+    add(viewer, ct)
+    widget = open_panel()
+    settle(qtbot, widget)
+    viewer.window.resize(1000, 420)
+    qtbot.wait(100)
+    widget.panel.run()
+    finish(qtbot, widget)
+    status = widget.run_rows.status
+
+    def is_in_sight():
+        top = status.mapTo(widget.scroll.viewport(), status.rect().topLeft()).y()
+        return 0 <= top <= widget.scroll.viewport().height() - status.height()
+
+    qtbot.waitUntil(is_in_sight, timeout=TIMEOUT)
 
 
 def test_a_long_list_of_reasons_can_be_scrolled_to(viewer, open_panel, qtbot):

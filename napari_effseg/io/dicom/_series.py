@@ -115,5 +115,8 @@ def _no_image(found: Scan) -> ImageReadError:
             f"{found.where}: is a folder without DICOM files; expected a DICOM series, or an image file"
         )
     reasons = Counter(content.why_not for content in found.contents)
-    words = "; ".join(f"{number} that {reason}" for reason, number in reasons.most_common(_MOST_NAMED))
+    words = "; ".join(
+        f"each of {number} files {reason}" if number > 1 else f"1 file {reason}"
+        for reason, number in reasons.most_common(_MOST_NAMED)
+    )
     return ImageReadError(f"{found.where}: holds DICOM files, but no image: {words}")

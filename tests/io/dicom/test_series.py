@@ -155,7 +155,7 @@ def test_objects_without_an_image_are_ignored_beside_one_and_named_alone(tmp_pat
 def test_a_folder_of_reports_holds_no_image(tmp_path):
     write(tmp_path, [_without_image(REPORT, "SR"), _without_image(STRUCTURES, "RTSTRUCT")])
     with pytest.raises(
-        eff.ImageReadError, match="holds DICOM files, but no image: 1 that holds no image, but"
+        eff.ImageReadError, match="holds DICOM files, but no image: 1 file holds no image, but"
     ):
         eff.load(tmp_path)
 

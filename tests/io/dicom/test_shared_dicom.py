@@ -144,7 +144,7 @@ def test_jpeg_2000_slices_agree_with_itk(shared_data):
 
 
 def test_a_folder_of_segmentations_holds_no_image(dicom):
-    with pytest.raises(eff.ImageReadError, match="no image: 2 that is a DICOM segmentation"):
+    with pytest.raises(eff.ImageReadError, match="no image: each of 2 files is a DICOM segmentation"):
         eff.load(dicom / "ct_3slice_seg")
 
 
