@@ -40,7 +40,8 @@ def grid_of_manner(seen: Grid, spacing: Sequence[float], manner: Manner) -> Grid
         Millimetres a voxel that are wanted.
     manner : {"nnunet", "monai"}
         nnU-Net covers the same field of view with a rounded number of voxels, so that these are a little
-        larger or smaller than wanted. MONAI begins at the same voxel centre, with voxels of this size.
+        larger or smaller than wanted. MONAI begins at the same voxel centre, with voxels of this size; or,
+        where an affine is oblique and not free of rounding, about the same middle.
     """
     if manner == "nnunet":
         sides = [
@@ -51,15 +52,30 @@ def grid_of_manner(seen: Grid, spacing: Sequence[float], manner: Manner) -> Grid
         offset = [(factor - 1) / 2 for factor in scale]
     else:
         scale = [want / own for own, want in zip(seen.spacing, spacing, strict=True)]
-        spans = [(side - 1) / factor for side, factor in zip(seen.shape, scale, strict=True)]
-        sides = [int(np.round(span + 1)) for span in spans]
-        offset = [0.0] * 3
+        sides, offset = _monai_extent(seen, spacing)
     shape: SpatialShape = (sides[0], sides[1], sides[2])
     if shape == seen.shape and np.allclose(scale, 1.0, atol=1e-6):
         return seen
     to_source = np.diag([*scale, 1.0])
     to_source[:3, 3] = offset
     return Grid(shape, seen.affine @ to_source)
+
+
+def _monai_extent(seen: Grid, spacing: Sequence[float]) -> tuple[list[int], list[float]]:
+    """Sides of MONAI's grid, and where its first voxel lies among the image's."""
+    linear, shape = seen.affine[:3, :3], np.asarray(seen.shape, dtype=float)
+    triangle = np.linalg.cholesky(linear.T @ linear).T
+    turn = linear @ np.linalg.inv(triangle)
+    new = turn @ np.diag(np.sign(np.diag(triangle)) * np.asarray(spacing))
+    corners = np.asarray(np.meshgrid(*[(0.0, side - 1) for side in shape], indexing="ij")).reshape(3, -1)
+    reached = np.linalg.solve(new, linear) @ corners
+    sides = np.round(np.ptp(reached, axis=1) + 1.0)
+    first = next(
+        (at for at in range(8) if np.allclose((reached - reached[:, at : at + 1]).min(axis=1), 0.0)), None
+    )
+    start = linear @ corners[:, first] if first is not None else linear @ (shape / 2) - new @ (sides / 2)
+    offset = np.linalg.solve(linear, start)
+    return [int(side) for side in sides], [float(place) for place in offset]
 
 
 def axis_between_slices(current: Sequence[float], new: Sequence[float]) -> int | None:

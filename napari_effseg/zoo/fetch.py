@@ -100,7 +100,7 @@ def fetch_weights(
     partial = target.with_suffix(".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _download(address, partial, card, opener or _open_at, progress, cancel)
+        _download(address, partial, card, opener or open_at, progress, cancel)
         _check_arrived(partial, card, address)
         partial.replace(target)
     except OSError as err:
@@ -207,7 +207,8 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _open_at(url: str, start: int) -> Response:
+def open_at(url: str, start: int) -> Response:
+    """Open an address at a byte; redirects are followed to safe addresses alone."""
     headers = {"Range": f"bytes={start}-"} if start else {}
     request = urllib.request.Request(url, headers=headers)
     opener = urllib.request.build_opener(_SafeRedirects)
