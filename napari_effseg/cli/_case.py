@@ -96,7 +96,8 @@ def gather(inputs: Sequence[Path], channels: Mapping[str, Path], card: Card | No
         return CaseInput(files)  # one file may hold all channels
     if len(files) != len(roles):
         raise click.UsageError(
-            f"images given: {len(files)}; {card.name} takes {len(roles)}: {', '.join(roles)}"
+            f"images given: {len(files)}; {card.name} takes {len(roles)}: {', '.join(roles)}. Several images "
+            "are the channels of one patient: give one for each, and run the command once for each patient"
         )
     remaining = [role for role in roles if role not in channels]
     return CaseInput(files, (*remaining, *channels))
