@@ -23,6 +23,12 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _no_models_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find the built-in models alone, whatever the user of this machine has added."""
+    monkeypatch.setenv("EFFSEG_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of windows in one process: two of them would take the focus from each other."""
     for item in items:

@@ -1,14 +1,15 @@
-"""`effseg models`: the cards."""
+"""`effseg models`: the cards; models of other programs in, and ours out."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ._console import Console, speaks, table
-from ._options import as_json
+from ._options import FILE, as_json
 
 if TYPE_CHECKING:
     from ..zoo import Card
@@ -16,14 +17,23 @@ if TYPE_CHECKING:
 __all__ = ["card_as_json", "models"]
 
 
-@click.command(epilog="Example: effseg models --json")
+@click.group(
+    invoke_without_command=True,
+    epilog="Examples: effseg models --json; effseg models add spleen_ct_segmentation.zip; "
+    "effseg models export hippocampus-lightm-unet -o bundle",
+)
 @click.option("--json", "as_document", is_flag=True, help="Everything the cards say, as JSON (docs/json.md).")
+@click.pass_context
 @speaks
-def models(as_document: bool, console: Console) -> None:
+def models(context: click.Context, as_document: bool, console: Console) -> None:
     """List the models: name, network, task, modality, structures, licence, accuracy, time and memory.
 
-    Cards of your own are found in the folders that the variable EFFSEG_CARDS names.
+    Models that were added are found, and cards in the folders that the variable EFFSEG_CARDS names.
     """
+    if context.invoked_subcommand is not None:
+        if as_document:
+            raise click.UsageError(f"--json belongs to the list, not to {context.invoked_subcommand}")
+        return
     from ..zoo.registry import read_registry
 
     registry = read_registry()
@@ -35,6 +45,86 @@ def models(as_document: bool, console: Console) -> None:
         console.data("\n\n".join(_describe(card) for card in found) or "no models")
     for problem in registry.problems:
         console.warn(problem)
+
+
+@models.command(
+    epilog="Examples: effseg models add spleen_ct_segmentation.zip; "
+    "effseg models add Dataset003_Liver/nnUNetTrainer__nnUNetPlans__3d_fullres --orientation RAS"
+)
+@click.argument("source")
+@click.option("--name", help="What the model is called here; default: its own name.")
+@click.option("--sha256", metavar="HEX", help="SHA-256 of the zip file; needed for an address.")
+@click.option("--licence", "--license", help="Licence of the weights, where the files do not say it.")
+@click.option("--modality", multiple=True, metavar="CODE", help="CT, MR, ...; may be repeated.")
+@click.option(
+    "--orientation",
+    metavar="AXCODES",
+    help="How all training images lay, such as RAS; default: images are taken as the model's program does.",
+)
+@click.option("--fold", "folds", multiple=True, help="Folds of an nnU-Net model; default: all, averaged.")
+@click.option(
+    "--checkpoint",
+    default="checkpoint_final.pth",
+    show_default=True,
+    help="File in each fold of an nnU-Net model.",
+)
+@speaks
+def add(
+    source: str,
+    name: str | None,
+    sha256: str | None,
+    licence: str | None,
+    modality: tuple[str, ...],
+    orientation: str | None,
+    folds: tuple[str, ...],
+    checkpoint: str,
+    console: Console,
+) -> None:
+    """Add a model: a MONAI bundle or an nnU-Net v2 model folder, a zip file of one, or its https address.
+
+    It is read once and stored as safetensors and a card; no code in it is run. What is not supported is
+    named.
+    """
+    from ..zoo.foreign.add import add_model
+    from ..zoo.foreign.draft import AddOptions
+
+    options = AddOptions(
+        name=name,
+        licence=licence,
+        modality=tuple(code.upper() for code in modality),
+        orientation=orientation.upper() if orientation else None,
+        folds=folds,
+        checkpoint=checkpoint,
+    )
+    with console.progress() as progress:
+        made = add_model(source, options, sha256=sha256, progress=progress)
+    for note in made.notes:
+        console.warn(note)
+    console.result(f"added {made.card.name}: {made.card.path}")
+
+
+@models.command(epilog="Example: effseg models remove liver-3d-fullres")
+@click.argument("name")
+@speaks
+def remove(name: str, console: Console) -> None:
+    """Remove a model that was added, card and weights."""
+    from ..zoo.foreign.add import remove_model
+
+    console.result(f"removed {remove_model(name)}")
+
+
+@models.command(epilog="Example: effseg models export hippocampus-lightm-unet -o hippocampus_bundle")
+@click.argument("name")
+@click.option("-o", "--output", type=FILE, required=True, help="Folder to write; it must not exist.")
+@speaks
+def export(name: str, output: Path, console: Console) -> None:
+    """Write a model as a MONAI bundle, which MONAI's tools load and run where this package is installed."""
+    from ..zoo.foreign.export import export_bundle
+
+    made = export_bundle(name, output)
+    for note in made.notes:
+        console.warn(note)
+    console.result(f"wrote {made.path}")
 
 
 def card_as_json(card: Card) -> dict[str, Any]:

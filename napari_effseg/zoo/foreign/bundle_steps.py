@@ -10,8 +10,10 @@ from ..card import IntensityRule, Postprocess, Region
 from .bundle_config import Config
 from .bundle_regions import read_region_rule
 
-__all__ = ["After", "Before", "Step", "read_after", "read_before", "steps_of"]
+__all__ = ["KEY", "After", "Before", "Step", "read_after", "read_before", "steps_of"]
 
+KEY = "@image_key"
+"""How a configuration names its image."""
 _NO_MATTER = (
     "LoadImage",
     "EnsureChannelFirst",
@@ -289,7 +291,8 @@ def _largest(after: After, step: Step) -> None:
 def _lambda(after: After, step: Step) -> None:
     text = step.arguments.get("func")
     regions = read_region_rule(text) if isinstance(text, str) else None
-    if regions is None or after.activation != "sigmoid":
+    halves = isinstance(text, str) and "0.5" in text
+    if regions is None or after.activation != "sigmoid" or after.decided == halves:
         step.refuse("runs a function of its own, which is not supported")
     else:
         after.regions = regions

@@ -39,7 +39,8 @@ def by_monai(bundle, image):
     parser["bundle_root"] = str(bundle)
     parser["postprocessing#transforms"] = parser["postprocessing#transforms"][:-1]  # saves no file
     network = parser.get_parsed_content("network_def").eval()
-    network.load_state_dict(torch.load(bundle / "models" / "model.pt", weights_only=True)["model"])
+    checkpoint = torch.load(bundle / "models" / "model.pt", weights_only=True)
+    network.load_state_dict(checkpoint.get("model", checkpoint))
     case = parser.get_parsed_content("preprocessing")({"image": str(image)})
     with torch.inference_mode():
         case["pred"] = parser.get_parsed_content("inferer")(case["image"][None], network)[0]
