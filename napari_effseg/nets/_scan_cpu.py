@@ -17,7 +17,7 @@ from ._scan_types import ScanInputs
 from ._simd import LANES
 from ._threads import run_together
 
-__all__ = ["compile_kernels", "cpu_scan"]
+__all__ = ["compile_kernels", "cpu_scan", "cpu_scan_on"]
 
 _STEPS_PER_BLOCK = 128  # a block's arrays then stay in the first two caches
 _STEPS_PER_STATE = 8  # a block is at least this long for each state, so that checkpoints stay few
@@ -32,6 +32,26 @@ def cpu_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
     """Return y (B, D, L) and the last state (B, D, N), which is not differentiated."""
     y, last_state = _CpuScan.apply(*(getattr(inputs, field.name) for field in fields(inputs)))
     return y, last_state
+
+
+def cpu_scan_on(inputs: ScanInputs, carry: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Scan the next piece of a long sequence, without gradients.
+
+    Parameters
+    ----------
+    inputs : ScanInputs
+        Of this piece.
+    carry : Tensor or None
+        What the piece before returned, which is changed in place; None for the first.
+
+    Returns
+    -------
+    y : Tensor, shape (B, D, L)
+    carry : Tensor
+        For the next piece, which must have the same batch, channels and states.
+    """
+    y, carry, _ = _run_forward(inputs, False, carry)
+    return y, carry
 
 
 def compile_kernels(dtype: torch.dtype, gradients: bool) -> None:
@@ -50,7 +70,8 @@ class _CpuScan(torch.autograd.Function):
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
         inputs = ScanInputs(*arguments)
         keep = any(ctx.needs_input_grad)
-        y, last_state, checkpoints = _run_forward(inputs, keep)
+        y, states, checkpoints = _run_forward(inputs, keep)
+        last_state = _by_channel(states, _shape(inputs)).flatten(1, 2)
         if keep:
             ctx.save_for_backward(*arguments[:-1], checkpoints)
             ctx.delta_softplus = inputs.delta_softplus
@@ -65,12 +86,15 @@ class _CpuScan(torch.autograd.Function):
         return (*_run_backward(inputs, dy, checkpoints), None)
 
 
-def _run_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Return y, the last state, and the state at the start of every block (empty unless `keep`)."""
+def _run_forward(
+    inputs: ScanInputs, keep: bool, carry: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return y, the last state as (items, N, LANES), and that at the start of every block, if to be kept."""
     shape = _shape(inputs)
     items = item_count(shape)
     y = torch.empty_like(inputs.u)
-    states = inputs.u.new_empty(items, shape.states, LANES)
+    states = inputs.u.new_empty(items, shape.states, LANES) if carry is None else carry
+    go_on = int(carry is not None)
     checkpoints = inputs.u.new_empty((items, block_count(shape), shape.states, LANES) if keep else 0)
     problem, y_view, zero = _problem(inputs), _sequence(y), _zero(inputs.u)
     starts = checkpoints.data_ptr() if keep else 0
@@ -81,10 +105,10 @@ def _run_forward(inputs: ScanInputs, keep: bool) -> tuple[Tensor, Tensor, Tensor
     together = max(1, min(together, per_group))
 
     def work(counter: int) -> None:
-        forward(zero, counter, together, shape, problem, y_view, states.data_ptr(), starts)
+        forward(zero, counter, together, shape, problem, y_view, states.data_ptr(), go_on, starts)
 
     _share(work, items, inputs, y, states, checkpoints)
-    return y, _by_channel(states, shape).flatten(1, 2), checkpoints
+    return y, states, checkpoints
 
 
 def _run_backward(inputs: ScanInputs, dy: Tensor, checkpoints: Tensor) -> tuple[Tensor | None, ...]:

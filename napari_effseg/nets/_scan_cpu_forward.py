@@ -116,14 +116,15 @@ def _scan_block(zero, shape, problem, item, t, steps, scratch, decay, bias, feed
 
 
 @inlined
-def _scan_group(zero, shape, first, last, problem, y, states, checkpoints, scratch):
+def _scan_group(zero, shape, first, last, problem, y, states, go_on, checkpoints, scratch):
     """Scan the items `first` to `last`, which read the same B and C, side by side, block after block."""
     vector = LANES * size_of(zero)
     decay = scratch + 3 * block_bytes(zero, shape)
     bias = decay + shape.states * vector
     feed = bias + vector
     blocks = (shape.length + shape.block - 1) // shape.block
-    clear(zero, vector, (last - first) * shape.states, states + first * shape.states * vector)
+    if not go_on:
+        clear(zero, vector, (last - first) * shape.states, states + first * shape.states * vector)
     for k in range(blocks):
         t = k * shape.block
         steps = min(shape.block, shape.length - t)
@@ -141,7 +142,7 @@ def _scan_group(zero, shape, first, last, problem, y, states, checkpoints, scrat
 
 
 @inlined
-def _scan_items(zero, counter, together, shape, problem, y, states, checkpoints):
+def _scan_items(zero, counter, together, shape, problem, y, states, go_on, checkpoints):
     """Scan items until none is left that no other thread has claimed.
 
     Parameters
@@ -157,6 +158,8 @@ def _scan_items(zero, counter, together, shape, problem, y, states, checkpoints)
     y : View
     states : address of (items, states, LANES)
         Receives the last state of every item.
+    go_on : int
+        Whether `states` holds the state to begin with; otherwise that is 0.
     checkpoints : address of (items, blocks, states, LANES), or 0
         Receives the state at the start of every block.
     """
@@ -172,7 +175,7 @@ def _scan_items(zero, counter, together, shape, problem, y, states, checkpoints)
         start = number // claims * per_group
         first = start + number % claims * together
         last = min(first + together, start + per_group)
-        _scan_group(zero, shape, first, last, problem, y, states, checkpoints, scratch)
+        _scan_group(zero, shape, first, last, problem, y, states, go_on, checkpoints, scratch)
         number = claim(counter)
     restore_denormals(before)
     memory[0] = 0  # numba frees an array after its last use, of which the uses of its address are none
@@ -181,9 +184,9 @@ def _scan_items(zero, counter, together, shape, problem, y, states, checkpoints)
 def _forward_of(source):
     """Make the kernel, with the hash of its sources in its closure, and so in its key on disk."""
 
-    def forward(zero, counter, together, shape, problem, y, states, checkpoints):
+    def forward(zero, counter, together, shape, problem, y, states, go_on, checkpoints):
         _ = source
-        _scan_items(zero, counter, together, shape, problem, y, states, checkpoints)
+        _scan_items(zero, counter, together, shape, problem, y, states, go_on, checkpoints)
 
     return forward
 

@@ -12,6 +12,7 @@ on networks. State dicts of the released code load strictly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -167,10 +168,19 @@ class _MambaLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x.float() if x.dtype == torch.float16 else x
         tokens = x.flatten(2).transpose(1, 2)  # (B, L, C_in)
-        mixed = self.mamba(self.norm(tokens)) + self.skip_scale * tokens
-        out = self.proj(self.norm(mixed))  # (B, L, C_out)
-        image: Tensor = out.transpose(1, 2).unflatten(2, x.shape[2:])
+        pieces = self.mamba.pieces(tokens)
+        if pieces is None:
+            out = self._mix(tokens, self.mamba).transpose(1, 2)
+        else:
+            out = torch.cat([self._mix(t, pieces).transpose(1, 2) for t in tokens.split(pieces.length, 1)], 2)
+        image: Tensor = out.unflatten(2, x.shape[2:])
         return image
+
+    def _mix(self, tokens: Tensor, mamba: Callable[[Tensor], Tensor]) -> Tensor:
+        """Mix a sequence, or the next piece of one: (B, L, C_in) -> (B, L, C_out)."""
+        mixed = mamba(self.norm(tokens)) + self.skip_scale * tokens
+        out: Tensor = self.proj(self.norm(mixed))
+        return out
 
 
 class _ResMambaBlock(nn.Module):

@@ -20,10 +20,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._depthwise import causal_conv
-from .selective_scan import selective_scan
+from .selective_scan import RunningScan, checked_inputs, selective_scan
 
-__all__ = ["Mamba"]
+__all__ = ["Mamba", "MambaPieces"]
 
+_PIECE_NUMBERS = 1 << 19  # of a piece of one tensor inside a block: 2 MB
+_LEAST_PIECE = 1024  # tokens
 _DT_MIN, _DT_MAX, _DT_FLOOR = 1e-3, 1e-1, 1e-4  # steps at initialisation, paper section 3.6
 
 
@@ -106,6 +108,18 @@ class Mamba(nn.Module):
             mixed = mixed + self._scan(x.flip(-1), z.flip(-1), "_b").flip(-1) + self._scan_slices(x, z)
         return self.out_proj(mixed.transpose(1, 2))
 
+    def pieces(self, hidden: Tensor) -> MambaPieces | None:
+        """Return the block as a function of consecutive pieces of a sequence like `hidden`.
+
+        None where that cannot be, or would not pay: with gradients, off the CPU, with three orientations, or
+        where the sequence is short. In pieces everything between input and output stays in the caches, and
+        memory does not grow with the sequence.
+        """
+        length = max(_LEAST_PIECE, _PIECE_NUMBERS // self.d_inner)
+        if self.bimamba_type != "none" or hidden.shape[1] <= length or not RunningScan.can_run(hidden):
+            return None
+        return MambaPieces(self, length)
+
     def _project(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Make the sequence x and its gate z: (B, L, C) -> two (B, D, L), channel after channel in memory."""
         tokens = hidden.transpose(1, 2)
@@ -126,7 +140,7 @@ class Mamba(nn.Module):
         x = F.silu(causal_conv(x, branch.conv1d.weight, cast("Tensor", branch.conv1d.bias)))
         projected = _mix_channels(branch.x_proj.weight, x)  # (B, R + 2N, L)
         dt_low, B, C = projected.split([self.dt_rank, self.d_state, self.d_state], dim=1)
-        mixed = selective_scan(
+        return selective_scan(
             x,
             _mix_channels(branch.dt_proj.weight, dt_low),  # its bias goes into the scan
             -torch.exp(_at_least_float32(branch.A_log)),
@@ -137,7 +151,6 @@ class Mamba(nn.Module):
             delta_bias=_at_least_float32(branch.dt_proj.bias),
             delta_softplus=True,
         )
-        return mixed
 
     def _branch(self, suffix: str) -> _Branch:
         infix = f"{suffix}_log" if suffix else "_log"
@@ -170,6 +183,46 @@ class Mamba(nn.Module):
         steps = torch.exp(torch.rand(self.d_inner) * (high - low) + low).clamp(min=_DT_FLOOR)
         with torch.no_grad():
             dt_proj.bias.copy_(steps + torch.log(-torch.expm1(-steps)))  # inverse of softplus
+
+
+class MambaPieces:
+    """A plain `Mamba` block that is given a sequence piece by piece, without gradients.
+
+    Parameters
+    ----------
+    block : Mamba
+    length : int
+        Tokens of a piece, such that a piece stays in the caches.
+    """
+
+    def __init__(self, block: Mamba, length: int) -> None:
+        self.length = length
+        self._block, self._branch = block, block._branch("")
+        self._decay = -torch.exp(_at_least_float32(self._branch.A_log))
+        self._scan = RunningScan()
+        self._past: Tensor | None = None
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        """Mix the next piece: (B, l, d_model) -> (B, l, d_model)."""
+        block, branch = self._block, self._branch
+        x, z = block._project(hidden)
+        x = F.silu(self._convolved(x))
+        projected = _mix_channels(branch.x_proj.weight, x)
+        dt_low, B, C = projected.split([block.dt_rank, block.d_state, block.d_state], dim=1)
+        delta = _mix_channels(branch.dt_proj.weight, dt_low)
+        bias = _at_least_float32(branch.dt_proj.bias)
+        D = _at_least_float32(branch.D)
+        inputs = checked_inputs(x, delta, self._decay, B, C, D, z, bias, delta_softplus=True)
+        return block.out_proj(self._scan(inputs).to(x.dtype).transpose(1, 2))
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        """Convolve with what the last piece ended with, or with zeros before the first."""
+        reach = self._block.d_conv - 1
+        past = x.new_zeros(*x.shape[:2], reach) if self._past is None else self._past
+        joined = torch.cat([past, x], dim=-1)
+        self._past = joined[..., joined.shape[-1] - reach :].clone()
+        conv = self._branch.conv1d
+        return causal_conv(joined, conv.weight, cast("Tensor", conv.bias))[..., reach:]
 
 
 def _mix_channels(weight: Tensor, x: Tensor) -> Tensor:

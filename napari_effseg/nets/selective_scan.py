@@ -30,7 +30,15 @@ from ._scan_cuda import LARGEST_STATE, cuda_kernel_installed, cuda_scan
 from ._scan_reference import reference_scan
 from ._scan_types import ScanInputs, checked_inputs
 
-__all__ = ["ScanInputs", "checked_inputs", "run_path", "scan_path", "scan_report", "selective_scan"]
+__all__ = [
+    "RunningScan",
+    "ScanInputs",
+    "checked_inputs",
+    "run_path",
+    "scan_path",
+    "scan_report",
+    "selective_scan",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +144,28 @@ def selective_scan(
     y, last_state = run_path(path, inputs)
     y = y.to(u.dtype)
     return (y, last_state) if return_last_state else y
+
+
+class RunningScan:
+    """A sequence scanned piece by piece, without gradients: each piece goes on from the state of the last.
+
+    Only where the CPU's kernels run: see `can_run`.
+    """
+
+    def __init__(self) -> None:
+        self._carry: Tensor | None = None
+
+    @staticmethod
+    def can_run(x: Tensor) -> bool:
+        """Whether tensors like this one can be scanned in pieces: on the CPU, no gradients wanted."""
+        return not torch.is_grad_enabled() and scan_path(x.device, x.dtype) == _NUMBA
+
+    def __call__(self, inputs: ScanInputs) -> Tensor:
+        """Scan the next piece: y (B, D, L)."""
+        from ._scan_cpu import cpu_scan_on
+
+        y, self._carry = cpu_scan_on(inputs, self._carry)
+        return y
 
 
 def scan_path(device: torch.device | str, dtype: torch.dtype, states: int = 16) -> str:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from napari_effseg import nets
+from napari_effseg.nets import Mamba, mamba
 
 from .parity import read, relative_error
 
@@ -66,3 +67,41 @@ def test_first_steps_lie_in_the_papers_range():
     steps = torch.nn.functional.softplus(nets.Mamba(64).dt_proj.bias)
     assert steps.min() >= 0.99e-3
     assert steps.max() <= 1.01e-1
+
+
+@pytest.mark.parametrize("d_model", [8, 24])
+@pytest.mark.parametrize("length", [1025, 3000])
+def test_a_sequence_in_pieces_gives_the_same(monkeypatch, d_model, length):
+    monkeypatch.setenv("EFFSEG_SCAN", "numba")
+    monkeypatch.setattr(mamba, "_PIECE_NUMBERS", 1)
+    torch.manual_seed(0)
+    block, tokens = Mamba(d_model), torch.randn(2, length, d_model)
+    with torch.inference_mode():
+        pieces = block.pieces(tokens)
+        assert pieces.length == 1024
+        found = torch.cat([pieces(piece) for piece in tokens.split(pieces.length, 1)], 1)
+        torch.testing.assert_close(found, block(tokens), rtol=1e-5, atol=1e-6)
+
+
+def test_there_are_no_pieces_where_gradients_are_wanted_or_other_paths_run(monkeypatch):
+    monkeypatch.setattr(mamba, "_PIECE_NUMBERS", 1)
+    block, tokens = Mamba(8), torch.randn(1, 2000, 8)
+    monkeypatch.setenv("EFFSEG_SCAN", "numba")
+    assert block.pieces(tokens) is None
+    with torch.inference_mode():
+        assert block.pieces(tokens) is not None
+        assert block.pieces(tokens[:, :1024]) is None
+        assert Mamba(8, bimamba_type="v3").pieces(tokens) is None
+        monkeypatch.setenv("EFFSEG_SCAN", "chunked")
+        assert block.pieces(tokens) is None
+
+
+def test_a_network_in_pieces_gives_the_same(monkeypatch):
+    monkeypatch.setenv("EFFSEG_SCAN", "numba")
+    torch.manual_seed(0)
+    net = nets.create("lightm-unet", init_filters=8, blocks_down=(1, 1), blocks_up=(1,)).eval()
+    image = torch.randn(2, 1, 16, 16, 12)
+    with torch.inference_mode():
+        whole = net(image)
+        monkeypatch.setattr(mamba, "_PIECE_NUMBERS", 1)
+        torch.testing.assert_close(net(image), whole, rtol=1e-4, atol=1e-5)
