@@ -1,4 +1,4 @@
-"""Make the pictures of napari's window anew; a real window is driven as a user would, nothing is retouched.
+"""Make all pictures of napari's window anew; a real window is driven as a user would, nothing is retouched.
 
 ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/_make_screenshots.py`` (needs the extras [napari] and
 [demo]; on a desktop without xvfb-run).
@@ -12,14 +12,19 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QOpenGLWidget, QWidget
 
+from napari_effseg.viewer.orientation import Plane
+from napari_effseg.viewer.reading_widget import ReadingWidget
 from napari_effseg.viewer.segmentation_widget import SegmentationWidget
 
 IMAGES = Path(__file__).parent / "images"
 PLUGIN = "napari-effseg"
 WIDTH, HEIGHT = 1366, 768
 PATIENCE_SECONDS = 600
+LEFT_HIPPOCAMPUS_RAS = "-26, -20, -16"  # of the template, mm
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -30,53 +35,74 @@ def until(condition: Callable[[], bool]) -> None:
         assert time.monotonic() < end, "the window did not get there"
 
 
+def new_window(theme: str) -> napari.Viewer:
+    """Open a window of the size of a small screen."""
+    viewer = napari.Viewer(show=True)
+    viewer.theme = theme
+    viewer.window.resize(WIDTH, HEIGHT)
+    return viewer
+
+
+def save_picture(viewer: napari.Viewer, name: str) -> None:
+    """Save a picture of the whole window, when it has come to rest."""
+    QTest.qWait(600)
+    viewer.window.screenshot(str(IMAGES / f"{name}.png"), flash=False)
+
+
+def press(widget: QWidget, at: QPoint | None = None) -> None:
+    """Click a widget in its middle, or at a place of it."""
+    button, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    QTest.mouseClick(widget, button, keys, widget.rect().center() if at is None else at)
+
+
+def show_all(viewer: napari.Viewer) -> None:
+    """As the button with the house does."""
+    (viewer.fit_to_view if hasattr(viewer, "fit_to_view") else viewer.reset_view)()
+
+
 class Session:
-    """A window with the panel, and its pictures."""
+    """A window with the panel *Automatic segmentation*, and its pictures."""
 
     def __init__(self, theme: str) -> None:
-        self.viewer = napari.Viewer(show=True)
-        self.viewer.theme = theme
-        self.viewer.window.resize(WIDTH, HEIGHT)
+        self.viewer = new_window(theme)
         _, widget = self.viewer.window.add_plugin_dock_widget(PLUGIN, "Automatic segmentation")
         assert isinstance(widget, SegmentationWidget)
-        self.widget = widget
+        self.widget, self.panel = widget, widget.panel
 
     def open_sample(self, name: str) -> None:
         """Open a sample case and wait until the plan stands."""
         self.viewer.open_sample(PLUGIN, name)
-        until(lambda: self.widget.panel.store.now.plan is not None)
+        until(lambda: self.panel.store.now.plan is not None)
+        QTest.qWait(3000)  # first pictures of layers, and what is compiled beside the window
 
     def picture(self, name: str) -> None:
         """Save a picture of the whole window."""
-        self.viewer.status = ""
-        QTest.qWait(400)
-        self.viewer.window.screenshot(str(IMAGES / f"napari_{name}.png"), flash=False)
+        save_picture(self.viewer, f"napari_{name}")
 
-    def run(self) -> None:
-        """Press Run and wait for the labels."""
-        self.widget.run_rows.button.click()
-        until(lambda: self.widget.panel.store.now.is_idle)
-        assert not self.widget.panel.store.now.problem, self.widget.panel.store.now.problem
-        QTest.qWait(500)  # doubt comes a moment after the labels
+    def finish(self) -> None:
+        """Wait for the labels."""
+        until(lambda: self.panel.store.now.is_idle)
+        assert not self.panel.store.now.problem, self.panel.store.now.problem
+        QTest.qWait(1000)  # doubt comes a moment after the labels
 
-    def go_to(self, line: int) -> None:
+    def press_line(self, line: int) -> None:
         """Click a line of the table."""
-        self.widget.table.lines.cellClicked.emit(line, 1)
+        lines = self.widget.table.lines
+        press(lines.viewport(), lines.visualItemRect(lines.item(line, 1)).center())
 
 
 def hippocampus(theme: str) -> None:
-    """Before, during and after a run on the sample case."""
+    """Before and after a run on the sample case; the table alone."""
     session = Session(theme)
     session.open_sample("hippocampus")
     session.picture(f"before_{theme}")
-    panel = session.widget.panel
-    session.widget.run_rows.button.click()
-    until(lambda: panel.store.now.message.startswith("Window"))
-    session.picture(f"during_{theme}")
-    until(lambda: panel.store.now.is_idle)
-    QTest.qWait(500)
-    session.go_to(0)
+    press(session.widget.run_rows.button)
+    session.finish()
+    session.press_line(0)
+    show_all(session.viewer)
     session.picture(f"after_{theme}")
+    if theme == "dark":
+        session.widget.table.grab().save(str(IMAGES / "napari_table.png"))
     session.viewer.close()
 
 
@@ -84,24 +110,51 @@ def region() -> None:
     """Draw a rectangle around one hippocampus of a whole head."""
     session = Session("dark")
     session.open_sample("mni152")
-    image = session.widget.panel.store.now.image
+    image = session.panel.store.now.image
     assert image is not None
     session.viewer.dims.set_point(0, -20.0)
-    session.widget.region_rows.draw.click()
-    shapes = session.widget.panel.store.now.region_layer
+    press(session.widget.region_rows.draw)
+    shapes = session.panel.store.now.region_layer
     assert shapes is not None
     low, high = (image.world_to_data((-20.0, *corner)) for corner in ((0.0, 10.0), (45.0, 42.0)))
     k, (r0, c0), (r1, c1) = round(low[0]), low[1:], high[1:]
     shapes.add_rectangles(np.array([(k, r0, c0), (k, r0, c1), (k, r1, c1), (k, r1, c0)]))
-    until(lambda: session.widget.panel.store.now.region is not None)
-    until(lambda: not session.widget.panel.store.now.is_checking)
+    until(lambda: session.panel.store.now.region is not None)
+    until(lambda: not session.panel.store.now.is_checking)
     session.picture("region")
-    session.widget.region_rows.clear.click()
-    until(lambda: session.widget.panel.store.now.plan is not None)
-    session.run()
-    session.go_to(0)
+    session.viewer.close()
+
+
+def head() -> None:
+    """Have both hippocampi of a whole head found."""
+    session = Session("dark")
+    session.open_sample("mni152")
+    press(session.widget.run_rows.button)
+    until(lambda: session.panel.store.now.message.startswith("Window"))
+    session.picture("during")
+    session.finish()
     session.picture("head")
     session.viewer.close()
+
+
+def reading() -> None:
+    """Letters in the three planes, through the left hippocampus, with the pointer there."""
+    viewer = new_window("dark")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, "Image reading")
+    assert isinstance(dock, ReadingWidget)
+    viewer.open_sample(PLUGIN, "mni152")
+    QTest.qWait(3000)
+    for plane, theme in ((Plane.SAGITTAL, "light"), (Plane.CORONAL, "dark"), (Plane.AXIAL, "dark")):
+        viewer.theme = theme
+        press(dock.planes.buttons[plane])
+        dock.desk.go_to(LEFT_HIPPOCAMPUS_RAS)
+        QTest.qWait(600)
+        canvas = dock.window().centralWidget().findChild(QOpenGLWidget)
+        QTest.mouseMove(canvas, canvas.rect().center())
+        press(canvas)
+        show_all(viewer)
+        save_picture(viewer, f"reading_{plane.value.lower()}")
+    viewer.close()
 
 
 if __name__ == "__main__":
@@ -109,3 +162,5 @@ if __name__ == "__main__":
     for name in ("dark", "light"):
         hippocampus(name)
     region()
+    head()
+    reading()

@@ -104,7 +104,7 @@ class DrawnRegion:
             self._viewer.dims.ndisplay = 2
         layer = self.now.layer
         if layer is None or not layer.metadata.get(OURS):
-            layer = self._new_layer(image)
+            layer = self._empty_layer(image) or self._new_layer(image)
             self.use(layer)
         self._place(layer, image)
         layer.visible = True
@@ -119,11 +119,20 @@ class DrawnRegion:
         self.refresh()
 
     def clear(self) -> None:
-        """Back to the whole image; a layer of ours goes, one of the user's stays as it is."""
+        """Back to the whole image; a layer of ours is emptied and hidden, one of the user's stays as it is.
+
+        It is not removed: napari 0.9 leaves buffers of removed shapes to OpenGL, and some drivers end the
+        program when it draws the next time.
+        """
         layer = self.now.layer
         self.use(None)
-        if layer is not None and layer.metadata.get(OURS) and layer in self._viewer.layers:
-            self._viewer.layers.remove(layer)
+        if layer is None or not layer.metadata.get(OURS) or layer not in self._viewer.layers:
+            return
+        layer.mode = "pan_zoom"
+        layer.selected_data = set(range(len(layer.data)))
+        layer.remove_selected()
+        layer.visible = False
+        self._viewer.layers.selection.active = self._image
 
     def forget_removed(self) -> None:
         """Notice that the user has deleted the layer."""
@@ -180,6 +189,16 @@ class DrawnRegion:
             return
         if layer.ndim == min(image.ndim, 3) and not np.allclose(layer.affine.affine_matrix, matrix):
             layer.affine = matrix
+
+    def _empty_layer(self, image: Image) -> Shapes | None:
+        """Layer of ours that was cleared, if it can be drawn on where this image lies."""
+        ndim = min(image.ndim, 3)
+        for layer in self._viewer.layers:
+            is_ours = layer.metadata.get(OURS) and not len(layer.data)
+            if is_ours and layer.ndim == ndim and layer.units == image.units[-ndim:]:
+                layer.name = f"region of {image.name}"
+                return layer
+        return None
 
     def _new_layer(self, image: Image) -> Shapes:
         return self._viewer.add_shapes(

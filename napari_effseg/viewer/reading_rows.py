@@ -165,7 +165,7 @@ class WindowRows(QWidget):
             box.valueChanged.connect(self._set)
         grid.addWidget(_name("W&indow", self.choices), 0, 0)
         grid.addWidget(self.choices, 0, 1, 1, 3)
-        for column, (words, box) in enumerate((("&Level", self.level), ("&Width", self.width))):
+        for column, (words, box) in enumerate((("Level", self.level), ("Width", self.width))):
             grid.addWidget(_name(words, box), 1, 2 * column)
             grid.addWidget(box, 1, 2 * column + 1)
             grid.setColumnStretch(2 * column + 1, 1)

@@ -506,14 +506,22 @@ def test_a_region_outside_the_image_is_said(panel, desk, viewer_model, ct):
     assert panel.store.now.why_not_run == "The region lies outside the image; draw it on the image."
 
 
-def test_clearing_takes_the_region_and_its_layer_away(panel, desk, viewer_model, ct):
+def test_clearing_empties_the_layer_and_drawing_takes_it_again(panel, desk, viewer_model, ct):
     image = add(viewer_model, ct)
     settle(desk, panel)
     draw(panel, image, rectangle(image, 12, (4, 6), (15, 17)))
     desk.until(lambda: panel.store.now.region is not None, "the region")
+    layer = panel.store.now.region_layer
     panel.clear_region()
     assert panel.store.now.region is None
-    assert list(viewer_model.layers) == [image]
+    assert panel.store.now.region_layer is None
+    assert len(layer.data) == 0
+    assert not layer.visible
+    assert viewer_model.layers.selection.active is image
+    panel.draw_region()
+    assert panel.store.now.region_layer is layer
+    assert layer.visible
+    assert len(viewer_model.layers) == 2
 
 
 def test_a_region_deleted_in_the_layer_list_is_none(panel, desk, viewer_model, ct):

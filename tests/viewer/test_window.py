@@ -192,6 +192,22 @@ def test_every_control_that_is_off_says_why(viewer, open_panel, qtbot, ct):
     assert silent() == []
 
 
+def test_no_letter_with_alt_means_two_things(viewer, open_panel, qtbot, ct):
+    add(viewer, ct)
+    widget = open_panel()
+    _, reading = viewer.window.add_plugin_dock_widget(PLUGIN, "Image reading")
+    settle(qtbot, widget)
+    press(qtbot, widget.run_rows.button)
+    finish(qtbot, widget)
+    texts = [action.text() for action in widget.window().menuBar().actions()]
+    for dock in (widget, reading):
+        parts = [*dock.findChildren(QAbstractButton), *dock.findChildren(QLabel)]
+        texts += [part.text() for part in parts if part.isVisible()]
+    letters = [text[text.index("&") + 1].lower() for text in texts if "&" in text]
+    assert len(letters) > 12
+    assert len(set(letters)) == len(letters)
+
+
 def test_models_that_do_not_fit_cannot_be_chosen_and_say_why(viewer, open_panel, qtbot, ct):
     add(viewer, ct)
     widget = open_panel()
@@ -303,6 +319,8 @@ def test_a_region_is_drawn_with_the_mouse(viewer, open_panel, qtbot, tilt):
     assert not data[21:].any()
     press(qtbot, rows.clear)
     assert widget.panel.store.now.region is None
+    for _ in range(3):  # with software OpenGL napari would end here, had the layer been removed
+        viewer.screenshot(canvas_only=True, flash=False)
 
 
 # --- results ---
