@@ -161,7 +161,8 @@ def draw(tries: list[Try], picture: Path) -> None:
     """Draw a coronal slice of each, the patient's left on the right."""
     columns = min(5, len(tries))
     rows = -(-len(tries) // columns)
-    figure = Figure(figsize=(2.4 * columns, 2.5 * rows), layout="constrained", facecolor="black")
+    side = 2.4 if len(tries) > 4 else 6.0  # inches
+    figure = Figure(figsize=(side * columns, side * rows), layout="constrained", facecolor="black")
     for axes, one in zip(figure.subplots(rows, columns, squeeze=False).ravel(), tries, strict=False):
         _slice(axes, one)
     for axes in figure.axes:
