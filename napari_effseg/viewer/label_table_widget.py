@@ -206,4 +206,6 @@ def _with_ending(path: Path, kind: str) -> Path:
 def _swatch(colour: tuple[int, int, int]) -> QIcon:
     pixmap = QPixmap(16, 16)
     pixmap.fill(QColor(*colour))
-    return QIcon(pixmap)
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)  # else Qt tints it, and it is no longer the label's colour
+    return icon

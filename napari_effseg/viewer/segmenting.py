@@ -482,6 +482,8 @@ def _why_not(card: Card, case: Case, images: int) -> str:
 
 def _largest_mm(card: Card) -> tuple[float, float, float]:
     """Largest image that a model takes, along the axes (S, P, L) of a layer."""
+    if sorted(card.input.orientation) == ["I", "J", "K"]:  # stored axes: any of them may be any of these
+        return (max(card.field_of_view.maximum_mm),) * 3
     by_letter = dict(zip(card.input.orientation, card.field_of_view.maximum_mm, strict=True))
     s, p, left = (
         next(by_letter[letter] for letter in pair if letter in by_letter) for pair in ("SI", "PA", "LR")
