@@ -48,7 +48,10 @@ class _Rate:
 
 
 # Measured with random weights on one thread of an x86 server CPU: 75 to 135 bytes, 3e-7 to 9e-7 s.
-_RATES = {"lightm-unet": _Rate("init_filters", 8, 100.0, 4e-7)}
+_RATES = {
+    "lightm-unet": _Rate("init_filters", 8, 100.0, 4e-7),
+    "nnunet": _Rate("features_per_stage", 32, 100.0, 4e-7),  # not measured: as the others
+}
 _UNKNOWN = _Rate("init_filters", 16, 100.0, 4e-7)
 _CUDA_THREADS = 200.0
 """CPU threads that a CUDA device stands for; a guess on the low side, until the card tells measured times."""
@@ -76,7 +79,8 @@ def cost_of(card: Card, kind: str, threads: int) -> Cost:
 
 def _tabled_cost(card: Card, kind: str, threads: int) -> Cost:
     rate = _RATES.get(card.network, _UNKNOWN)
-    width = card.constructor.get(rate.width_argument, rate.default_width)
+    given = card.constructor.get(rate.width_argument, rate.default_width)
+    width = given[0] if isinstance(given, tuple) else given  # of the first level, where each has its own
     channels = float(width) if isinstance(width, (int, float)) else float(rate.default_width)
     speed = _CUDA_THREADS if kind == "cuda" else math.sqrt(threads)
     return Cost(

@@ -13,6 +13,7 @@ _RULES = {
     "clip_zscore": "clipped to percentiles {low:g} and {high:g}, then mean 0 and deviation 1 of the case",
     "fixed_zscore": "clipped to {lower:g} to {upper:g}, less {mean:g}, divided by {std:g}",
     "scale": "clipped to {lower:g} to {upper:g}, scaled to 0 to 1",
+    "rescale": "the case's lowest to highest value, scaled to 0 to 1",
     "none": "as they are",
 }
 _ACTIVATIONS = {
@@ -104,8 +105,11 @@ def _input(card: Card) -> str:
     plane = f", in {given.plane} slices" if given.plane else ""
     lines = [f"## Input\n\n- Modality: {', '.join(given.modality)}"]
     lines += [f"- Channel `{channel.role}`: {channel.description}" for channel in given.channels]
+    turned = " (other images are turned, and the result turned back)"
+    if sorted(given.orientation) == ["I", "J", "K"]:
+        turned = " (the image's own axes, in this order, whatever they mean)"
     lines += [
-        f"- Orientation: {given.orientation}{plane} (other images are turned, and the result turned back)",
+        f"- Orientation: {given.orientation}{plane}{turned}",
         f"- Spacing: {spacing}",
         f"- Intensities: {_intensities(given.intensity)}",
     ]

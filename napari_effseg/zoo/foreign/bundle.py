@@ -36,6 +36,8 @@ _CONFIGS = ("inference.json", "inference.yaml", "inference.yml")
 _WEIGHTS = (".safetensors", ".pt", ".pth")
 _LARGEST_MM = 2000.0
 _APACHE = "apache license"
+_NO_LONGER_KNOWN = {"SwinUNETR": ("img_size",)}
+"""Arguments of older versions that change nothing in the network."""
 
 
 def is_bundle(folder: Path) -> bool:
@@ -117,7 +119,8 @@ def _network_of(config: Config) -> tuple[str, dict[str, ConstructorValue]]:
     constructor: dict[str, ConstructorValue] = {}
     for argument, value in part.items():
         read = config.read_all(value, f"{key}.{argument}")
-        if not argument.startswith("_") and read is not None:
+        dropped = argument.startswith("_") or argument in _NO_LONGER_KNOWN.get(name, ())
+        if not dropped and read is not None:
             constructor[argument] = cast("ConstructorValue", _settled(read, config, f"{key}.{argument}"))
     return name, constructor
 
@@ -178,7 +181,12 @@ def _window_of(
         weights="gaussian_monai" if weights == "gaussian" else "constant",
         padding="replicate" if padding == "replicate" else "zeros",
     )
-    return window, int(inferer.number("spatial_dim")) if "spatial_dim" in inferer.values else 0
+    if name == "SlidingWindowInferer":
+        return window, 2
+    across = inferer.whole("spatial_dim") if "spatial_dim" in inferer.values else 0
+    if across not in (0, 1, 2):
+        raise inferer.error("spatial_dim", f"expected 0, 1 or 2, got {across}")
+    return window, across
 
 
 def _units(network: str, constructor: Mapping[str, object], size: tuple[int, ...]) -> tuple[int, ...]:
@@ -267,7 +275,6 @@ def _input_of(
     axes = orientation or "IJK"
     plane: Literal["axial", "coronal", "sagittal"] | None = None
     if dims == 2:
-        across = across if image.get("is_patch_data") or across else 2
         axes = axes[across] + axes.replace(axes[across], "")
         planes: dict[str, Literal["axial", "coronal", "sagittal"]] = {
             "S": "axial",

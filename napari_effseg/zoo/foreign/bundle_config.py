@@ -1,8 +1,8 @@
 """The configuration of a MONAI bundle, read as a plain table: references followed, nothing run.
 
-A text that begins with ``$`` is Python that MONAI would run. Here it is read: constants, lists, references,
-their sums and a choice between them (``a if b else c``) have a value; everything else is refused where it is
-needed, and does not matter where it is not.
+A text that begins with ``$`` is Python that MONAI would run. Here it is read: constants, lists and their
+lengths, references, sums and a choice (``a if b else c``) have a value; everything else is refused where it
+is needed, and does not matter where it is not.
 """
 
 from __future__ import annotations
@@ -125,6 +125,8 @@ class Config:
                 return not value_of(node.operand)
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
                 return _sum(value_of(node.left), value_of(node.right), refused)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "len" and len(node.args) == 1:
+                return _length(value_of(node.args[0]), refused)
             raise refused
 
         return value_of(tree)
@@ -171,6 +173,12 @@ def _number(value: object, refused: CardError) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise refused
     return value
+
+
+def _length(value: object, refused: CardError) -> int:
+    if not isinstance(value, list | Mapping):
+        raise refused
+    return len(value)
 
 
 def _sum(left: object, right: object, refused: CardError) -> object:

@@ -212,3 +212,60 @@ def test_a_checkpoint_that_holds_code_is_refused(copied, tmp_path):
     torch.save({"network_weights": Code()}, folder / "fold_0" / "checkpoint_final.pth")
     with pytest.raises(WeightsError, match="could run code"):
         add_model(folder, folder=tmp_path / "models")
+
+
+def in_old_words(plans):
+    """Plans as nnU-Net wrote them before 2.3, and as U-Mamba and LightM-UNet have them."""
+    configuration = fullres(plans)
+    arguments = configuration.pop("architecture")["arch_kwargs"]
+    configuration.update(
+        UNet_class_name="PlainConvUNet",
+        UNet_base_num_features=arguments["features_per_stage"][0],
+        unet_max_num_features=max(arguments["features_per_stage"]),
+        conv_kernel_sizes=arguments["kernel_sizes"],
+        pool_op_kernel_sizes=arguments["strides"],
+        n_conv_per_stage_encoder=arguments["n_conv_per_stage"],
+        n_conv_per_stage_decoder=arguments["n_conv_per_stage_decoder"],
+    )
+
+
+def test_plans_of_older_versions_mean_the_same_network(copied, added):
+    old = read_nnunet(copied(in_old_words), AddOptions()).card
+    new = added("slabs_3d_fullres")
+    assert {**new.constructor, **old.constructor} == new.constructor
+    assert old.window == new.window
+
+
+def retrained(folder, trainer, network):
+    """Put another network, of another trainer, into the only fold."""
+    shutil.rmtree(folder / "fold_1")
+    path = folder / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(path, weights_only=False)
+    checkpoint.update(trainer_name=trainer, network_weights=network.state_dict())
+    torch.save(checkpoint, path)
+
+
+@pytest.mark.parametrize("variant", ["bottleneck", "encoder"])
+def test_u_mamba_is_known_by_its_trainer(variant, copied, added, tmp_path):
+    constructor = {**added("slabs_3d_fullres").constructor}
+    for key in ("conv_bias", "norm", "norm_eps", "norm_affine", "activation", "variant"):
+        del constructor[key]
+    if variant == "encoder":
+        constructor["input_size"] = (14, 48, 48)
+    network = eff.nets.create("u-mamba", variant=variant, **constructor)
+    folder = copied(in_old_words)
+    retrained(
+        folder,
+        {"bottleneck": "nnUNetTrainerUMambaBot", "encoder": "nnUNetTrainerUMambaEnc"}[variant],
+        network,
+    )
+    card = add_model(folder, AddOptions(name="umamba"), folder=tmp_path / "models").card
+    assert (card.network, card.constructor["variant"]) == ("u-mamba", variant)
+
+
+def test_lightm_unet_is_known_by_its_trainer(copied, tmp_path):
+    network = eff.nets.create("lightm-unet", spatial_dims=3, out_channels=3, init_filters=8)
+    folder = copied(lambda plans: fullres(plans).update(patch_size=[16, 48, 48]))
+    retrained(folder, "nnUNetTrainerLightMUNet", network)
+    card = add_model(folder, AddOptions(name="lightm"), folder=tmp_path / "models").card
+    assert card.network == "lightm-unet"
