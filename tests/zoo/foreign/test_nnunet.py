@@ -93,7 +93,7 @@ def test_the_folds_are_in_one_file_and_are_averaged(added):
         torch.testing.assert_close(zoo.load_network(first)(x), network[0](x))
 
 
-def test_a_named_orientation_serves_all_48_storages(added):
+def test_a_named_orientation_serves_other_storages(added):
     card = added("brains_3d_fullres", orientation="RAS")
     volume = case_of("brains_3d_fullres")
     at_home = eff.segment(volume, card, device="cpu").labels
