@@ -12,10 +12,14 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from napari.layers import Image
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QOpenGLWidget, QWidget
 
+import napari_effseg as eff
+from napari_effseg.viewer import _sample_data
+from napari_effseg.viewer.layers import layer_to_volume
 from napari_effseg.viewer.orientation import Plane
 from napari_effseg.viewer.reading_widget import ReadingWidget
 from napari_effseg.viewer.segmentation_widget import SegmentationWidget
@@ -58,6 +62,12 @@ def press(widget: QWidget, at: QPoint | None = None) -> None:
 def show_all(viewer: napari.Viewer) -> None:
     """As the button with the house does."""
     (viewer.fit_to_view if hasattr(viewer, "fit_to_view") else viewer.reset_view)()
+
+
+def compile_kernels() -> None:
+    """Segment once, so that no picture shows the time that the very first run on a machine takes."""
+    (data, keywords, _), *_ = _sample_data.hippocampus()
+    eff.segment(layer_to_volume(Image(data, **keywords)))
 
 
 class Session:
@@ -160,6 +170,7 @@ def reading() -> None:
 
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
+    compile_kernels()
     for name in ("dark", "light"):
         hippocampus(name)
     region()

@@ -278,7 +278,7 @@ def test_every_storage_of_a_scan_gets_the_same_labels_at_the_same_place(panel, d
 
     wanted = None
     for axcodes in ORIENTATIONS:
-        small = Volume(ct.data[:20, :18, :16], ct.affine, modality="CT")
+        small = Volume(ct.data[:12, :10, :8], ct.affine, modality="CT")
         stored = reorient(small, axcodes)
         add(viewer_model, stored)
         settle(desk, panel)
