@@ -26,11 +26,11 @@ def tour(folder: Path) -> None:
     picture = IMAGES / "tour_overlay.png"
     assert main(["segment", str(case), "-o", str(folder / "seg.nii.gz"), "--overlay", str(picture)]) == 0
     volume = eff.load(case)
-    result = eff.segment(volume, model="hippocampus-lightm-unet")
+    result = eff.segment(volume)
     draw_doubt(volume, result.labels, result.doubt).savefig(IMAGES / "tour_doubt.png", dpi=110)
     whole = eff.load_labels(folder / "seg.nii.gz")
     turned = eff.Volume(np.moveaxis(volume.data, 2, 0), volume.affine[:, [2, 0, 1, 3]])
-    again = eff.segment(turned, model="hippocampus-lightm-unet")
+    again = eff.segment(turned)
     assert np.array_equal(np.moveaxis(again.labels.data, 0, 2), whole.data)
     assert overlay_picture(turned, again.labels).tobytes() == overlay_picture(volume, whole).tobytes()
 

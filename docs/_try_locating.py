@@ -3,6 +3,7 @@
     python docs/_try_locating.py                        the MNI template, and changed copies of it
     python docs/_try_locating.py HEAD [HEAD ...]        any images
     python docs/_try_locating.py ... --picture FILE     a coronal slice of each, with outlines
+    python docs/_try_locating.py ... --model MODEL
 
 Prints a row of a table for each: similarity, mL and pieces of each side, doubt, seconds; or why it was
 refused. Needs the extras [train] and, without images, [demo].
@@ -26,7 +27,6 @@ from scipy import ndimage
 import napari_effseg as eff
 from napari_effseg.volume import Grid, reorient, resample_array
 
-MODEL = "hippocampus-lightm-unet"
 SIDES = {"left": (11, 12), "right": (21, 22)}
 HEADING = (
     "| image | similarity | left: mL, pieces, doubt | right: mL, pieces, doubt | s |\n|---|---|---|---|---|"
@@ -64,12 +64,12 @@ class Try:
         return f"{millilitres:.1f}, {pieces}, {self.result.doubt[found].mean():.2f}"
 
 
-def attempt(name: str, volume: eff.Volume) -> Try:
+def attempt(name: str, volume: eff.Volume, model: str) -> Try:
     """Segment an image."""
     began = time.perf_counter()
     result, refusal = None, ""
     try:
-        result = eff.segment(volume, model=MODEL, device="cpu")
+        result = eff.segment(volume, model=model, device="cpu")
     except eff.EffsegError as err:
         refusal = str(err)
     return Try(name, volume, result, refusal, time.perf_counter() - began)
@@ -194,11 +194,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("images", nargs="*", type=Path)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--model", default="hippocampus-slim-unetr")
     given = parser.parse_args()
     tries = []
     print(HEADING)  # noqa: T201 - a script that people read
     for name, volume in files(given.images) if given.images else copies():
-        tries.append(attempt(name, volume))
+        tries.append(attempt(name, volume, given.model))
         print(tries[-1].row, flush=True)  # noqa: T201 - as above
     if given.picture is not None:
         draw(tries, given.picture)

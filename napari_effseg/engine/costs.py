@@ -15,7 +15,7 @@ from .tiling import Tiling
 
 __all__ = ["Cost", "cost_of"]
 
-_CASE_SIZE = re.compile(r"(\d+)\s*x\s*(\d+)\s*x\s*(\d+)")
+_CASE_SIZE = re.compile(r"(\d+)\s*x\s*(\d+)\s*x\s*(\d+)(?: voxels at ([\d.]+) mm)?")
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ class _Rate:
     seconds_per_voxel_and_channel: float
 
 
-# Measured with random weights on one thread of an x86 server CPU: 75 to 135 bytes, 3e-7 to 9e-7 s.
+# Measured on one thread of an x86 server CPU; LightM-UNet: 75 to 135 bytes, 3e-7 to 9e-7 s.
 _RATES = {
     "lightm-unet": _Rate("init_filters", 8, 100.0, 4e-7),
+    "slim-unetr": _Rate("embed_dim", 96, 4.5, 4e-9),
     "nnunet": _Rate("features_per_stage", 32, 100.0, 4e-7),  # not measured: as the others
 }
 _UNKNOWN = _Rate("init_filters", 16, 100.0, 4e-7)
@@ -94,7 +95,10 @@ def _seconds_per_voxel(measured: Performance, card: Card, kind: str) -> float | 
     size = _CASE_SIZE.search(measured.case)
     if kind not in measured.device.lower() or size is None:
         return None
-    shape = (int(size[1]), int(size[2]), int(size[3]))
+    sides = [int(side) for side in size.groups()[:3]]
+    if size[4] is not None and card.input.spacing is not None and card.dimensions == 3:
+        sides = [round(n * float(size[4]) / mm) for n, mm in zip(sides, card.input.spacing, strict=True)]
+    shape = (sides[0], sides[1], sides[2])
     window = window_shape(card)
     windows = Tiling.over(shape, window, card.window.overlap).count
     return measured.seconds / (windows * math.prod(window))
