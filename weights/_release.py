@@ -29,7 +29,7 @@ from napari_effseg.training.data import load_cases
 from napari_effseg.training.validate import whole_volume_logits
 from napari_effseg.zoo import Card, find_card, read_card, write_card
 from napari_effseg.zoo.card import Accuracy, Performance
-from napari_effseg.zoo.weights import describe_weights, load_network, save_weights
+from napari_effseg.zoo.weights import build_network, describe_weights, load_network, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 NEGLIGIBLE_DICE = 0.0005
@@ -91,12 +91,16 @@ def _stored(card: Card, run: Path, folder: Path, dtype: torch.dtype) -> Card:
     path = folder / card.weights.file
     metadata = {"network": card.network, "constructor": card.constructor}
     save_weights(load_file(run / card.weights.file), path, metadata, dtype=dtype)
-    weights = describe_weights(path, licence=card.weights.licence, parameters=card.weights.parameters)
+    weights = describe_weights(path, licence=card.weights.licence, parameters=_parameters(card))
     training = dataclasses.replace(card.training, config=f"weights/configs/{card.name}.toml")
     written = write_card(
         dataclasses.replace(card, weights=weights, training=training), folder / f"{card.name}.toml"
     )
     return read_card(written)
+
+
+def _parameters(card: Card) -> int:
+    return sum(value.numel() for value in build_network(card).parameters())
 
 
 def _accuracy(card: Card, found: Evaluation, dataset: Path) -> tuple[Accuracy, ...]:

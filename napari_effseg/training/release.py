@@ -71,13 +71,17 @@ def warm_start(net: nn.Module, path: Path) -> None:
         raise WeightsError(f"cannot start from {path}: {err}") from err
 
 
-def finished_card(draft: Card, best: Mapping[str, Tensor], licence: str, path: Path) -> Card:
+def finished_card(
+    draft: Card, network: nn.Module, best: Mapping[str, Tensor], licence: str, path: Path
+) -> Card:
     """Write the best weights, and the card that describes them beside them.
 
     Parameters
     ----------
     draft : Card
         The finished card but for its weights.
+    network : nn.Module
+        The network, whose parameters are counted.
     best : mapping of str to Tensor
         Weights with the best validation score.
     licence : str
@@ -92,7 +96,7 @@ def finished_card(draft: Card, best: Mapping[str, Tensor], licence: str, path: P
     """
     weights = path.with_name(f"{draft.name}.safetensors")
     save_weights(dict(best), weights, {"network": draft.network, "constructor": draft.constructor})
-    parameters = sum(value.numel() for value in best.values())
+    parameters = sum(value.numel() for value in network.parameters())
     card = dataclasses.replace(
         draft, weights=describe_weights(weights, licence=licence, parameters=parameters), path=path
     )

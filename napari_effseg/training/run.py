@@ -111,7 +111,9 @@ def _finish(trainer: Trainer, dataset: Dataset) -> None:
     """Write the best weights and their card."""
     state = trainer.state
     card = dataclasses.replace(trainer.card, training=trained_on(dataset, f"{trainer.card.name}.toml"))
-    finished_card(card, trainer.best, card.training.licence, trainer.folder / card.training.config)
+    finished_card(
+        card, trainer.net, trainer.best, card.training.licence, trainer.folder / card.training.config
+    )
     best = max((point.mean_dice for point in state.history), default=np.nan)
     _logger.info(
         "done: best validation Dice %.4f after %.0f s; estimated %.4f kWh, %.4f kg CO2",

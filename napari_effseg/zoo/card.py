@@ -54,7 +54,7 @@ class WeightsFile:
     licence: str
     size_bytes: int
     precision: Literal["float32", "float16", "bfloat16"]
-    """How the weights are stored; they are always used from float32 upwards."""
+    """How the weights are stored, but for numbers too large for it; they are used from float32 upwards."""
     parameters: int
     """Trainable numbers of the network."""
     url: str | None = None

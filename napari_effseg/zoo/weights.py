@@ -170,7 +170,8 @@ def save_weights(
     metadata : mapping, optional
         Network, constructor and what else JSON can hold; `read_metadata` returns it.
     dtype : torch.dtype, optional
-        Store floating tensors in this precision, such as ``torch.float16``; default: as they are.
+        Store floating tensors in this precision, such as ``torch.float16``, but for those whose numbers are
+        too large for it; default: as they are.
 
     Raises
     ------
@@ -179,11 +180,18 @@ def save_weights(
     """
     tensors = dict(state_dict)
     if dtype is not None:
-        tensors = {
-            key: value.to(dtype) if value.is_floating_point() else value for key, value in tensors.items()
-        }
+        tensors = {key: _narrowed(value, dtype) for key, value in tensors.items()}
     write_tensors(tensors, Path(path), metadata)
     return Path(path)
+
+
+def _narrowed(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    import torch
+
+    if not value.is_floating_point():
+        return value
+    narrow = value.to(dtype)
+    return narrow if torch.equal(narrow.isfinite(), value.isfinite()) else value
 
 
 def describe_weights(path: PathLike, *, licence: str, parameters: int, url: str | None = None) -> WeightsFile:
@@ -192,12 +200,15 @@ def describe_weights(path: PathLike, *, licence: str, parameters: int, url: str 
     Raises
     ------
     WeightsError
-        If it is no safetensors file, or its floating tensors are of several precisions.
+        If it is no safetensors file, or its floating tensors are of several precisions, other than single
+        precision where half precision cannot hold the numbers.
     """
     path = Path(path)
     kinds = {
         str(t.dtype).removeprefix("torch.") for t in read_tensors(path).values() if t.is_floating_point()
     }
+    if kinds == {"float16", "float32"}:
+        kinds = {"float16"}
     if len(kinds) != 1 or not kinds <= {"float32", "float16", "bfloat16"}:
         raise WeightsError(
             f"{path}: expected one precision of float32, float16, bfloat16; got {sorted(kinds)}"

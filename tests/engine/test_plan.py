@@ -111,6 +111,17 @@ def test_measured_times_of_a_card_are_used():
     assert found.seconds == pytest.approx(21.6, rel=0.01)
 
 
+def test_measured_times_know_the_size_of_voxels():
+    """A case of 40 x 50 x 30 voxels of 1 mm has eight times as many voxels of 0.5 mm."""
+    coarse, fine = (
+        card_for(
+            spacing=(mm,) * 3, performance=(zoo.Performance("CPU", f"{size} voxels at {of} mm", 21.6, 900.0),)
+        )
+        for mm, size, of in ((0.5, "40 x 50 x 30", 1), (0.5, "80 x 100 x 60", 0.5))
+    )
+    assert cost_of(coarse, "cpu", 2) == cost_of(fine, "cpu", 2)
+
+
 def test_measured_times_of_another_kind_of_device_are_not_used():
     measured = (zoo.Performance("CUDA, RTX 4090", "40 x 50 x 30 voxels", 21.6, 900.0),)
     assert cost_of(card_for(performance=measured), "cpu", 2) == cost_of(card_for(), "cpu", 2)

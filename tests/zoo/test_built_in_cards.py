@@ -70,7 +70,7 @@ def test_a_window_gives_finite_logits_for_every_label(card):
 
 
 def test_the_smallest_allowed_side_works(card):
-    side = (card.window.multiple_of,) * card.dimensions
+    side = card.window.units
     x = torch.zeros(1, len(card.input.channels), *side)
     with torch.inference_mode():
         assert zoo.load_network(card)(x).shape[2:] == side

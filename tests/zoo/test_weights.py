@@ -7,6 +7,7 @@ import torch
 
 from napari_effseg import CardError, WeightsError, zoo
 from napari_effseg.zoo import _places
+from napari_effseg.zoo._safetensors import read_tensors
 
 from .synthetic import synthetic_card
 
@@ -168,7 +169,20 @@ def test_weights_beside_the_card_come_first_and_the_cache_last(card, tmp_path, m
 
 
 def test_describing_a_file_of_mixed_precision_is_refused(tmp_path):
-    state = {"a": torch.ones(1), "b": torch.ones(1, dtype=torch.float16)}
+    state = {"a": torch.ones(1, dtype=torch.bfloat16), "b": torch.ones(1, dtype=torch.float16)}
     path = zoo.save_weights(state, tmp_path / "a.safetensors")
     with pytest.raises(WeightsError, match="one precision"):
         zoo.describe_weights(path, licence="x", parameters=1)
+
+
+def test_numbers_too_large_for_half_precision_stay_as_they_are(tmp_path):
+    state = {"small": torch.rand(5), "large": torch.tensor([1.0, 1e6]), "endless": torch.tensor([torch.inf])}
+    path = zoo.save_weights(state, tmp_path / "a.safetensors", dtype=torch.float16)
+    kept = read_tensors(path)
+    assert {name: value.dtype for name, value in kept.items()} == {
+        "small": torch.float16,
+        "large": torch.float32,
+        "endless": torch.float16,
+    }
+    assert torch.equal(kept["large"], state["large"])
+    assert zoo.describe_weights(path, licence="x", parameters=8).precision == "float16"

@@ -68,7 +68,7 @@ def measure_step(
     """
     target = torch.device(device.name)
     probed = copy.deepcopy(network).to(target)
-    size = tuple(_smaller(side, card.window.multiple_of) for side in patch)
+    size = tuple(map(_smaller, patch, card.window.units))
     image = torch.zeros((1, len(card.input.channels), *size), device=target)
     image[..., ::2] = 1.0
     truth = torch.zeros((1, 1, *size), dtype=torch.uint8, device=target)

@@ -212,7 +212,9 @@ class Finetuning:
             ),
         )
         card = finished(made.draft, made.base, outcome)
-        return finished_card(card, trainer.best, made.base.weights.licence, self.folder / CARD_FILE)
+        return finished_card(
+            card, trainer.net, trainer.best, made.base.weights.licence, self.folder / CARD_FILE
+        )
 
     def _best(self, trainer: Trainer) -> nn.Module:
         network = copy.deepcopy(self.material.network)
