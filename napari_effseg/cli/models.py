@@ -19,7 +19,7 @@ __all__ = ["card_as_json", "models"]
 
 @click.group(
     invoke_without_command=True,
-    epilog="Examples: effseg models --json; effseg models add spleen_ct_segmentation.zip; "
+    epilog="Example: effseg models --json; effseg models add spleen_ct_segmentation.zip; "
     "effseg models export hippocampus-lightm-unet -o bundle",
 )
 @click.option("--json", "as_document", is_flag=True, help="Everything the cards say, as JSON (docs/json.md).")
