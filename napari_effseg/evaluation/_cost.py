@@ -24,6 +24,7 @@ from ..nets.selective_scan import RunningScan
 __all__ = ["Operations", "Run", "count_operations", "count_parameters", "one_pass", "one_step", "timed"]
 
 _LEAST_RUNS, _LEAST_SECONDS = 3, 2.0
+_ENOUGH_SECONDS = 12.0
 _WATTS_A_CORE = 10.0
 """Power of a busy CPU core in W: an assumption (nominal powers of 65 to 280 W over 8 to 32 cores)."""
 _SCAN_OPERATIONS = 9  # a state update, the convention of Mamba's authors
@@ -124,10 +125,10 @@ def one_step(network: nn.Module, example: Tensor) -> Callable[[], None]:
 
 
 def timed(run: Callable[[], None], device: torch.device) -> Run:
-    """Repeat a run that is warm, at least three times and for at least two seconds."""
+    """Repeat a run that is warm: at least three times and two seconds, but no more after twelve seconds."""
     process, seconds, power = psutil.Process(), list[float](), list[float]()
     busy = _core_seconds(process)
-    while len(seconds) < _LEAST_RUNS or sum(seconds) < _LEAST_SECONDS:
+    while sum(seconds) < _LEAST_SECONDS or (len(seconds) < _LEAST_RUNS and sum(seconds) < _ENOUGH_SECONDS):
         started = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - started)

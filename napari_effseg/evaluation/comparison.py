@@ -74,7 +74,7 @@ class BenchRow:
         An estimate of one pass: on a CPU its busy core-seconds at 10 W each; on CUDA the power that the
         driver reports, None where it reports none.
     training : TrainingStep or None
-        None where it was not asked for.
+        None where it was not asked for, and for a part of a network.
     """
 
     name: str
@@ -147,7 +147,7 @@ def bench(
             size = " x ".join(map(str, entry.input_shape[2:]))
             progress(done / len(unique), f"{entry.name}, {size}")
         try:
-            rows.append(measure(entry, info.name, with_peers, cancel))
+            rows.append(measure(entry, info.name, with_peers and not entry.part, cancel))
         except EffsegError as err:
             if entry in own or isinstance(err, Cancelled):
                 raise
