@@ -85,6 +85,9 @@ def count_operations(network: nn.Module, example: Tensor) -> Operations:
         padded = F.conv1d(x, weight, bias, padding=weight.shape[-1] - 1, groups=x.shape[1])
         return padded[..., : x.shape[-1]]
 
+    # torch's counter stumbles over parameters that are a module's input, if they want gradients.
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    network.requires_grad_(False)
     with (
         torch.inference_mode(),
         mock.patch.object(mamba, "selective_scan", scan),
@@ -93,6 +96,8 @@ def count_operations(network: nn.Module, example: Tensor) -> Operations:
         FlopCounterMode(display=False) as counter,
     ):
         network(example)
+    for parameter in learning:
+        parameter.requires_grad_(True)
     return Operations(int(counter.get_total_flops()), sum(scans))
 
 

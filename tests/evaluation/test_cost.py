@@ -100,6 +100,12 @@ def test_every_network_of_the_papers_can_be_built(subject: Subject) -> None:
     assert count_parameters(subject.build()) > 0
 
 
+def test_networks_whose_modules_are_given_parameters_are_counted() -> None:
+    network = nets.create("hrmedseg", dim=24, img_size=64)
+    assert count_operations(network, torch.zeros(1, 3, 64, 64)).products > 0
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
 def test_a_plain_network_of_equal_operations_is_compared() -> None:
     volumes = {subject.name: subject for subject in paper_subjects() if subject.input_shape[-1] == 96}
     ours, plain = volumes["LightM-UNet"], volumes["U-Net of LightM-UNet's GFLOPs"]
