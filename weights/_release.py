@@ -1,11 +1,11 @@
 """Ship a finished run: measure it on the test split, and put weights and card where the package finds them.
 
-    python weights/_release.py RUN_FOLDER DATASET_FOLDER
+    python weights/_release.py RUN_FOLDER DATASET_FOLDER [DATASET_FOLDER ...]
 
 The run folder is one that ``effseg train`` made. Weights are stored in half precision when that costs less
-than 0.0005 of the mean Dice on the validation split; the temperature of doubt is fitted on it; the card
-gets the accuracy of the very file that ships, the command that measures it again, and time and memory on this
-machine's CPU.
+than 0.0005 of the mean Dice on the validation splits; the temperature of doubt is fitted on these; the card
+gets the accuracy of the very file that ships on each test split, the command that measures it again, and time
+and memory on this machine's CPU.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ import multiprocessing
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 
-from napari_effseg import UnknownModel, load, segment
+from napari_effseg import UnknownModel, Volume, load, segment
 from napari_effseg.engine import fit_temperature
 from napari_effseg.evaluation import Evaluation, EvaluationOptions, evaluate
 from napari_effseg.io.dataset import read_dataset
 from napari_effseg.training.data import load_cases
+from napari_effseg.training.datasets import cases_of
 from napari_effseg.training.validate import whole_volume_logits
 from napari_effseg.zoo import Card, find_card, read_card, write_card
 from napari_effseg.zoo.card import Accuracy, Performance
@@ -36,27 +38,32 @@ NEGLIGIBLE_DICE = 0.0005
 METRICS = {"dice": "dice", "hd95_mm": "hausdorff95_mm", "nsd": "surface_dice"}
 
 
-def release(run: Path, dataset: Path) -> None:
+def release(run: Path, datasets: Sequence[Path]) -> None:
     """Write ``weights/<name>.safetensors`` and ``napari_effseg/zoo/cards/<name>.toml``."""
     card = _as_it_ships(read_card(next(path for path in run.glob("*.toml") if path.name != "config.toml")))
     with tempfile.TemporaryDirectory() as temporary:
         full = _stored(card, run, Path(temporary) / "full", torch.float32)
         half = _stored(card, run, Path(temporary) / "half", torch.float16)
-        validated = [_dice(stored, dataset) for stored in (full, half)]
+        validated = [_dice(stored, datasets) for stored in (full, half)]
         chosen = half if validated[0] - validated[1] < NEGLIGIBLE_DICE else full
-        output = dataclasses.replace(chosen.output, doubt_temperature=_temperature(chosen, dataset))
+        output = dataclasses.replace(chosen.output, doubt_temperature=_temperature(chosen, datasets))
         chosen = dataclasses.replace(chosen, output=output)
-        tested = evaluate(chosen, dataset, EvaluationOptions(split="test"))
+        tested = [evaluate(chosen, dataset, EvaluationOptions(split="test")) for dataset in datasets]
         shipped = dataclasses.replace(
             chosen,
-            accuracy=_accuracy(chosen, tested, dataset),
-            performance=(_in_new_process(chosen, dataset),),
+            accuracy=tuple(
+                row
+                for found, dataset in zip(tested, datasets, strict=True)
+                for row in _accuracy(chosen, found, dataset)
+            ),
+            performance=(_in_new_process(chosen, datasets[0]),),
         )
         shutil.copyfile(chosen.path.parent / chosen.weights.file, ROOT / "weights" / chosen.weights.file)
         write_card(shipped, ROOT / "napari_effseg" / "zoo" / "cards" / f"{card.name}.toml")
+    means = ", ".join(f"{found.over_cases('dice').mean:.4f} ({found.dataset})" for found in tested)
     sys.stdout.write(
         f"validation Dice {validated[0]:.4f} in float32, {validated[1]:.4f} in float16; "
-        f"test Dice {tested.over_cases('dice').mean:.4f}; temperature {output.doubt_temperature}\n"
+        f"test Dice {means}; temperature {output.doubt_temperature}\n"
     )
 
 
@@ -70,15 +77,20 @@ def _as_it_ships(card: Card) -> Card:
     return dataclasses.replace(card, **{name: getattr(shipped, name) for name in kept})
 
 
-def _dice(card: Card, dataset: Path) -> float:
-    return evaluate(card, dataset, EvaluationOptions(split="validation")).over_cases("dice").mean
+def _dice(card: Card, datasets: Sequence[Path]) -> float:
+    """Mean Dice over the validation cases of all data sets."""
+    options = EvaluationOptions(split="validation")
+    found = [evaluate(card, dataset, options) for dataset in datasets]
+    cases = sum(len(one.cases) for one in found)
+    return sum(one.over_cases("dice").mean * len(one.cases) for one in found) / cases
 
 
-def _temperature(card: Card, dataset: Path) -> float:
+def _temperature(card: Card, datasets: Sequence[Path]) -> float:
     """Temperature at which the probabilities fit the validation split best, over all voxels."""
     network, device = load_network(card), torch.device("cpu")
     logits, truth = [], []
-    for case in load_cases(read_dataset(dataset).split("validation"), card, None, None):
+    files = cases_of([read_dataset(dataset) for dataset in datasets], "validation")
+    for case in load_cases(files, card, None, None):
         with torch.inference_mode():
             logits.append(whole_volume_logits(network, case.image, card, device).flatten(1))
         truth.append(case.target.flatten())
@@ -125,6 +137,14 @@ def _accuracy(card: Card, found: Evaluation, dataset: Path) -> tuple[Accuracy, .
     return tuple(rows)
 
 
+def _size(volume: Volume, card: Card) -> str:
+    """Size of an image in words; pictures of a card without a spacing have pixels, and no mm."""
+    if card.dimensions == 2 and card.input.spacing is None and volume.shape[2] == 1:
+        return f"{volume.shape[0]} x {volume.shape[1]} pixels"
+    spacing = " x ".join(f"{side:g}" for side in sorted(set(volume.spacing)))
+    return f"{' x '.join(map(str, volume.shape))} voxels at {spacing} mm"
+
+
 def _in_new_process(card: Card, dataset: Path) -> Performance:
     """Measure where nothing else has been held, which a process's high-water mark would remember."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -138,13 +158,13 @@ def _performance(card: Card, dataset: Path) -> Performance:
     seconds = sorted(report.seconds for report in reports)[len(reports) // 2]
     return Performance(
         device=f"CPU, {torch.get_num_threads()} threads",
-        case=f"{' x '.join(map(str, volume.shape))} voxels at 1 mm, whole",
+        case=f"{_size(volume, card)}, whole",
         seconds=round(seconds, 2),
         peak_memory_mb=round(max(report.peak_memory_bytes for report in reports) / 1e6),
     )
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
-    release(Path(sys.argv[1]), Path(sys.argv[2]))
+    release(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])

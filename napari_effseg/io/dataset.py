@@ -13,11 +13,12 @@ from ..errors import ConfigError, ImageReadError, nearest_names
 from ..types import PathLike
 from .case_folder import LAYOUTS, CaseFiles, layout_of, pair_cases
 
-__all__ = ["CaseFiles", "Dataset", "hold_back", "plain_name", "read_dataset"]
+__all__ = ["SPLITS", "CaseFiles", "Dataset", "hold_back", "plain_name", "read_dataset"]
 
 _FILE = "dataset.json"
 _LARGEST_FILE = 64 * 2**20  # bytes; a list of a hundred thousand cases stays far below
-_SPLITS = ("training", "validation", "test")
+SPLITS = ("training", "validation", "test")
+"""The lists of a data set."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _dataset(path: Path, document: Mapping[str, Any]) -> Dataset:
         source=str(document.get("original", document.get("source", ""))),
         redistributable=document.get("redistributable") is True,
         labels=_labels(path, document.get("labels", {})),
-        splits={name: _cases(path, document, name) for name in _SPLITS},
+        splits={name: _cases(path, document, name) for name in SPLITS},
     )
 
 

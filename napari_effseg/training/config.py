@@ -36,6 +36,9 @@ class DataConfig:
     folder : str
         Folder with a ``dataset.json`` in the style of the Medical Segmentation Decathlon, relative to
         the configuration file; ``${EFFSEG_DATA}`` stands for the environment variable.
+    more_folders : tuple of str
+        Further such folders, whose splits are added to those of the first; a structure has the same number
+        in all of them.
     patch : tuple of int
         Patch size in voxels; empty for the card's window. A patch smaller than the window makes steps
         cheaper where the network takes any size.
@@ -45,10 +48,11 @@ class DataConfig:
         Patches smaller or larger than the case are shifted by up to this many voxels, so that the
         structure is not always in the middle.
     limit_cases : int
-        Use only the first cases of each split; 0 for all. For rehearsals.
+        Use only the first cases of each split of each folder; 0 for all. For rehearsals.
     """
 
     folder: str
+    more_folders: tuple[str, ...] = ()
     patch: tuple[int, ...] = ()
     foreground_fraction: float = 0.7
     shift_voxels: int = 4

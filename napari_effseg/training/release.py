@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import CardError, ConfigError, WeightsError
-from ..io.dataset import Dataset
+from ..io.dataset import SPLITS, Dataset
 from ..zoo.card import Card, TrainingData
 from ..zoo.card_file import parse_card, write_card
 from ..zoo.weights import describe_weights, save_weights
@@ -104,22 +104,44 @@ def finished_card(
     return card
 
 
-def trained_on(dataset: Dataset, config: str) -> TrainingData:
+def trained_on(datasets: Sequence[Dataset], config: str) -> TrainingData:
     """Say what weights learned from that began at random.
 
     Parameters
     ----------
-    dataset : Dataset
+    datasets : sequence of Dataset
+        At least one; weights may be passed on only if all of them allow it.
     config : str
         Name of the configuration.
     """
-    counts = {name: len(cases) for name, cases in dataset.splits.items()}
     return TrainingData(
-        dataset=dataset.name,
-        licence=dataset.licence or NOT_STATED,
-        citation=dataset.citation,
-        split=f"{counts['training']} training, {counts['validation']} validation, {counts['test']} test "
-        "cases, as fixed in the data set's dataset.json",
+        dataset=" + ".join(dataset.name for dataset in datasets),
+        licence=_licence_of(datasets),
+        citation=" ".join(dict.fromkeys(dataset.citation for dataset in datasets if dataset.citation)),
+        split=_split_of(datasets),
         config=config,
-        redistributable=dataset.redistributable,
+        redistributable=all(dataset.redistributable for dataset in datasets),
     )
+
+
+def _licence_of(datasets: Sequence[Dataset]) -> str:
+    """Return the licence of all, or each with the data it is of."""
+    licences = [dataset.licence or NOT_STATED for dataset in datasets]
+    if len(set(licences)) == 1:
+        return licences[0]
+    return "; ".join(
+        f"{licence} ({dataset.name})" for licence, dataset in zip(licences, datasets, strict=True)
+    )
+
+
+def _split_of(datasets: Sequence[Dataset]) -> str:
+    """Say how many cases each split has, and of which data where there are several."""
+    if len(datasets) == 1:
+        return f"{_counts(datasets[0])}, as fixed in the data set's dataset.json"
+    parts = (f"{dataset.name}: {_counts(dataset)}" for dataset in datasets)
+    return f"{'; '.join(parts)}; as fixed in each data set's dataset.json"
+
+
+def _counts(dataset: Dataset) -> str:
+    counts = (f"{len(dataset.splits.get(name, ()))} {name}" for name in SPLITS)
+    return f"{', '.join(counts)} cases"

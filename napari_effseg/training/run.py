@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..zoo.card import Card
 from .augment import Augmenter, axcodes_of
 from .config import TrainConfig, read_config
 from .data import PatchSampler, TrainingCase, load_cases
+from .datasets import cases_of, refuse_other_numbers
 from .folder import drawing, log_to, open_run_folder
 from .loop import Trainer
 from .release import draft_card, finished_card, trained_on, warm_start
@@ -67,7 +69,7 @@ def run_training(
     """
     config = read_config(config_path)
     card = draft_card(config)
-    dataset = read_dataset(config.resolve(config.data.folder))
+    datasets = _datasets(config)
     folder = open_run_folder(
         output or Path("runs") / card.name, config.path.read_bytes(), resume, str(config.path)
     )
@@ -76,10 +78,17 @@ def run_training(
         trainer = _trainer(config, card, folder, target)
         if resume and trainer.checkpoint.is_file():
             trainer.resume()
-        sampler, validation = _cases(config, card, dataset, progress, cancel)
+        sampler, validation = _cases(config, card, datasets, progress, cancel)
         trainer.run(sampler, validation, drawing(trainer, progress), cancel)
-        _finish(trainer, dataset)
+        _finish(trainer, datasets)
     return folder
+
+
+def _datasets(config: TrainConfig) -> list[Dataset]:
+    folders = (config.data.folder, *config.data.more_folders)
+    datasets = [read_dataset(config.resolve(folder)) for folder in folders]
+    refuse_other_numbers(datasets)
+    return datasets
 
 
 def _trainer(config: TrainConfig, card: Card, folder: Path, device: torch.device) -> Trainer:
@@ -93,13 +102,13 @@ def _trainer(config: TrainConfig, card: Card, folder: Path, device: torch.device
 def _cases(
     config: TrainConfig,
     card: Card,
-    dataset: Dataset,
+    datasets: Sequence[Dataset],
     progress: Progress | None,
     cancel: CancelCheck | None,
 ) -> tuple[PatchSampler, list[TrainingCase]]:
     limit = config.data.limit_cases or None
-    training = load_cases(dataset.split("training")[:limit], card, progress, cancel)
-    validation = load_cases(dataset.split("validation")[:limit], card, progress, cancel)
+    training = load_cases(cases_of(datasets, "training", limit), card, progress, cancel)
+    validation = load_cases(cases_of(datasets, "validation", limit), card, progress, cancel)
     _logger.info("%d training and %d validation cases", len(training), len(validation))
     augmenter = Augmenter(config.augment, axcodes_of(card))
     size = window_shape(card, config.data.patch or None)
@@ -107,10 +116,10 @@ def _cases(
     return sampler, validation
 
 
-def _finish(trainer: Trainer, dataset: Dataset) -> None:
+def _finish(trainer: Trainer, datasets: Sequence[Dataset]) -> None:
     """Write the best weights and their card."""
     state = trainer.state
-    card = dataclasses.replace(trainer.card, training=trained_on(dataset, f"{trainer.card.name}.toml"))
+    card = dataclasses.replace(trainer.card, training=trained_on(datasets, f"{trainer.card.name}.toml"))
     finished_card(
         card, trainer.net, trainer.best, card.training.licence, trainer.folder / card.training.config
     )
