@@ -5,74 +5,31 @@ Knows the viewer's model and the inference thread, and no Qt; tests drive it wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..errors import EffsegError
 from ..types import CancelCheck, Progress
-from ..volume import Reorientation, same_grid
-from ..zoo.card import Card
 from .case import Case, guess_channels, level_for, needs_layers
 from .drawn_region import DrawnRegion
+from .fitting import Models, largest_mm, models_for, note_about
 from .from_layer import frames_of
-from .inference import Handlers, Inference, Ticket
+from .inference import Handlers, Inference
 from .label_table import LabelTable
-from .measure import LabelRow, measure_labels
-from .placement import levels_of, placement_of
-from .reading_view import put_sliders, shows_labels
-from .source import DOUBT, METADATA_KEY, REPORT_KEY, source_of
-from .state import ModelOption, PlanWords, Stage, Store
-from .to_layer import doubt_layer, labels_layer
-from .words import device_options, plan_words, sentence, trouble
+from .placement import placement_of
+from .running import Run, Runner, warm_up
+from .source import DOUBT, source_of
+from .state import PlanWords, Store
+from .words import device_options, plan_words, trouble
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Labels, Layer
+    from napari.layers import Image, Layer
 
-    from ..engine import DeviceInfo, Result
+    from ..engine import DeviceInfo
 
 __all__ = ["AutomaticSegmentation"]
 
 _GEOMETRY = ("data", "scale", "translate", "rotate", "shear", "affine", "units")
-
-
-@dataclass(frozen=True, eq=False)
-class _Models:
-    options: tuple[ModelOption, ...]
-    problems: tuple[str, ...]
-    recommended: str
-
-
-@dataclass(frozen=True, eq=False)
-class _Run:
-    """A run that was begun: what it segments, and where its image lay then."""
-
-    case: Case
-    card: Card
-    level: int
-    view: Reorientation
-
-    @property
-    def name(self) -> str:
-        return f"{self.case.image.name} segmentation"
-
-    @property
-    def frame(self) -> int | None:
-        """Time point, where the image has several."""
-        image = self.case.image
-        return self.case.frame if frames_of(image) > 1 and not _channels_lead(image, self.card) else None
-
-
-@dataclass(frozen=True, eq=False)
-class _Finished:
-    """What a run gave: layers ready to be shown, since napari compiles code when it makes the first."""
-
-    result: Result
-    rows: tuple[LabelRow, ...]
-    labels: Labels
-    doubt: Image
 
 
 class AutomaticSegmentation:
@@ -97,12 +54,12 @@ class AutomaticSegmentation:
         self.table = LabelTable(viewer, inference)
         self._viewer = viewer
         self._inference = inference
-        self._ticket: Ticket | None = None
         self._wanted_model = ""  # chosen by hand; it stays wanted while it does not fit
         self._wanted_image: Image | None = None
         self._runs_when_ready = False
         self._is_warm = False
         self._is_closed = False
+        self._runner = Runner(viewer, inference, self.store, self.table, self._layers_changed)
         self._region = DrawnRegion(viewer, inference.deliver, self._region_changed, self._slice_shown)
         layers = viewer.layers.events
         for emitter in (layers.inserted, layers.removed, layers.reordered):
@@ -131,7 +88,8 @@ class AutomaticSegmentation:
         self._listen(None)
         self._region.close()
         self.table.close()
-        for lane in ("devices", "models", "plan", "run", "warm up"):
+        self._runner.close()
+        for lane in ("devices", "models", "plan", "warm up"):
             self._inference.forget(lane)
 
     # --- what the user chooses ---
@@ -182,30 +140,8 @@ class AutomaticSegmentation:
         now = self.store.now
         if not now.is_idle or now.why_not_run or now.image is None or now.card is None:
             return
-        case, card, device = self._case(), now.card, now.device
-        run = _Run(case, card, level_for(card, now.image), placement_of(now.image))
-        parts, boxes = case.parts(card, run.level), case.boxes(run.level)  # as the layers are now
-
-        def work(progress: Progress, cancel: CancelCheck) -> _Finished:
-            from ..engine import segment
-
-            volume = parts.joined()
-            result = segment(volume, card, device, boxes or None, progress, cancel)
-            return _finished(run, result, measure_labels(result.labels, volume.data, cancel))
-
-        self.store.set(
-            stage=Stage.RUNNING,
-            fraction=0.0,
-            message="Starting …",
-            problem="",
-            details="",
-            summary="",
-            warnings=(),
-        )
-        handlers = Handlers[_Finished](
-            done=lambda finished: self._show(run, finished), failed=self._failed, progress=self._progress
-        )
-        self._ticket = self._inference.submit("run", work, handlers)
+        run = Run(self._case(), now.card, level_for(now.card, now.image), placement_of(now.image))
+        self._runner.start(run, now.device)
 
     def run_when_ready(self) -> None:
         """Segment as soon as it is known that a model fits; if none does, the panel says why."""
@@ -215,72 +151,11 @@ class AutomaticSegmentation:
 
     def cancel(self) -> None:
         """Stop the run at the next place where it can stop."""
-        if self._ticket is not None and self.store.now.stage is Stage.RUNNING:
-            self._ticket.cancel()
-            self.store.set(stage=Stage.STOPPING, message="Stopping after this step …")
-
-    def _progress(self, fraction: float, message: str) -> None:
-        if self.store.now.stage is Stage.RUNNING:
-            self.store.set(fraction=fraction, message=sentence(message).rstrip("."))
-
-    def _failed(self, error: Exception) -> None:
-        problem, details = trouble(error)
-        self._ticket = None
-        self.store.set(stage=Stage.IDLE, fraction=0.0, message="")
-        self._layers_changed()
-        self.store.set(problem=problem, details=details)
+        self._runner.cancel()
 
     def _fault(self, error: Exception) -> None:
         problem, details = trouble(error)
         self.store.set(problem=problem, details=details, is_checking=False)
-
-    # --- the result ---
-
-    def _show(self, run: _Run, finished: _Finished) -> None:
-        """Add labels, and below them doubt, exactly where the image is."""
-        self._ticket = None
-        note, labels = self._moved(run), finished.labels
-        if note:
-            labels = _labels_alone(run, finished.result)
-        self._viewer.add_layer(labels)
-        if not note:  # in a later turn, so that the window is never held up by both
-            self._inference.deliver(lambda: self._insert_below(finished.doubt, labels))
-        self.table.show(labels, finished.rows, run.case.image.name)
-        self._bring_into_sight(labels, finished.rows)
-        self.store.set(stage=Stage.IDLE, fraction=0.0, message="")
-        self._layers_changed()
-        found = sum(row.voxels > 0 for row in finished.rows)
-        report = finished.result.report
-        self.store.set(
-            summary=f"Done in {report.seconds:.1f} s on {report.device}: {found} of "
-            f"{len(finished.rows)} structures found, in the layer “{labels.name}”.{note}",
-            warnings=tuple(sentence(warning) for warning in report.warnings),
-        )
-
-    def _bring_into_sight(self, labels: Labels, rows: tuple[LabelRow, ...]) -> None:
-        """Move the sliders to the largest label, where the slice that is shown holds none at all."""
-        places = {row.voxels: row.place_ras for row in rows if row.place_ras is not None}
-        if places and not shows_labels(self._viewer, labels):
-            put_sliders(self._viewer, labels, places[max(places)])
-
-    def _insert_below(self, doubt: Image, labels: Labels) -> None:
-        layers = self._viewer.layers
-        if self._is_closed or labels not in layers:
-            return
-        active = layers.selection.active
-        layers.insert(layers.index(labels), doubt)
-        layers.selection.active = active
-
-    def _moved(self, run: _Run) -> str:
-        """Say that the image is no longer where it was when the run began; "" if it is."""
-        image = run.case.image
-        if image not in self._viewer.layers:
-            return " The image was closed meanwhile."
-        try:
-            here = same_grid(placement_of(image).source, run.view.source)
-        except EffsegError:
-            here = False
-        return "" if here else " The image was moved meanwhile; the result lies where it was."
 
     # --- what follows from what was chosen ---
 
@@ -371,10 +246,10 @@ class AutomaticSegmentation:
             return
         case, images = self._case(), len(now.images)
         self.store.set(is_checking=True, plan=None, plan_problem="")
-        handlers = Handlers[_Models](done=self._models_known, failed=self._fault)
-        self._inference.submit("models", lambda progress, cancel: _fitting(case, images, cancel), handlers)
+        handlers = Handlers[Models](done=self._models_known, failed=self._fault)
+        self._inference.submit("models", lambda progress, cancel: models_for(case, images, cancel), handlers)
 
-    def _models_known(self, found: _Models) -> None:
+    def _models_known(self, found: Models) -> None:
         fitting = {option.card.name for option in found.options if not option.reason}
         self.store.set(options=found.options, problems=found.problems)
         wanted = self._wanted_model if self._wanted_model in fitting else found.recommended
@@ -389,8 +264,8 @@ class AutomaticSegmentation:
             channels = {}
         elif set(channels) != set(guess := guess_channels(card, image, now.images)):
             channels = guess
-        self.store.set(model=name, channels=channels, note=_note(card, image))
-        self._region.set_deepest(_largest_mm(card) if card is not None else None)
+        self.store.set(model=name, channels=channels, note=note_about(card, image))
+        self._region.set_deepest(largest_mm(card) if card is not None else None)
 
     def _plan(self) -> None:
         """Say what a run would cost."""
@@ -422,73 +297,7 @@ class AutomaticSegmentation:
             self.run()
         if not self._is_warm and self.store.now.plan is not None:
             self._is_warm = True
-            self._inference.submit("warm up", _warm_up, Handlers[None]())
-
-
-def _finished(run: _Run, result: Result, rows: tuple[LabelRow, ...]) -> _Finished:
-    from napari.layers import Layer
-
-    image = run.case.image
-    labels = labels_layer(result.labels, image, name=run.name, level=run.level, frame=run.frame)
-    labels[1]["metadata"][REPORT_KEY] = result.report.to_json()
-    doubt = doubt_layer(result.doubt, image, level=run.level, frame=run.frame)
-    return _Finished(result, rows, Layer.create(*labels), Layer.create(*doubt))
-
-
-def _labels_alone(run: _Run, result: Result) -> Labels:
-    """Layer of labels where the image was, which is no longer there."""
-    from napari.layers import Layer
-
-    labels = labels_layer(result.labels, name=run.name)
-    metadata, image = labels[1]["metadata"], source_of(run.case.image)
-    knows_sides = image is not None and image.knows_sides
-    metadata[METADATA_KEY] = replace(metadata[METADATA_KEY], knows_sides=knows_sides)
-    metadata[REPORT_KEY] = result.report.to_json()
-    return Layer.create(*labels)
-
-
-def _warm_up(progress: Progress, cancel: CancelCheck) -> None:
-    """Have napari compile, away from the window, what the first coloured labels and shapes need."""
-    from napari.layers import Labels, Shapes
-    from napari.utils import DirectLabelColormap
-
-    colours = {None: (0.0, 0.0, 0.0, 0.0), 1: (1.0, 1.0, 1.0, 1.0)}
-    Labels(np.ones((2, 2, 2), np.uint8), colormap=DirectLabelColormap(color_dict=colours))
-    Shapes(ndim=3).add_rectangles(np.array([(0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0)]))
-
-
-def _fitting(case: Case, images: int, cancel: CancelCheck) -> _Models:
-    """Look which of all cards can be used."""
-    from ..engine import best_of
-    from ..zoo import read_registry
-
-    registry = read_registry()
-    options = tuple(ModelOption(card, _why_not(card, case, images)) for card in registry.cards.values())
-    fitting = [option.card for option in options if not option.reason]
-    best = best_of(fitting) if fitting else None
-    return _Models(options, registry.problems, best.name if best else "")
-
-
-def _why_not(card: Card, case: Case, images: int) -> str:
-    from ..engine import misfit
-
-    try:
-        volume = case.trial_volume(card, images)
-        reason = misfit(card, volume, case.boxes(level_for(card, case.image)))
-    except EffsegError as err:
-        reason = str(err)
-    return sentence(reason or "")
-
-
-def _largest_mm(card: Card) -> tuple[float, float, float]:
-    """Largest image that a model takes, along the axes (S, P, L) of a layer."""
-    if sorted(card.input.orientation) == ["I", "J", "K"]:  # stored axes: any of them may be any of these
-        return (max(card.field_of_view.maximum_mm),) * 3
-    by_letter = dict(zip(card.input.orientation, card.field_of_view.maximum_mm, strict=True))
-    s, p, left = (
-        next(by_letter[letter] for letter in pair if letter in by_letter) for pair in ("SI", "PA", "LR")
-    )
-    return s, p, left
+            self._inference.submit("warm up", warm_up, Handlers[None]())
 
 
 def _geometry_events(image: Image) -> list[Any]:
@@ -499,27 +308,6 @@ def _find_devices(progress: Progress, cancel: CancelCheck) -> tuple[DeviceInfo, 
     from ..engine import available_devices
 
     return available_devices()
-
-
-def _note(card: Card | None, image: Image | None) -> str:
-    """Say what part of the image is taken, where that is not all of it."""
-    if card is None or image is None:
-        return ""
-    notes = []
-    if levels_of(image) > 1:
-        level = level_for(card, image)
-        spacing = " x ".join(f"{step:.3g}" for step in placement_of(image, level).source.spacing)
-        notes.append(f"Resolution level {level} of {levels_of(image)} is used, {spacing} mm a voxel.")
-    if frames_of(image) > 1 and not _channels_lead(image, card):
-        notes.append("Only the volume at the slider is segmented.")
-    return " ".join(notes)
-
-
-def _channels_lead(image: Image, card: Card) -> bool:
-    """Whether the axis before the spatial ones holds the model's channels."""
-    source = source_of(image)
-    is_time = source is not None and source.lead == "time"
-    return not is_time and frames_of(image) == len(card.input.channels)
 
 
 def _is_doubt(layer: Layer) -> bool:

@@ -226,7 +226,7 @@ def test_an_image_renamed_during_the_run_gives_its_new_name_to_the_labels(panel,
 def test_cancelling_at_any_moment_leaves_nothing_and_the_next_run_all(
     panel, desk, viewer_model, ct, monkeypatch, after
 ):
-    said, say = [], panel._progress
+    said, say = [], panel._runner._progress
 
     def progress(fraction, message):
         say(fraction, message)
@@ -234,7 +234,7 @@ def test_cancelling_at_any_moment_leaves_nothing_and_the_next_run_all(
         if len(said) == after:
             panel.cancel()
 
-    monkeypatch.setattr(panel, "_progress", progress)
+    monkeypatch.setattr(panel._runner, "_progress", progress)
     add(viewer_model, ct)
     settle(desk, panel)
     panel.run()

@@ -257,7 +257,7 @@ def test_nothing_is_read_or_computed_in_the_thread_of_the_window(
     viewer, open_panel, qtbot, ct, monkeypatch, tmp_path
 ):
     from napari_effseg import engine
-    from napari_effseg.viewer import label_table, segmenting
+    from napari_effseg.viewer import label_table, running
 
     seen = {}
 
@@ -272,7 +272,7 @@ def test_nothing_is_read_or_computed_in_the_thread_of_the_window(
 
     for name in ("misfit", "plan_segmentation", "segment", "available_devices"):
         watched(engine, name)
-    watched(segmenting, "measure_labels")
+    watched(running, "measure_labels")
     watched(label_table, "save")
     monkeypatch.setattr(
         QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "a.nii.gz"), "NIfTI (*.nii.gz)")
