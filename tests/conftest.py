@@ -29,6 +29,12 @@ def _no_models_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch
     monkeypatch.setenv("EFFSEG_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
 
 
+@pytest.fixture(autouse=True)
+def _cache_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remember times, and keep fetched weights, where the user's own are not."""
+    monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of windows in one process: two of them would take the focus from each other."""
     for item in items:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ._console import Console, speaks, table
-from ._options import FILE, as_json
+from ._options import FILE, as_json, device_option
 
 if TYPE_CHECKING:
+    from ..engine import Needs
     from ..zoo import Card
 
 __all__ = ["card_as_json", "models"]
@@ -19,30 +22,58 @@ __all__ = ["card_as_json", "models"]
 
 @click.group(
     invoke_without_command=True,
-    epilog="Example: effseg models --json; effseg models add spleen_ct_segmentation.zip; "
+    epilog="Example: effseg models --organ hippocampus --modality MR; effseg models --long; "
+    "effseg models add spleen_ct_segmentation.zip; "
     "effseg models export hippocampus-lightm-unet -o bundle",
 )
+@click.option(
+    "--organ",
+    default="",
+    metavar="TEXT",
+    help="Only models of this structure: a word of its name, title or SNOMED meaning, or a part of the body.",
+)
+@click.option("--modality", default="", metavar="CODE", help="Only models for such images: MR, CT, ...")
+@click.option("--task", default="", metavar="TASK", help="Only models that do this, such as automatic.")
+@click.option("--long", "in_full", is_flag=True, help="Everything that matters to a user, limits included.")
 @click.option("--json", "as_document", is_flag=True, help="Everything the cards say, as JSON (docs/json.md).")
+@device_option
 @click.pass_context
 @speaks
-def models(context: click.Context, as_document: bool, console: Console) -> None:
-    """List the models: name, network, task, modality, structures, licence, accuracy, time and memory.
+def models(
+    context: click.Context,
+    organ: str,
+    modality: str,
+    task: str,
+    in_full: bool,
+    as_document: bool,
+    device: str,
+    console: Console,
+) -> None:
+    """List the models: accuracy, time and memory on this machine, licence, structures, task, network.
 
     Models that were added are found, and cards in the folders that the variable EFFSEG_CARDS names.
     """
     if context.invoked_subcommand is not None:
-        if as_document:
-            raise click.UsageError(f"--json belongs to the list, not to {context.invoked_subcommand}")
+        _refuse_options_of_the_list(context)
         return
     from ..zoo.registry import read_registry
+    from ..zoo.selecting import Wish, select
 
     registry = read_registry()
-    found = list(registry.cards.values())
+    found = select(registry.cards.values(), Wish(organ, modality, task))
+    from ..engine import needs_of, resolve_device
+
+    where = resolve_device(device)
+    needs = {card.name: needs_of(card, where) for card in found}
     if as_document:
-        document = {"models": [card_as_json(card) for card in found], "problems": list(registry.problems)}
+        listed = [{**card_as_json(card), "here": asdict(needs[card.name])} for card in found]
+        document = {"models": listed, "problems": list(registry.problems)}
         console.data(as_json(document).rstrip())
+    elif in_full:
+        console.data("\n\n".join(_describe(card, needs[card.name]) for card in found) or "no models")
     else:
-        console.data("\n\n".join(_describe(card) for card in found) or "no models")
+        console.data(_list(found, needs) if found else "no models")
+        console.note(f"time and memory: on this machine ({where.description}), for the image in brackets")
     for problem in registry.problems:
         console.warn(problem)
 
@@ -134,10 +165,54 @@ def card_as_json(card: Card) -> dict[str, Any]:
     return document
 
 
-def _describe(card: Card) -> str:
+def _refuse_options_of_the_list(context: click.Context) -> None:
+    for option in context.command.params:
+        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option.opts[-1]} belongs to the list of models, not to {context.invoked_subcommand}"
+            )
+
+
+def _list(cards: Sequence[Card], needs: Mapping[str, Needs]) -> str:
+    """Lay out what cards are compared by in columns, and the rest in lines below each."""
+    from ..zoo.brief import accuracy_words, duration_words, memory_words
+
+    rows = [("model", "accuracy", "time", "memory", "licence of weights")]
+    rows += [
+        (
+            card.name,
+            accuracy_words(card),
+            f"about {duration_words(needs[card.name].seconds)}",
+            memory_words(needs[card.name].memory_bytes, needs[card.name].device_memory_bytes),
+            card.weights.licence,
+        )
+        for card in cards
+    ]
+    head, *lines = table(rows).splitlines()
+    blocks = [f"{line}\n{_more(card, needs[card.name])}" for line, card in zip(lines, cards, strict=True)]
+    return "\n".join([head, *blocks])
+
+
+def _more(card: Card, needs: Needs) -> str:
+    from ..zoo.brief import images_words, listed
+
+    return (
+        f"  {listed(label.name for label in card.labels)}\n"
+        f"  {card.task}, {images_words(card)}; {_network(card)}; time {needs.known_by} ({needs.case})"
+    )
+
+
+def _describe(card: Card, needs: Needs) -> str:
+    from ..zoo.brief import duration_words, memory_words
+
     roles = ", ".join(channel.role for channel in card.input.channels)
+    here = (
+        f"about {duration_words(needs.seconds)} and "
+        f"{memory_words(needs.memory_bytes, needs.device_memory_bytes)} on {needs.device}, time "
+        f"{needs.known_by} ({needs.case})"
+    )
     rows = [
-        ("network", f"{card.network}, {card.weights.parameters / 1e6:.2f} M parameters, {card.dimensions}D"),
+        ("network", f"{_network(card)}, {card.dimensions}D"),
         ("task", f"{card.task}: {card.summary}"),
         ("image", f"{' or '.join(card.input.modality)}; channels: {roles}"),
         ("structures", ", ".join(f"{label.id} {label.name}" for label in card.labels)),
@@ -146,10 +221,15 @@ def _describe(card: Card) -> str:
             f"weights {card.weights.licence}; trained on {card.training.dataset} ({card.training.licence})",
         ),
         ("accuracy", "; ".join(_accuracy(card)) or "not measured"),
-        ("time, memory", "; ".join(_performance(card)) or "not measured"),
-        ("limits", "; ".join(card.limits)),
+        ("here", here),
+        ("measured", "; ".join(_performance(card)) or "not measured"),
+        ("limits", " ".join(card.limits)),
     ]
     return f"{card.name}\n" + "\n".join(f"  {line}" for line in table(rows).splitlines())
+
+
+def _network(card: Card) -> str:
+    return f"{card.network}, {card.weights.parameters / 1e6:.2f} M parameters"
 
 
 def _accuracy(card: Card) -> list[str]:

@@ -1,8 +1,9 @@
 """Volume in, LabelMap out. No paths, file formats, threads or windows: progress and cancel are callables."""
 
 from .calibration import fit_temperature
-from .choose import Roi, best_of, fits, misfit
+from .choose import Roi, best_of, choose_card, fits, misfit, regions_of
 from .device import DeviceInfo, available_devices, resolve_device
+from .needs import Needs, known_by, needs_of, observed
 from .plan import Plan, PlanOptions, resolve
 from .preprocess import Prepared, prepare
 from .report import Report, Result
@@ -10,6 +11,7 @@ from .segmenter import plan_segmentation, segment, segment_with
 
 __all__ = [
     "DeviceInfo",
+    "Needs",
     "Plan",
     "PlanOptions",
     "Prepared",
@@ -18,11 +20,16 @@ __all__ = [
     "Roi",
     "available_devices",
     "best_of",
+    "choose_card",
     "fit_temperature",
     "fits",
+    "known_by",
     "misfit",
+    "needs_of",
+    "observed",
     "plan_segmentation",
     "prepare",
+    "regions_of",
     "resolve",
     "resolve_device",
     "segment",

@@ -9,11 +9,12 @@ import math
 import re
 from dataclasses import dataclass
 
+from ..types import SpatialShape
 from ..zoo.card import Card, Performance
 from .frame import window_shape
 from .tiling import Tiling
 
-__all__ = ["Cost", "cost_of"]
+__all__ = ["Cost", "cost_of", "measured_on", "network_sides", "passes_of"]
 
 _CASE_SIZE = re.compile(r"(\d+)\s*x\s*(\d+)\s*x\s*(\d+)(?: voxels at ([\d.]+) mm)?")
 
@@ -71,11 +72,32 @@ def cost_of(card: Card, kind: str, threads: int) -> Cost:
         Threads of the CPU; a network gains about their square root.
     """
     tabled = _tabled_cost(card, kind, threads)
-    for measured in card.performance:
-        seconds = _seconds_per_voxel(measured, card, kind)
-        if seconds is not None:
-            return Cost(tabled.bytes_per_voxel, seconds)
-    return tabled
+    measured = measured_on(card, kind)
+    if measured is None:
+        return tabled
+    return Cost(tabled.bytes_per_voxel, _seconds_per_voxel(measured, card))
+
+
+def measured_on(card: Card, kind: str) -> Performance | None:
+    """Return the run of a card on such a device that estimates rest on; None if none has a known size."""
+    runs = (run for run in card.performance if kind in run.device.lower())
+    return next((run for run in runs if network_sides(run, card) is not None), None)
+
+
+def network_sides(run: Performance, card: Card) -> SpatialShape | None:
+    """Voxels that the network saw in a measured case, along its axes; None if the case does not tell."""
+    size = _CASE_SIZE.search(run.case)
+    if size is None:
+        return None
+    sides = [int(side) for side in size.groups()[:3]]
+    if size[4] is not None and card.input.spacing is not None and card.dimensions == 3:
+        sides = [round(n * float(size[4]) / mm) for n, mm in zip(sides, card.input.spacing, strict=True)]
+    return sides[0], sides[1], sides[2]
+
+
+def passes_of(card: Card) -> int:
+    """How often the networks of a card see each window: mirrored in every way, and once for each member."""
+    return (1 << len(card.window.mirror)) * card.weights.members
 
 
 def _tabled_cost(card: Card, kind: str, threads: int) -> Cost:
@@ -90,15 +112,9 @@ def _tabled_cost(card: Card, kind: str, threads: int) -> Cost:
     )
 
 
-def _seconds_per_voxel(measured: Performance, card: Card, kind: str) -> float | None:
-    """Seconds a window voxel of a measured case; None for another kind of device or a case without a size."""
-    size = _CASE_SIZE.search(measured.case)
-    if kind not in measured.device.lower() or size is None:
-        return None
-    sides = [int(side) for side in size.groups()[:3]]
-    if size[4] is not None and card.input.spacing is not None and card.dimensions == 3:
-        sides = [round(n * float(size[4]) / mm) for n, mm in zip(sides, card.input.spacing, strict=True)]
-    shape = (sides[0], sides[1], sides[2])
-    window = window_shape(card)
-    windows = Tiling.over(shape, window, card.window.overlap).count
-    return measured.seconds / (windows * math.prod(window))
+def _seconds_per_voxel(run: Performance, card: Card) -> float:
+    """Seconds a window voxel of a measured case of known size."""
+    shape, window = network_sides(run, card), window_shape(card)
+    assert shape is not None
+    windows = passes_of(card) * Tiling.over(shape, window, card.window.overlap, card.window.places).count
+    return run.seconds / (windows * math.prod(window))

@@ -11,8 +11,9 @@ from typing import Literal
 
 from ..types import IndexBox, SpatialShape
 from ..volume import Grid, box_shape
+from ..zoo.brief import duration_words
 from ..zoo.card import Card
-from .costs import Cost, cost_of
+from .costs import Cost, cost_of, passes_of
 from .device import DeviceInfo
 from .doubt import channels_of
 from .frame import Frame, window_shape
@@ -128,7 +129,7 @@ class Plan:
         step = self.step.describe().replace("windows", windows, 1)
         where = f" ({self.device.description})" if self.step.device == self.device.name else ""
         found = ", in boxes that are found first" if self.locates else ""
-        return f"{self.model}: {step}{where}{found}, about {_duration(self.seconds)} and {memory}"
+        return f"{self.model}: {step}{where}{found}, about {duration_words(self.seconds)} and {memory}"
 
 
 def resolve(options: PlanOptions, card: Card, grid: Grid, device: DeviceInfo) -> Plan:
@@ -246,8 +247,7 @@ def _whole_bytes(card: Card, frame: Frame) -> int:
 
 def _seconds(card: Card, grid: Grid, regions: tuple[RegionPlan, ...], step: Step, cost: Cost) -> float:
     """Estimated seconds: the network over all windows, and a pass over the image before and after."""
-    runs = (1 << len(card.window.mirror)) * card.weights.members
-    windows = runs * sum(region.tiling.count for region in regions)
+    windows = passes_of(card) * sum(region.tiling.count for region in regions)
     passes = 1.5e-7 * math.prod(grid.shape)
     return windows * math.prod(step.window) * cost.seconds_per_voxel + passes
 
@@ -281,9 +281,3 @@ def _batch(window: SpatialShape) -> int:
 
 def _times(sides: tuple[int, ...]) -> str:
     return " x ".join(str(side) for side in sides)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min"

@@ -7,6 +7,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, EffsegError
+from ..zoo.brief import duration_words
 from .state import DeviceOption, PlanWords
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def plan_words(plan: Plan) -> PlanWords:
     if plan.device_memory_bytes:
         memory = f"{plan.device_memory_bytes / 1e9:.1f} GB on the device, {memory}"
     where = plan.device.description if plan.step.device == plan.device.name else plan.step.device
-    line = f"About {_duration(plan.seconds)}, {memory}, on {where}"
+    line = f"About {duration_words(plan.seconds)}, {memory}, on {where}"
     return PlanWords(line, plan.describe(), tuple(sentence(note) for note in plan.notes))
 
 
@@ -63,12 +64,6 @@ def device_options(devices: tuple[DeviceInfo, ...]) -> tuple[DeviceOption, ...]:
     """Devices to choose from; the first is what "auto" means."""
     automatic = DeviceOption("auto", f"Automatic: {devices[0].description}")
     return (automatic, *(DeviceOption(device.name, device.description) for device in devices))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min"
 
 
 def about_model(card: Card | None) -> tuple[str, str]:

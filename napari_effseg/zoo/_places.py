@@ -33,10 +33,22 @@ def card_folders() -> list[Path]:
     return [built_in_folder(), *added, *(Path(name).expanduser() for name in named if name.strip())]
 
 
+def cache_folder() -> Path:
+    """Return the folder of what can be had again: ``EFFSEG_CACHE``, else the user's cache."""
+    named = os.environ.get("EFFSEG_CACHE", "").strip()
+    if named:
+        return Path(named).expanduser()
+    return platformdirs.user_cache_path("napari-effseg", appauthor=False)
+
+
 def cache_file(card: Card) -> Path:
     """Return where fetched weights of this card are kept, named by content so that no two cards clash."""
-    cache = platformdirs.user_cache_path("napari-effseg", appauthor=False)
-    return cache / "weights" / f"{card.weights.sha256}.safetensors"
+    return cache_folder() / "weights" / f"{card.weights.sha256}.safetensors"
+
+
+def times_file(card: Card) -> Path:
+    """Return where the times of this card's checkpoint on this machine are kept."""
+    return cache_folder() / "times" / f"{card.weights.sha256}.json"
 
 
 def weights_candidates(card: Card) -> list[Path]:

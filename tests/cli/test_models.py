@@ -1,4 +1,4 @@
-"""`effseg models add`, `remove` and `export`, from the command line."""
+"""`effseg models`: the list and its filters; `add`, `remove` and `export`, from the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.zoo.foreign import bundles
+
+from .test_json_docs import NAMED
 
 
 @pytest.fixture(autouse=True)
@@ -43,3 +45,50 @@ def test_a_model_is_exported_as_a_bundle(effseg: Command, tmp_path: Path) -> Non
     again = effseg("models", "export", "synthetic", "-o", str(tmp_path / "bundle"))
     assert again.code == 2
     assert "exists already" in again.err
+
+
+@pytest.mark.usefixtures("models")
+def test_the_list_tells_what_models_are_compared_by(effseg: Command) -> None:
+    ran = effseg("models", "--organ", "hippocampus")
+    head, line, structures, more, *_ = ran.out.splitlines()
+    assert head.split("  ")[0] == "model"
+    for fact in ("hippocampus-lightm-unet", "Dice 0.884 on 20 test cases", "about ", " GB", "CC-BY-SA 4.0"):
+        assert fact in line
+    assert structures.strip() == "anterior hippocampus, posterior hippocampus"
+    for fact in ("automatic", "3D MR", "lightm-unet", "M parameters", "estimated from CPU, 2 threads"):
+        assert fact in more
+    assert "on this machine (CPU" in ran.err
+    assert "synthetic" not in ran.out
+
+
+@pytest.mark.usefixtures("models")
+def test_models_are_filtered_by_what_people_say(effseg: Command) -> None:
+    assert "two-sequences" in effseg("models", "--modality", "MRI", "--organ", "kidneys").out
+    document = json.loads(effseg("models", "--organ", "liver", "--json").out)
+    assert [entry["name"] for entry in document["models"]] == ["synthetic", "two-sequences"]
+    here = document["models"][0]["here"]
+    assert here["known_by"] == "estimated"
+    assert set(here) <= NAMED
+
+
+@pytest.mark.usefixtures("models")
+def test_the_long_list_has_the_limits(effseg: Command) -> None:
+    ran = effseg("models", "--long", "--organ", "liver")
+    assert "It has learned nothing." in ran.out
+    assert "channels: t1, flair" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--organ", "hipocampus"], "Did you mean hippocampus"),
+        (["--modality", "XX"], "no model takes images of 'XX'."),
+        (["--task", "manual"], "Known: automatic"),
+        (["--device", "cuba"], "cuba"),
+        (["--organ", "liver", "remove", "x"], "--organ belongs to the list of models, not to remove"),
+    ],
+)
+def test_what_is_not_there_is_one_line(effseg: Command, arguments: list[str], said: str) -> None:
+    ran = effseg("models", *arguments)
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert said in ran.err

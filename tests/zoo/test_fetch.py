@@ -70,7 +70,7 @@ def serve():
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "weights"
 
 

@@ -161,7 +161,7 @@ def test_weights_that_are_nowhere_say_where_they_were_sought(card):
 
 
 def test_weights_beside_the_card_come_first_and_the_cache_last(card, tmp_path, monkeypatch):
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path / "cache")
+    monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path / "cache"))
     candidates = _places.weights_candidates(card)
     assert candidates[0] == card.path.parent / "synthetic.safetensors"
     assert candidates[-1] == tmp_path / "cache" / "weights" / f"{card.weights.sha256}.safetensors"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...engine.device import DeviceInfo
+from ...zoo.brief import duration_words
 from .transfer import Freeze
 
 __all__ = ["FinetunePlan"]
@@ -72,7 +73,7 @@ class FinetunePlan:
         patches = "a patch" if self.batch_size == 1 else f"{self.batch_size} patches"
         return (
             f"{self.name}: at most {self.steps} steps of {patches} of {patch} voxels on {self.device.name} "
-            f"({self.device.description}), about {_duration(self.seconds)} and "
+            f"({self.device.description}), about {duration_words(self.seconds)} and "
             f"{self.memory_bytes / 1e9:.1f} GB of {self.free_bytes / 1e9:.1f} GB",
             f"learning: {self.learning:,} of the {self.values:,} values of {self.base}{_frozen(self.freeze)}",
             f"{len(self.training)} cases of {self.dataset} to learn from; {len(self.held_back)} held back, "
@@ -99,11 +100,3 @@ def _frozen(freeze: Freeze) -> str:
     return {"none": "", "encoder": ", its encoder frozen", "all-but-head": ", all but its head frozen"}[
         freeze
     ]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{max(seconds, 1):.0f} s"
-    if seconds < 2 * 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

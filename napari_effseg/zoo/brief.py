@@ -1,0 +1,73 @@
+"""Facts of cards in a few words, the same at every door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .card import Accuracy, Card
+
+__all__ = ["accuracy_words", "duration_words", "images_words", "listed", "memory_words"]
+
+_SHOWN_NAMES = 8
+_METRICS = {"dice": "Dice", "nsd": "NSD", "hd95_mm": "HD95", "iou": "IoU"}
+_UNITS = {"hd95_mm": " mm"}
+
+
+def accuracy_words(card: Card) -> str:
+    """Say how good a card was measured to be: its first mean over all labels, Dice where there is one.
+
+    Examples
+    --------
+    >>> from napari_effseg.zoo import find_card
+    >>> accuracy_words(find_card("hippocampus-lightm-unet"))
+    'Dice 0.884 on 20 test cases'
+    """
+    means = [row for row in card.accuracy if row.label == "mean"]
+    best = next((row for row in means if row.metric == "dice"), means[0] if means else None)
+    return "not measured" if best is None else _row_words(best)
+
+
+def images_words(card: Card) -> str:
+    """Say which images a card takes, such as "3D MR"."""
+    return f"{card.dimensions}D {' or '.join(card.input.modality)}"
+
+
+def listed(names: Iterable[str], shown: int = _SHOWN_NAMES) -> str:
+    """List names; of many, the first few and how many more there are.
+
+    Examples
+    --------
+    >>> listed(["liver", "spleen", "aorta"], shown=2)
+    'liver, spleen and 1 more'
+    """
+    known = list(names)
+    if len(known) <= shown:
+        return ", ".join(known)
+    return f"{', '.join(known[:shown])} and {len(known) - shown} more"
+
+
+def duration_words(seconds: float) -> str:
+    """Say a duration in seconds, minutes or hours, whichever is read most easily.
+
+    Examples
+    --------
+    >>> [duration_words(seconds) for seconds in (0.2, 75, 500, 9000)]
+    ['1 s', '75 s', '8 min', '2.5 h']
+    """
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def memory_words(process_bytes: float, device_bytes: float = 0.0) -> str:
+    """Say how much memory the process holds at its peak, and a device that is not the CPU."""
+    on_device = f" and {device_bytes / 1e9:.1f} GB on the device" if device_bytes else ""
+    return f"{process_bytes / 1e9:.1f} GB{on_device}"
+
+
+def _row_words(row: Accuracy) -> str:
+    cases = f"{row.cases} {row.split} case{'s' * (row.cases != 1)}"
+    metric = _METRICS.get(row.metric, row.metric)
+    return f"{metric} {row.mean:.3f}{_UNITS.get(row.metric, '')} on {cases}"
