@@ -17,6 +17,7 @@ __all__ = ["SPLITS", "CaseFiles", "Dataset", "hold_back", "plain_name", "read_da
 
 _FILE = "dataset.json"
 _LARGEST_FILE = 64 * 2**20  # bytes; a list of a hundred thousand cases stays far below
+_OBJECTS = "1..n"
 SPLITS = ("training", "validation", "test")
 """The lists of a data set."""
 
@@ -38,6 +39,9 @@ class Dataset:
         "training", "validation" and "test", as far as there are any.
     warnings : tuple of str
         Sentences about what was left out.
+    has_objects : bool
+        Whether the numbers of its label maps are those of objects, such as nuclei, and not of structures: in
+        ``labels`` the key "1..N" then names them, or ``instances`` is true.
     """
 
     folder: Path
@@ -49,6 +53,7 @@ class Dataset:
     labels: Mapping[int, str]
     splits: Mapping[str, tuple[CaseFiles, ...]]
     warnings: tuple[str, ...] = ()
+    has_objects: bool = False
 
     def split(self, name: str) -> tuple[CaseFiles, ...]:
         """Cases of one split; "train" and "val" are understood too.
@@ -193,15 +198,23 @@ def _dataset(path: Path, document: Mapping[str, Any]) -> Dataset:
         redistributable=document.get("redistributable") is True,
         labels=_labels(path, document.get("labels", {})),
         splits={name: _cases(path, document, name) for name in SPLITS},
+        has_objects=_has_objects(document),
     )
 
 
+def _has_objects(document: Mapping[str, Any]) -> bool:
+    keys = document.get("labels") or ()
+    return document.get("instances") is True or any(str(key).lower() == _OBJECTS for key in keys)
+
+
 def _labels(path: Path, given: Any) -> dict[int, str]:
-    """Read ``{"1": "name"}``, or nnU-Net's ``{"name": 1}``."""
+    """Read ``{"1": "name"}``, or nnU-Net's ``{"name": 1}``; objects have no names of their own."""
     if not isinstance(given, Mapping):
         raise ImageReadError(f"{path}: labels is {given!r}; expected numbers with their names")
     labels: dict[int, str] = {}
     for key, value in given.items():
+        if str(key).lower() == _OBJECTS:
+            continue
         number, name = (value, key) if isinstance(value, int) else (key, value)
         if not str(number).strip().isdecimal() or not isinstance(name, str):
             raise ImageReadError(f"{path}: labels holds {key!r}: {value!r}; expected a number and a name")

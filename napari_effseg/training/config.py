@@ -109,7 +109,7 @@ class OptimiserConfig:
     learning_rate, weight_decay, clip_norm : float
     warmup_steps : int
     decay_power : float
-        Exponent of the polynomial decay to zero over all steps.
+        Exponent of the polynomial decay to zero over all steps, or minutes.
     average_decay : float
         Decay of the exponential moving average of the weights, which is what is validated and kept.
     loss : str
@@ -135,6 +135,10 @@ class RunConfig:
     Attributes
     ----------
     steps, batch_size : int
+    minutes : float
+        The run also ends after so many minutes of training, validation counted and pauses between sittings
+        not; the learning rate has then fallen to zero. 0 for no such end. Only runs without it give the
+        same weights on every machine.
     validate_every : int
         Steps between two validations on whole volumes.
     patience : int
@@ -152,6 +156,7 @@ class RunConfig:
 
     steps: int = 4000
     batch_size: int = 2
+    minutes: float = 0.0
     validate_every: int = 250
     patience: int = 0
     checkpoint_minutes: float = 5.0
@@ -264,6 +269,7 @@ def _check_ranges(config: TrainConfig) -> None:
         )
         >= 1,
         "run.patience must not be negative": run.patience >= 0,
+        "run.minutes must not be negative": run.minutes >= 0,
     }
     for rule, holds in rules.items():
         if not holds:

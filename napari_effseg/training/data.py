@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..engine.device import resolve_device
@@ -16,11 +17,12 @@ from ..engine.preprocess import prepare
 from ..errors import Cancelled, ConfigError, OutOfMemory
 from ..io import load, load_labels
 from ..io.dataset import CaseFiles
-from ..types import CancelCheck, Progress
+from ..types import CancelCheck, IntArray, Progress
 from ..volume import LabelMap, Volume, resample, same_grid
 from ..zoo.card import Card
 from .augment import Augmenter
 from .config import DataConfig
+from .objects import classes_of
 
 __all__ = ["PatchSampler", "TrainingCase", "load_case", "load_cases"]
 
@@ -39,7 +41,7 @@ class TrainingCase:
     image : Tensor, shape (C, I, J, K), float32
         Preprocessed as the card says.
     target : Tensor, shape (1, I, J, K), uint8
-        The reference on the grid of `image`.
+        The reference on the grid of `image`, objects turned into the card's labels.
     foreground : Tensor, shape (M, 3), int32
         Indices of labelled voxels, at most a few thousand, drawn evenly.
     """
@@ -104,7 +106,8 @@ def load_case(entry: CaseFiles, card: Card, numbers: Mapping[int, int] | None = 
     entry : CaseFiles
     card : Card
     numbers : mapping of int to int, optional
-        The case's label numbers -> the card's, where they differ.
+        The case's label numbers -> the card's, where they differ. Of a card that numbers objects, every
+        number is taken for an object.
 
     Raises
     ------
@@ -119,19 +122,34 @@ def load_case(entry: CaseFiles, card: Card, numbers: Mapping[int, int] | None = 
     labels = load_labels(entry.label)
     if not same_grid(volume.grid, labels.grid, tolerance_mm=1e-2):
         raise ConfigError(f"image and label map of {entry.name} lie on different grids")
+    if card.postprocess.instances is None:
+        labels = _structures(labels, entry, card, numbers)
+    prepared = prepare(volume, card)
+    target = torch.from_numpy(_classes(resample(labels, prepared.grid).data, card))
+    found = torch.nonzero(target)
+    step = max(1, len(found) // 4096)
+    return TrainingCase(entry.name, volume, labels, prepared.tensor, target[None], found[::step].int())
+
+
+def _structures(
+    labels: LabelMap, entry: CaseFiles, card: Card, numbers: Mapping[int, int] | None
+) -> LabelMap:
+    """Give labels the card's numbers, and refuse those that it does not name."""
     known = {label.id: label.id for label in card.labels} if numbers is None else numbers
     unknown = set(np.unique(labels.data).tolist()) - {0, *known}
     if unknown:
         raise ConfigError(
             f"the label map of {entry.name} holds {sorted(unknown)}, which the card does not name"
         )
-    if numbers is not None:
-        labels = _renumbered(labels, numbers)
-    prepared = prepare(volume, card)
-    target = torch.from_numpy(np.ascontiguousarray(resample(labels, prepared.grid).data.astype(np.uint8)))
-    found = torch.nonzero(target)
-    step = max(1, len(found) // 4096)
-    return TrainingCase(entry.name, volume, labels, prepared.tensor, target[None], found[::step].int())
+    return labels if numbers is None else _renumbered(labels, numbers)
+
+
+def _classes(labels: IntArray, card: Card) -> NDArray[np.uint8]:
+    """Return what the network learns to tell apart, on its own grid."""
+    rules = card.postprocess.instances
+    if rules is None:
+        return np.ascontiguousarray(labels.astype(np.uint8))
+    return classes_of(labels, rules, flat_axis=0 if card.dimensions == 2 else None)
 
 
 def _renumbered(labels: LabelMap, numbers: Mapping[int, int]) -> LabelMap:

@@ -30,8 +30,17 @@ _logger = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint.pt"
 
 
-def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
+def learning_rate(step: int, steps: int, config: OptimiserConfig, elapsed: float = 0.0) -> float:
     """Learning rate of a step: linear warm-up, then polynomial decay to zero.
+
+    Parameters
+    ----------
+    step, steps : int
+        Steps done, and of the whole run.
+    config : OptimiserConfig
+    elapsed : float
+        Fraction of the run's minutes that is over, in [0, 1]; 0 where it has no such end. Whichever of steps
+        and minutes is further on counts.
 
     Examples
     --------
@@ -41,7 +50,8 @@ def learning_rate(step: int, steps: int, config: OptimiserConfig) -> float:
     """
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
-    left = 1 - (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    left = 1 - max(done, elapsed)
     return float(config.learning_rate * max(left, 0.0) ** config.decay_power)
 
 
@@ -96,9 +106,18 @@ class Trainer:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the last step is done, or so many validations brought nothing better that patience ends."""
-        run = self.config.run
-        return self.state.step >= run.steps or 0 < run.patience <= self._without_progress()
+        """Whether the last step or minute is over, or so many validations brought nothing better."""
+        return self._is_over or 0 < self.config.run.patience <= self._without_progress()
+
+    @property
+    def elapsed(self) -> float:
+        """Which fraction of the run's minutes is over, in [0, 1]; 0 where it has no such end."""
+        minutes = self.config.run.minutes
+        return min(self.state.seconds / (60 * minutes), 1.0) if minutes else 0.0
+
+    @property
+    def _is_over(self) -> bool:
+        return self.state.step >= self.config.run.steps or self.elapsed >= 1
 
     def must_beat(self, mean_dice: float) -> None:
         """Keep only weights whose validation Dice is better than this: that of the weights it begins with."""
@@ -121,7 +140,9 @@ class Trainer:
         progress: Progress | None = None,
         cancel: CancelCheck | None = None,
     ) -> None:
-        """Train to the last step, the end of patience, or until cancelled; the checkpoint is up to date then.
+        """Train to the last step or minute, the end of patience, or until cancelled.
+
+        The checkpoint is up to date then.
 
         Raises
         ------
@@ -138,20 +159,21 @@ class Trainer:
                     self._save(clock, meter)
                     raise Cancelled(f"stopped after {self.state.step} steps; go on with --resume")
                 losses.append(self._step(sampler, loss_of))
-                if self.state.step % run.validate_every == 0 or self.state.step == run.steps:
+                self.state.seconds = clock.seconds()
+                if self.state.step % run.validate_every == 0 or self._is_over:
                     self._validate(validation, float(np.mean(losses)), clock)
                     losses.clear()
                     saved = self._save(clock, meter)
                 elif time.monotonic() - saved > 60 * run.checkpoint_minutes:
                     saved = self._save(clock, meter)
                 if progress is not None:
-                    progress(self.state.step / run.steps, self._message())
+                    progress(max(self.state.step / run.steps, self.elapsed), self._message())
 
     def _step(self, sampler: PatchSampler, loss_of: Loss) -> float:
         """One optimiser step; returns its loss."""
         options = self.config.optimiser
         for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate(self.state.step, self.config.run.steps, options)
+            group["lr"] = learning_rate(self.state.step, self.config.run.steps, options, self.elapsed)
         images, targets = sampler.batch(self.state.step, self.config.run.batch_size)
         self._train_mode()
         with self._autocast:
@@ -202,4 +224,6 @@ class Trainer:
 
     def _message(self) -> str:
         best = f", best validation Dice {self.state.best:.4f}" if self.state.history else ""
-        return f"step {self.state.step} of {self.config.run.steps}{best}"
+        minutes = self.config.run.minutes
+        time_spent = f", minute {self.state.seconds / 60:.1f} of {minutes:g}" if minutes else ""
+        return f"step {self.state.step} of {self.config.run.steps}{time_spent}{best}"

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
-from .. import nets
 from ..engine.device import resolve_device
 from ..engine.frame import window_shape
 from ..io.dataset import Dataset, read_dataset
 from ..types import CancelCheck, Progress
 from ..zoo.card import Card
+from ..zoo.weights import build_network
 from .augment import Augmenter, axcodes_of
 from .config import TrainConfig, read_config
 from .data import PatchSampler, TrainingCase, load_cases
@@ -93,7 +92,7 @@ def _datasets(config: TrainConfig) -> list[Dataset]:
 
 def _trainer(config: TrainConfig, card: Card, folder: Path, device: torch.device) -> Trainer:
     torch.manual_seed(config.run.seed)
-    net: nn.Module = nets.create(card.network, **card.constructor)
+    net = build_network(card)
     if config.run.initial_weights:
         warm_start(net, config.resolve(config.run.initial_weights))
     return Trainer(config, card, net, folder, device)

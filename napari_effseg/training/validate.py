@@ -28,15 +28,26 @@ def validation_dice(
     Returns
     -------
     mapping of str to float
-        Label name to mean Dice; a label that a case lacks and the network leaves out counts as 1.
+        Label name to mean Dice; a label that a case lacks and the network leaves out counts as 1. Of a card
+        that numbers objects, the border counts with their label, and by itself too.
     """
-    scores: dict[str, list[float]] = {label.name: [] for label in card.labels}
+    wanted = _numbers(card)
+    scores: dict[str, list[float]] = {name: [] for name in wanted}
     for case in cases:
         found = decide_labels(whole_volume_logits(net, case.image, card, device), card.output).numpy()
         truth = case.target[0].numpy()
-        for label in card.labels:
-            scores[label.name].append(dice(truth == label.id, found == label.id))
+        for name, numbers in wanted.items():
+            scores[name].append(dice(np.isin(truth, numbers), np.isin(found, numbers)))
     return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def _numbers(card: Card) -> dict[str, list[int]]:
+    """Return the numbers that count together under each label's name."""
+    numbers = {label.name: [label.id] for label in card.labels}
+    rules = card.postprocess.instances
+    if rules is not None and rules.border is not None:
+        numbers[card.label_names[rules.label]].append(rules.border)
+    return numbers
 
 
 def whole_volume_logits(net: nn.Module, image: Tensor, card: Card, device: torch.device) -> Tensor:

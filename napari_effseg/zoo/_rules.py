@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from ._checks import check_sides, match, not_empty, positive, unique
+from ._instance_rules import check_instances
 from ._location_rules import check_location
 from ._manner_rules import check_manner, is_stored_order
 from ._schema import Where
@@ -231,6 +232,7 @@ def _check_postprocess(card: Card, where: Where) -> None:
             raise where.at("keep_largest").at(index).error(f"no label has the id {label}")
     if card.postprocess.minimum_mm3 < 0:
         raise where.at("minimum_mm3").error(f"expected 0 or more, got {card.postprocess.minimum_mm3}")
+    check_instances(card, where.at("instances"))
 
 
 def _check_measurements(card: Card, where: Where) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "ConstructorValue",
     "FieldOfView",
     "InputSpec",
+    "Instances",
     "IntensityRule",
     "LabelSpec",
     "OutputSpec",
@@ -247,16 +248,44 @@ class LabelSpec:
 
 
 @dataclass(frozen=True)
+class Instances:
+    """How a label map becomes numbered objects, such as nuclei, at the end.
+
+    With a border label the network tells objects apart itself: each component of `label` is the core of an
+    object and grows back into the border around it; a border without a core is an object of its own. Without
+    one, touching objects are split at their waists: where the way from the middle of one to the middle of
+    the other is narrow. Slices of a 2D card are worked on one by one.
+    """
+
+    label: int = 1
+    """The label whose objects are numbered."""
+    border: int | None = None
+    """Label of the rims of objects."""
+    border_voxels: float = 2.0
+    """How wide the rims are that the network learned, in voxels of its grid."""
+    smallest: int = 1
+    """Objects of fewer voxels of the image are left out."""
+    waist: float = 0.8
+    """Without a border label: objects are parted where the passage between them is narrower than this
+    fraction of the narrower object, in (0, 1]."""
+    smoothing: float = 1.0
+    """Without a border label: standard deviation in voxels by which widths are smoothed first."""
+
+
+@dataclass(frozen=True)
 class Postprocess:
     """What is tidied in the label map."""
 
     keep_largest: tuple[int, ...] = ()
     """Labels of which only the largest component stays."""
     fill_holes: bool = False
+    """Holes of a label are filled; of an object, where there are `instances`."""
     minimum_mm3: float = 0.0
-    """Components smaller than this are removed."""
+    """Components smaller than this are removed; objects, where there are `instances`."""
     connect_all: bool = False
     """Keep only the largest component of all foreground together."""
+    instances: Instances | None = None
+    """How objects are numbered; None: labels stay structures."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .card import Card, IntensityRule, LabelSpec
+from .card import Card, Instances, IntensityRule, LabelSpec
 
 __all__ = ["card_page", "cards_table"]
 
@@ -164,12 +164,24 @@ def _output(card: Card) -> str:
         steps.append(f"pieces below {after.minimum_mm3:g} mm³ are removed")
     if after.fill_holes:
         steps.append("holes are filled")
+    if after.instances:
+        steps.append(_objects(after.instances, card))
     window = card.window
     lines = [
         f"## Output\n\n- {_sentence(_ACTIVATIONS[card.output.activation])}",
         f"- Windows of {_sizes(window.size)} voxels that overlap by {window.overlap:.0%}",
     ]
     return "\n".join([*lines, *(f"- Afterwards {step}" for step in steps)])
+
+
+def _objects(rules: Instances, card: Card) -> str:
+    name = card.label_names[rules.label]
+    if rules.border is None:
+        how = f"split where they are narrower than {rules.waist:.0%} of the narrower part"
+    else:
+        how = f"grown back into {card.label_names[rules.border]!r}"
+    least = f", those below {rules.smallest} voxels left out" if rules.smallest > 1 else ""
+    return f"the pieces of {name!r} are {how} and numbered{least}: {name} 1, {name} 2, ..."
 
 
 def _accuracy(card: Card) -> str:

@@ -25,6 +25,7 @@ def test_what_the_file_leaves_out_has_its_default(ball_config):
         ("seed = 3", "seed = ", "not valid TOML"),
         ("[data]", "[finetune]\n[data]", "effseg finetune"),
         ("seed = 3", "patience = -1", "patience must not be negative"),
+        ("seed = 3", "minutes = -1", "minutes must not be negative"),
     ],
 )
 def test_a_wrong_field_is_refused_by_name(ball_config, old, new, message):
@@ -53,3 +54,10 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert max(rates) == 1.0
     assert rates[-1] == 0.0
+
+
+def test_learning_rate_falls_to_zero_with_the_minutes_that_are_over():
+    config = OptimiserConfig(learning_rate=1.0, warmup_steps=10, decay_power=1.0)
+    rates = [learning_rate(50, 10_000, config, elapsed) for elapsed in (0.0, 0.25, 0.5, 1.0)]
+    assert rates == pytest.approx([1.0, 0.75, 0.5, 0.0], abs=0.01)
+    assert learning_rate(9_000, 10_000, config, 0.1) < 0.11

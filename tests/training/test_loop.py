@@ -105,3 +105,31 @@ def test_weights_that_are_no_better_than_the_start_are_not_kept(trainer, held_ba
     run.run(Sampler(), held_back)
     assert run.state.step == 4
     assert run.best == {}
+
+
+def test_a_run_ends_with_its_minutes_validated_and_saved(trainer, held_back):
+    run = trainer(**{"seed = 3": "seed = 3\nminutes = 2.0"})
+    run.state.seconds = 119.9999
+    run.run(Sampler(), held_back)
+    assert run.state.step == 1
+    assert run.is_finished
+    assert [point.step for point in run.state.history] == [1]
+    assert run.checkpoint.is_file()
+
+
+def test_a_run_without_minutes_has_no_such_end(trainer, held_back):
+    run = trainer()
+    run.state.seconds = 1e9
+    run.run(Sampler(), held_back)
+    assert run.state.step == 4
+    assert run.elapsed == 0
+
+
+def test_minutes_of_earlier_sittings_count(trainer, held_back):
+    changes = {"seed = 3": "seed = 3\nminutes = 2.0"}
+    first = trainer(**changes)
+    first.state.seconds = 119.9999
+    first.run(Sampler(), held_back)
+    second = trainer(**changes)
+    second.resume()
+    assert second.is_finished

@@ -60,7 +60,9 @@ def test_a_full_card_comes_back_from_a_file(tmp_path):
     card = dataclasses.replace(
         draft_card(),
         limits=('says "so"', "and C:\\so,\nover two lines", "Längs μm"),
-        postprocess=zoo.Postprocess((1,), fill_holes=True, minimum_mm3=12.5, connect_all=True),
+        postprocess=zoo.Postprocess(
+            (1,), True, 12.5, connect_all=True, instances=zoo.Instances(1, border=2, smallest=20)
+        ),
         accuracy=(zoo.Accuracy("set", "test", 20, "dice", "liver", 0.9, 0.02, "effseg evaluate x"),),
         performance=(zoo.Performance("CPU, 2 cores", "40 x 56 x 40", 0.75, 512.0),),
     )

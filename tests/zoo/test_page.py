@@ -95,3 +95,8 @@ def test_the_script_writes_a_page_for_each_built_in_card(tmp_path):
     assert (tmp_path / "models.md").read_text(encoding="utf-8").startswith("# Models")
     written = {path.stem for path in (tmp_path / "models").iterdir()}
     assert written == {card.name for card in zoo.built_in_cards()}
+
+
+def test_a_page_tells_how_objects_are_numbered():
+    page = card_page(dataclasses.replace(FULL, postprocess=zoo.Postprocess(instances=zoo.Instances(1, 2))))
+    assert "grown back into 'liver' and numbered: left kidney 1, left kidney 2, ..." in page

@@ -35,6 +35,11 @@ def regions(*pairs):
 
 MEASURED = zoo.Accuracy("set", "test", 20, "dice", "mean", 0.9, 0.02, "effseg evaluate x")
 
+
+def instances(**rules):
+    return changed("postprocess", instances=zoo.Instances(**rules))
+
+
 BROKEN = {
     "name": changed(None, name="Liver CT"),
     "title": changed(None, title=" "),
@@ -79,6 +84,11 @@ BROKEN = {
     "labels[0].volume_ml": with_label(volume_ml=(3.0, 2.0)),
     "postprocess.keep_largest[0]": changed("postprocess", keep_largest=(3,)),
     "postprocess.minimum_mm3": changed("postprocess", minimum_mm3=-1.0),
+    "postprocess.instances": instances(),
+    "postprocess.instances.label": instances(label=3, border=2),
+    "postprocess.instances.border": instances(border=1),
+    "postprocess.instances.border_voxels": instances(border=2, border_voxels=0.0),
+    "postprocess.instances.smallest": instances(border=2, smallest=0),
     "accuracy[0].command": changed(None, accuracy=(dataclasses.replace(MEASURED, command=""),)),
     "accuracy[0].label": changed(None, accuracy=(dataclasses.replace(MEASURED, label="spleen"),)),
     "accuracy[0].cases": changed(None, accuracy=(dataclasses.replace(MEASURED, cases=0),)),
@@ -124,6 +134,27 @@ def test_two_regions_may_become_one_label():
             output=zoo.OutputSpec("regions", (zoo.Region(0, 1), zoo.Region(1, 1))),
         )
     )
+
+
+def one_label(**rules):
+    """Return a card of one label that splits its objects."""
+    card = draft_card(activation="sigmoid")
+    constructor = {**card.constructor, "out_channels": 1}
+    postprocess = zoo.Postprocess(instances=zoo.Instances(**rules))
+    return dataclasses.replace(card, constructor=constructor, labels=card.labels[:1], postprocess=postprocess)
+
+
+@pytest.mark.parametrize(("field", "value"), [("waist", 0.0), ("waist", 1.1), ("smoothing", -1.0)])
+def test_how_objects_are_split_has_its_range(field, value):
+    check_card(one_label())
+    with pytest.raises(CardError, match=rf"instances\.{field}: "):
+        check_card(one_label(**{field: value}))
+
+
+def test_a_waist_is_not_for_objects_with_borders():
+    check_card(instances(border=2))
+    with pytest.raises(CardError, match="without a border label"):
+        check_card(instances(border=2, waist=0.5))
 
 
 def test_a_picture_card_has_no_plane():
