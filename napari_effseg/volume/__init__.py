@@ -16,6 +16,7 @@ from .blocks import RowReader, blocks_of
 from .channels import stack_channels
 from .crop import box_shape, clip_box, crop, inner_box, pad, uncrop
 from .lazy import LazyArray, LazyView, Voxels, is_lazy, view_of
+from .merge import MergedLabels, merge_labels
 from .reorient import Reorientation, reorient
 from .resample import grid_with_spacing, resample, resample_array
 from .volume import Algorithm, Code, LabelMap, Volume
@@ -31,6 +32,7 @@ __all__ = [
     "LabelMap",
     "LazyArray",
     "LazyView",
+    "MergedLabels",
     "Reorientation",
     "RowReader",
     "Volume",
@@ -48,6 +50,7 @@ __all__ = [
     "inner_box",
     "is_lazy",
     "lps_to_ras",
+    "merge_labels",
     "pad",
     "ras_to_lps",
     "reorient",
