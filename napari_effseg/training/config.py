@@ -25,6 +25,7 @@ else:
 __all__ = ["AugmentConfig", "DataConfig", "OptimiserConfig", "RunConfig", "TrainConfig", "read_config"]
 
 _Section = TypeVar("_Section")
+SCHEDULES = ("polynomial", "cosine", "exponential")
 
 
 @dataclass(frozen=True)
@@ -102,30 +103,45 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class OptimiserConfig:
-    """AdamW with warm-up and polynomial decay, and an averaged copy of the weights.
+    """Optimiser with warm-up and decay, the loss, and an averaged copy of the weights.
 
     Attributes
     ----------
+    method : str
+        "adamw", or "adam", whose weight decay is part of the gradient.
     learning_rate, weight_decay, clip_norm : float
+    beta2 : float
+        Decay of the second moment.
     warmup_steps : int
-    decay_power : float
-        Exponent of the polynomial decay to zero over all steps, or minutes.
+    schedule : str
+        How the learning rate falls over all steps, or minutes, after the warm-up: "polynomial" with the
+        exponent `decay_power`; "cosine"; "exponential" to the fraction `decay_end`.
+    decay_power, decay_end : float
     average_decay : float
-        Decay of the exponential moving average of the weights, which is what is validated and kept.
+        Decay of the exponential moving average of the weights, which is what is validated and kept; 0 for
+        none.
     loss : str
         "dice_ce": soft Dice of the labels and cross entropy; "dice_focal": soft Dice and focal loss.
     dice_weight : float
         Weight of soft Dice in the loss; the other loss has one minus it.
+    dice_squared : bool
+        Whether the sums in the denominator of soft Dice are those of squares.
     """
+
+    method: str = "adamw"
 
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
+    beta2: float = 0.999
     clip_norm: float = 12.0
     warmup_steps: int = 100
+    schedule: str = "polynomial"
     decay_power: float = 0.9
+    decay_end: float = 0.02
     average_decay: float = 0.998
     loss: str = "dice_ce"
     dice_weight: float = 0.5
+    dice_squared: bool = False
 
 
 @dataclass(frozen=True)
@@ -261,6 +277,10 @@ def _check_ranges(config: TrainConfig) -> None:
         "augment.gamma must be at least 1": augment.gamma >= 1,
         "augment.low_resolution must be in [0, 1)": 0 <= augment.low_resolution < 1,
         "optimiser.learning_rate must be positive": optimiser.learning_rate > 0,
+        'optimiser.method must be "adamw" or "adam"': optimiser.method in ("adamw", "adam"),
+        "optimiser.beta2 must be in [0, 1)": 0 <= optimiser.beta2 < 1,
+        'optimiser.schedule must be "polynomial", "cosine" or "exponential"': optimiser.schedule in SCHEDULES,
+        "optimiser.decay_end must be in (0, 1]": 0 < optimiser.decay_end <= 1,
         "optimiser.average_decay must be in [0, 1)": 0 <= optimiser.average_decay < 1,
         'optimiser.loss must be "dice_ce" or "dice_focal"': optimiser.loss in ("dice_ce", "dice_focal"),
         "optimiser.dice_weight must be in [0, 1]": 0 <= optimiser.dice_weight <= 1,

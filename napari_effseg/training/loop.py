@@ -16,43 +16,19 @@ from ..engine.network import on_windows
 from ..errors import Cancelled
 from ..types import CancelCheck, Progress
 from ..zoo.card import Card
-from .config import OptimiserConfig, TrainConfig
+from .config import TrainConfig
 from .data import PatchSampler, TrainingCase
 from .energy import EnergyMeter
 from .losses import Loss, activation_of, segmentation_loss
+from .optimise import build_optimiser, learning_rate
 from .state import HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
 from .validate import validation_dice
 
-__all__ = ["Trainer", "learning_rate"]
+__all__ = ["Trainer"]
 
 _logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pt"
-
-
-def learning_rate(step: int, steps: int, config: OptimiserConfig, elapsed: float = 0.0) -> float:
-    """Learning rate of a step: linear warm-up, then polynomial decay to zero.
-
-    Parameters
-    ----------
-    step, steps : int
-        Steps done, and of the whole run.
-    config : OptimiserConfig
-    elapsed : float
-        Fraction of the run's minutes that is over, in [0, 1]; 0 where it has no such end. Whichever of steps
-        and minutes is further on counts.
-
-    Examples
-    --------
-    >>> config = OptimiserConfig(learning_rate=1.0, warmup_steps=10, decay_power=1.0)
-    >>> [learning_rate(step, 110, config) for step in (0, 9, 10, 60)]
-    [0.1, 1.0, 1.0, 0.5]
-    """
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-    left = 1 - max(done, elapsed)
-    return float(config.learning_rate * max(left, 0.0) ** config.decay_power)
 
 
 @dataclass(frozen=True)
@@ -91,11 +67,7 @@ class Trainer:
         self.average = WeightAverage(self.net, config.optimiser.average_decay)
         self.best: dict[str, Tensor] = {}
         self.state = TrainingState()
-        self._optimiser = torch.optim.AdamW(
-            [parameter for parameter in self.net.parameters() if parameter.requires_grad],
-            lr=config.optimiser.learning_rate,
-            weight_decay=config.optimiser.weight_decay,
-        )
+        self._optimiser = build_optimiser(self.net, config.optimiser)
         mixed = config.run.mixed_precision and device.type == "cuda"
         self._autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=mixed)
 

@@ -43,7 +43,7 @@ def segmentation_loss(options: OptimiserConfig, activation: Activation = "softma
     Parameters
     ----------
     options : OptimiserConfig
-        Its `loss` and `dice_weight` are used.
+        Its `loss`, `dice_weight` and `dice_squared` are used.
     activation : {"softmax", "sigmoid"}
         Whether channel 0 is the background and channel n the label n, or channel n the label n + 1.
 
@@ -59,7 +59,13 @@ def segmentation_loss(options: OptimiserConfig, activation: Activation = "softma
     """
     losses = require("monai.losses", "train", "training")
     soft = activation == "softmax"
-    dice = losses.DiceLoss(include_background=not soft, softmax=soft, sigmoid=not soft, batch=True)
+    dice = losses.DiceLoss(
+        include_background=not soft,
+        softmax=soft,
+        sigmoid=not soft,
+        squared_pred=options.dice_squared,
+        batch=True,
+    )
     focal = losses.FocalLoss(use_softmax=soft) if options.loss == "dice_focal" else None
 
     def cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 import pytest
+import torch
 
 import napari_effseg as eff
 from napari_effseg.training import OptimiserConfig, read_config
-from napari_effseg.training.loop import learning_rate
+from napari_effseg.training.optimise import build_optimiser, learning_rate
 
 
 def test_what_the_file_leaves_out_has_its_default(ball_config):
@@ -54,6 +55,33 @@ def test_learning_rate_rises_then_falls_to_zero():
     assert rates[10:] == sorted(rates[10:], reverse=True)
     assert max(rates) == 1.0
     assert rates[-1] == 0.0
+
+
+@pytest.mark.parametrize(("schedule", "halfway", "end"), [("cosine", 0.5, 0.0), ("exponential", 0.1, 0.01)])
+def test_other_schedules_fall_as_they_say(schedule, halfway, end):
+    config = OptimiserConfig(learning_rate=2.0, warmup_steps=10, schedule=schedule, decay_end=0.01)
+    rates = [learning_rate(step, 110, config) for step in range(10, 111)]
+    assert rates == sorted(rates, reverse=True)
+    assert [rates[0], rates[50], rates[100]] == pytest.approx([2.0, 2 * halfway, 2 * end])
+
+
+def test_adam_takes_weight_decay_into_the_gradient_and_adamw_does_not():
+    def moved(method):
+        net = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(net.weight, 10.0)
+        optimiser = build_optimiser(net, OptimiserConfig(method=method, learning_rate=0.1, weight_decay=0.5))
+        (0 * net.weight).sum().backward()
+        optimiser.step()
+        return 10.0 - float(net.weight.detach())
+
+    assert moved("adam") == pytest.approx(0.1, rel=1e-3)  # a full step towards zero
+    assert moved("adamw") == pytest.approx(0.1 * 0.5 * 10.0)
+
+
+def test_a_frozen_parameter_is_not_optimised():
+    net = torch.nn.Linear(2, 1)
+    net.bias.requires_grad_(False)
+    assert [len(group["params"]) for group in build_optimiser(net, OptimiserConfig()).param_groups] == [1]
 
 
 def test_learning_rate_falls_to_zero_with_the_minutes_that_are_over():
