@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..volume import Volume
     from ..zoo import Card
 
-__all__ = ["CaseInput", "choose_by_roles", "gather", "load_case", "parse_region"]
+__all__ = ["CaseInput", "choose_by_roles", "gather", "load_for", "parse_region"]
 
 _REGION = "I0,J0,K0:I1,J1,K1"
 
@@ -70,13 +70,15 @@ def choose_by_roles(channels: Mapping[str, Path], known: Mapping[str, Card]) -> 
     raise click.UsageError(f"{have} the channels {', '.join(channels)}; name one with -m: {names}")
 
 
-def gather(inputs: Sequence[Path], channels: Mapping[str, Path], card: Card | None) -> CaseInput:
+def gather(inputs: Sequence[Path], channels: Mapping[str, Path], cards: Sequence[Card]) -> CaseInput:
     """Give each file its role: of ``--channel`` as named, of the others the card's remaining ones in order.
+
+    Several cards take the channels they need from the same files.
 
     Raises
     ------
     click.UsageError
-        If there is no file, a role is not the card's, or more or fewer files than the card has channels.
+        If there is no file, a role is no card's, or more or fewer files than a card has channels.
     """
     files = (*inputs, *channels.values())
     if not files:
@@ -85,38 +87,71 @@ def gather(inputs: Sequence[Path], channels: Mapping[str, Path], card: Card | No
 
     if not channels and are_slices(files):
         return CaseInput(files, are_slices=True)
-    if card is None:
+    if not cards:
         return CaseInput(files)
-    roles = _roles(card)
-    for role in channels:
-        if role not in roles:
-            near = nearest_names(role, roles)
-            raise click.UsageError(f"{card.name} has no channel {role!r}.{near} It has: {', '.join(roles)}")
+    _check_roles(channels, cards)
     if len(inputs) == 1 and not channels:
         return CaseInput(files)  # one file may hold all channels
-    if len(files) != len(roles):
+    given = list(channels)
+    if inputs:
+        _check_one_order(cards)
+        given = [*(role for role in _roles(cards[0]) if role not in channels), *channels]
+    for card in cards:
+        _check_count(card, files, given)
+    return CaseInput(files, tuple(given))
+
+
+def _check_roles(channels: Mapping[str, Path], cards: Sequence[Card]) -> None:
+    known = list(dict.fromkeys(role for card in cards for role in _roles(card)))
+    for role in channels:
+        if role not in known:
+            names = " + ".join(card.name for card in cards)
+            near = nearest_names(role, known)
+            raise click.UsageError(f"{names} has no channel {role!r}.{near} It has: {', '.join(known)}")
+
+
+def _check_one_order(cards: Sequence[Card]) -> None:
+    """Refuse files without a role for cards that would give them different ones."""
+    if any(_roles(card) != _roles(cards[0]) for card in cards):
+        raise click.UsageError(
+            "these models take different channels; say with --channel ROLE=FILE what each image is"
+        )
+
+
+def _check_count(card: Card, files: Sequence[Path], given: Sequence[str]) -> None:
+    roles = _roles(card)
+    if len(files) != len(given) or not set(roles) <= set(given):
         raise click.UsageError(
             f"images given: {len(files)}; {card.name} takes {len(roles)}: {', '.join(roles)}. Several images "
             "are the channels of one patient: give one for each, and run the command once for each patient"
         )
-    remaining = [role for role in roles if role not in channels]
-    return CaseInput(files, (*remaining, *channels))
 
 
-def load_case(case: CaseInput, card: Card | None) -> Volume:
-    """Load the files of a case as one volume, its channels named by role.
+def load_for(case: CaseInput, cards: Sequence[Card]) -> list[Volume]:
+    """Load the files of a case as each card takes them, and those that take them alike only once.
+
+    Returns
+    -------
+    list of Volume
+        One for each card, its channels named by role; without a card, the one that any card would get.
 
     Raises
     ------
     ImageReadError, VolumeError
         As `load` says.
     """
+    is_one = len(case.files) == 1 or case.are_slices  # which may hold channels, for a card that takes several
+    whole = [is_one and len(card.input.channels) > 1 for card in cards] or [False]
+    loaded = {all_channels: _load(case, all_channels) for all_channels in set(whole)}
+    return [loaded[all_channels] for all_channels in whole]
+
+
+def _load(case: CaseInput, all_channels: bool) -> Volume:
     from ..io import load
 
-    if len(case.files) == 1 or case.are_slices:
-        wanted: Literal["all"] | None = "all" if card and len(card.input.channels) > 1 else None
-        return load(case.reference, frame=case.frame, series=case.series, channel=wanted, level=case.level)
-    volume = load(list(case.files), frame=case.frame, series=case.series, level=case.level)
+    where = case.reference if len(case.files) == 1 or case.are_slices else list(case.files)
+    wanted: Literal["all"] | None = "all" if all_channels else None
+    volume = load(where, frame=case.frame, series=case.series, channel=wanted, level=case.level)
     return replace(volume, channel_names=case.roles) if case.roles else volume
 
 

@@ -1,48 +1,34 @@
-"""`effseg segment`: an image in, a label map on its grid out."""
+"""`effseg segment`: an image in, a label map on its grid out, by one model or by several in turn."""
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ExportWarning
-from ._case import CaseInput, choose_by_roles, gather, load_case, parse_region
-from ._console import Console, ProgressBar, speaks, table
+from ..errors import EffsegError
+from ._case import choose_by_roles, gather, load_for, parse_region
+from ._console import Console, ProgressBar, speaks
 from ._interrupt import Interrupt
-from ._options import FILE, as_json, device_option, split_role
-from ._outputs import StagedFiles, check_output
+from ._options import FILE, device_option, split_role
+from ._outputs import StagedFiles
+from ._results import Outputs, check_outputs, default_output, volumes_table, write_outputs
 
 if TYPE_CHECKING:
-    from ..engine import Result
-    from ..types import IndexBox
-    from ..volume import LabelMap, Volume
+    from ..engine import Combined, Result
+    from ..types import IndexBox, Progress
+    from ..volume import Volume
     from ..zoo import Card
 
 __all__ = ["segment"]
 
 
-@dataclass(frozen=True)
-class _Wanted:
-    """Where each part of the result goes."""
-
-    labels: Path
-    doubt: Path | None
-    report: Path | None
-    overlay: Path | None
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return tuple(
-            path for path in (self.labels, self.doubt, self.report, self.overlay) if path is not None
-        )
-
-
 @click.command(
-    epilog="Example: effseg segment scan.nii.gz -m hippocampus-lightm-unet -o seg.nrrd --overlay seg.png"
+    epilog="Example: effseg segment scan.nii.gz -m hippocampus-lightm-unet -o seg.nrrd --overlay seg.png; "
+    "effseg segment scan.nii.gz -m liver-a -m spleen-b -o both.seg.nrrd"
 )
 @click.argument("inputs", nargs=-1, type=FILE, metavar="INPUT...")
 @click.option(
@@ -54,7 +40,15 @@ class _Wanted:
     help="A channel by its role (t1, flair, ...).",
 )
 @click.option(
-    "-m", "--model", help="A card's name or file; without it the recommended one of those that fit."
+    "-m",
+    "--model",
+    "models",
+    multiple=True,
+    help="A card's name or file; without it the recommended one of those that fit. May be repeated: all "
+    "models label one map, and where they overlap the label of the earlier one stays.",
+)
+@click.option(
+    "--later-wins", is_flag=True, help="Of several models, later ones replace the labels of earlier ones."
 )
 @click.option("-o", "--output", type=FILE, help="Label map to write; default <stem>_seg.nii.gz beside INPUT.")
 @click.option(
@@ -86,7 +80,8 @@ def segment(
     interrupt: Interrupt,
     inputs: tuple[Path, ...],
     channels: dict[str, Path],
-    model: str | None,
+    models: tuple[str, ...],
+    later_wins: bool,
     output: Path | None,
     roi: tuple[IndexBox, ...],
     doubt: Path | None,
@@ -103,35 +98,86 @@ def segment(
     OUTPUT's ending picks the format: .nii.gz .nii .nrrd .seg.nrrd .mha, and for DICOM input .dcm, a DICOM
     SEG of that series. Several inputs are the channels of one case, in the order of the model's card or by
     --channel; they are resampled to the first. A folder with a DICOM series, or its files, are one image.
+
+    Several models (-m repeated) run one after the other. Each label keeps its number where no earlier model
+    has it. If one of them fails nothing is written.
     """
-    card = _find_card(model, channels)
-    case = replace(gather(inputs, channels, card), frame=frame, series=series, level=level)
-    wanted = _Wanted(output or _default_output(case), doubt, report, overlay)
-    _check(wanted, case, may_replace=output is not None)
+    cards = _find_cards(models, channels)
+    case = replace(gather(inputs, channels, cards), frame=frame, series=series, level=level)
+    wanted = Outputs(output or default_output(case), doubt, report, overlay)
+    check_outputs(wanted, case, may_replace=output is not None)
     with StagedFiles(wanted.files, interrupt) as staged:
-        volume = load_case(case, card)
+        volumes = load_for(case, cards)
         from .. import engine, io
 
-        io.check_reference(wanted.labels, volume.grid, case.reference, case.series, case.frame)
-
+        io.check_reference(wanted.labels, volumes[0].grid, case.reference, case.series, case.frame)
+        boxes = engine.regions_of(list(roi) or None, volumes[0].shape)
+        chosen = cards or [engine.choose_card(None, volumes[0], boxes)]
         with interrupt.between_steps(), console.progress() as progress:
-            result = engine.segment(
-                volume, card, device, list(roi) or None, _Announced(console, progress), interrupt.cancel
-            )
-        said = _write(result, volume, case, roi, wanted, staged)
-        volumes = _as_table(result)
+            queue = _Queue(list(zip(chosen, volumes, strict=True)), device, boxes, console)
+            result = engine.combine(queue.run(progress, interrupt), later_wins)
+        said = write_outputs(result, volumes[0], case, roi, wanted, staged)
+        table = volumes_table(result)
         written = staged.commit()
-    console.result(volumes)
-    for path in written:
-        console.result(f"wrote {path}")
-    for warning in (*result.report.warnings, *said):
-        console.warn(warning)
+    _say(result, table, written, said, console)
+
+
+class _Queue:
+    """Models that run one after the other, each on the image as it takes it."""
+
+    def __init__(
+        self,
+        tasks: Sequence[tuple[Card, Volume]],
+        device: str,
+        boxes: tuple[IndexBox, ...],
+        console: Console,
+    ) -> None:
+        from ..zoo.measured import with_measured_here
+
+        self._tasks = [(with_measured_here(card), volume) for card, volume in tasks]
+        self._device, self._boxes, self._console = device, boxes, console
+
+    def run(self, progress: ProgressBar, interrupt: Interrupt) -> list[Result]:
+        """Say what all will cost, then run each; the first that fails ends it."""
+        from ..engine import part_of
+
+        self._announce_all()
+        count, results = len(self._tasks), []
+        for at, (card, volume) in enumerate(self._tasks):
+            said = _Announced(self._console, part_of(progress, at, count, card.name))
+            results.append(self._run(card, volume, said, interrupt))
+        return results
+
+    def _run(self, card: Card, volume: Volume, progress: _Announced, interrupt: Interrupt) -> Result:
+        from ..engine import observed, segment
+        from ..zoo.measured import remember
+
+        roi = list(self._boxes) or None
+        try:
+            result = segment(volume, card, self._device, roi, progress, interrupt.cancel)
+        except EffsegError as err:
+            if len(self._tasks) > 1 and err.args:
+                err.args = (f"{card.name}: {err}. Nothing was written; the other models run without it",)
+            raise
+        seen = observed(result, card, self._boxes)
+        if seen is not None:
+            remember(card, seen)
+        return result
+
+    def _announce_all(self) -> None:
+        """Say what several models cost together, before the first of them begins."""
+        from ..engine import plan_segmentation, together
+
+        if len(self._tasks) > 1:
+            roi = list(self._boxes) or None
+            plans = [plan_segmentation(volume, card, self._device, roi) for card, volume in self._tasks]
+            self._console.note(together(plans))
 
 
 class _Announced:
     """Say the plan, which is the engine's first message, and show the rest as progress."""
 
-    def __init__(self, console: Console, progress: ProgressBar) -> None:
+    def __init__(self, console: Console, progress: Progress) -> None:
         self._console, self._progress = console, progress
         self._said = False
 
@@ -142,102 +188,24 @@ class _Announced:
         self._progress(fraction, message)
 
 
-def _find_card(model: str | None, channels: dict[str, Path]) -> Card | None:
+def _find_cards(models: tuple[str, ...], channels: dict[str, Path]) -> list[Card]:
+    """Return the cards that were named, or the one that has the channels; none leaves it to the image."""
     from ..zoo import cards, find_card
 
-    if model is not None:
-        return find_card(model)
-    return choose_by_roles(channels, cards()) if channels else None
+    if not models:
+        return [choose_by_roles(channels, cards())] if channels else []
+    found = [find_card(model) for model in models]
+    for at, card in enumerate(found):
+        if card in found[:at]:
+            raise click.UsageError(f"the model {card.name} was given twice")
+    return found
 
 
-def _default_output(case: CaseInput) -> Path:
-    from ..io import stem_of
-
-    stem = stem_of(case.name)
-    if not stem:
-        raise click.UsageError(f"{case.name} has no name to call the result after; give an output with -o")
-    return case.name.with_name(f"{stem}_seg.nii.gz")
-
-
-def _check(wanted: _Wanted, case: CaseInput, may_replace: bool) -> None:
-    """Refuse outputs that cannot be written, before anything is computed."""
-    from ..io import LABELS_ONLY, ending_of, format_for_writing
-    from ..io.label_table import is_label_table, table_path
-
-    for image in filter(None, (wanted.labels, wanted.doubt)):
-        format_for_writing(image)
-    if wanted.doubt is not None and ending_of(wanted.doubt) in LABELS_ONLY:
-        raise click.UsageError(
-            f"{wanted.doubt}: a {ending_of(wanted.doubt)} holds labels; write the doubt to .nrrd or .nii.gz"
-        )
-    names = table_path(wanted.labels)
-    if names.exists() and not is_label_table(names):
-        raise click.UsageError(f"{names} exists and is no table of label names; give another output with -o")
-    if wanted.overlay is not None and wanted.overlay.suffix.lower() != ".png":
-        raise click.UsageError(f"the overlay {wanted.overlay} should end in .png")
-    for output in wanted.files:
-        check_output(output, case.files, may_replace=may_replace or output != wanted.labels)
-
-
-def _write(
-    result: Result,
-    volume: Volume,
-    case: CaseInput,
-    roi: tuple[IndexBox, ...],
-    wanted: _Wanted,
-    staged: StagedFiles,
-) -> tuple[str, ...]:
-    """Write every output under its hidden name; returns what had to be completed for the label map."""
-    from ..io import save
-    from ..overlay import overlay_picture
-    from ..volume import Volume
-
-    def save_on_input(thing: LabelMap | Volume, output: Path) -> None:
-        save(
-            thing,
-            staged.place_for(output),
-            reference=case.reference,
-            series=case.series,
-            frame=case.frame,
-            level=case.level,
-        )
-
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ExportWarning)
-        save_on_input(result.labels, wanted.labels)
-    said = tuple(str(one.message) for one in caught if issubclass(one.category, ExportWarning))
-    if wanted.doubt is not None:
-        save_on_input(Volume(result.doubt, volume.affine), wanted.doubt)
-    if wanted.report is not None:
-        document = _report(result, case, roi, wanted, said)
-        staged.place_for(wanted.report).write_text(as_json(document), encoding="utf-8")
-    if wanted.overlay is not None:
-        overlay_picture(volume, result.labels).save(staged.place_for(wanted.overlay))
-    return said
-
-
-def _report(
-    result: Result, case: CaseInput, roi: tuple[IndexBox, ...], wanted: _Wanted, said: tuple[str, ...]
-) -> dict[str, Any]:
-    document = result.report.to_json()
-    return {
-        "inputs": [str(path) for path in case.files],
-        "roles": list(case.roles),
-        "output": str(wanted.labels),
-        "roi": [[list(corner) for corner in box] for box in roi],
-        "labels": [
-            {"label": label, "name": result.labels.names.get(label, ""), "volume_ml": millilitres}
-            for label, millilitres in result.labels.volumes_ml().items()
-        ],
-        **document,
-        "warnings": [*document["warnings"], *said],
-    }
-
-
-def _as_table(result: Result) -> str:
-    rows = [("label", "structure", "mL")]
-    rows += [
-        (str(label), result.labels.names.get(label, ""), f"{millilitres:.2f}")
-        for label, millilitres in result.labels.volumes_ml().items()
-    ]
-    return table(rows, right=[0, 2])
+def _say(
+    result: Combined, table: str, written: tuple[Path, ...], said: tuple[str, ...], console: Console
+) -> None:
+    console.result(table)
+    for path in written:
+        console.result(f"wrote {path}")
+    for warning in (*result.warnings, *said):
+        console.warn(warning)

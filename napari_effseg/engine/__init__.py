@@ -8,8 +8,10 @@ from .plan import Plan, PlanOptions, resolve
 from .preprocess import Prepared, prepare
 from .report import Report, Result
 from .segmenter import plan_segmentation, segment, segment_with
+from .several import Combined, combine, part_of, together
 
 __all__ = [
+    "Combined",
     "DeviceInfo",
     "Needs",
     "Plan",
@@ -21,12 +23,14 @@ __all__ = [
     "available_devices",
     "best_of",
     "choose_card",
+    "combine",
     "fit_temperature",
     "fits",
     "known_by",
     "misfit",
     "needs_of",
     "observed",
+    "part_of",
     "plan_segmentation",
     "prepare",
     "regions_of",
@@ -34,4 +38,5 @@ __all__ = [
     "resolve_device",
     "segment",
     "segment_with",
+    "together",
 ]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_effseg import Volume, load, load_labels, save
+from napari_effseg import Volume, load, load_labels, save, zoo
 from napari_effseg.zoo import weights_path
 from tests.zoo.synthetic import synthetic_card
 
 from .conftest import AFFINE, Command
+from .test_json_docs import NAMED, keys_of
 
 pytestmark = pytest.mark.usefixtures("models")
 
@@ -180,3 +182,90 @@ def test_damaged_weights_are_said_and_leave_nothing(effseg: Command, scan: Path,
     assert ran.code == 2
     assert "SHA-256" in ran.err
     assert not (tmp_path / "out.nrrd").exists()
+
+
+# --- several models ---
+
+
+@pytest.fixture
+def other_model(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A second model of one channel, called "other"."""
+    folder = tmp_path / "more cards"
+    synthetic_card(folder, name="other", seed=3, input=zoo.find_card("synthetic").input)
+    monkeypatch.setenv("EFFSEG_CARDS", os.pathsep.join(map(str, (models, folder))))
+    return folder
+
+
+@pytest.mark.usefixtures("other_model")
+def test_several_models_label_one_map_and_the_first_is_left_as_it_is(effseg: Command, scan: Path) -> None:
+    alone, both, report = (scan.with_name(name) for name in ("a.seg.nrrd", "b.seg.nrrd", "r.json"))
+    region = ("--roi", "0,0,0:9,14,10")
+    assert effseg("segment", scan, "-m", "synthetic", "-o", alone, *region).code == 0
+    ran = effseg("segment", scan, "-m", "synthetic", "-m", "other", "-o", both, "--report", report, *region)
+    assert ran.code == 0
+    assert "2 models one after the other: about" in ran.err.splitlines()[0]
+    first, merged = load_labels(alone), load_labels(both)
+    assert np.array_equal(merged.data[first.data > 0], first.data[first.data > 0])
+    assert list(merged.names.values()) == ["left kidney", "liver", "left kidney (other)", "liver (other)"]
+    assert "liver (other)" in ran.out
+    document = json.loads(report.read_text(encoding="utf-8"))
+    assert set(keys_of(document)) <= NAMED
+    assert document["model"] == "synthetic + other"
+    assert [one["model"] for one in document["models"]] == ["synthetic", "other"]
+
+
+@pytest.mark.usefixtures("other_model")
+def test_later_models_replace_labels_when_told(effseg: Command, scan: Path) -> None:
+    outputs = [scan.with_name(name) for name in ("a.nrrd", "b.nrrd")]
+    assert effseg("segment", scan, "-m", "other", "-o", outputs[0]).code == 0
+    ran = effseg("segment", scan, "-m", "synthetic", "-m", "other", "--later-wins", "-o", outputs[1])
+    assert ran.code == 0
+    alone, merged = (load_labels(output).data for output in outputs)
+    assert np.array_equal(merged[alone > 0], alone[alone > 0] + 2)
+
+
+@pytest.mark.usefixtures("other_model")
+def test_models_of_other_channels_take_theirs_of_the_same_files(effseg: Command, scan: Path) -> None:
+    given = ("--channel", f"t1={scan}", "--channel", f"flair={scan}", "-o", scan.with_name("o.nrrd"))
+    assert effseg("segment", *given, "-m", "two-sequences", "-m", "other").code == 0
+    assert len(load_labels(scan.with_name("o.nrrd")).names) == 4
+
+
+def test_one_model_that_fails_leaves_nothing_and_is_named(
+    effseg: Command, scan: Path, other_model: Path
+) -> None:
+    synthetic_card(other_model, name="broken", seed=77, input=zoo.find_card("synthetic").input)
+    (other_model / "broken.safetensors").write_bytes(b"no weights")
+    before = names(scan.parent)
+    ran = effseg("segment", scan, "-m", "synthetic", "-m", "broken")
+    assert ran.code == 2
+    assert "broken: " in ran.err
+    assert "Nothing was written; the other models run without it" in ran.err
+    assert names(scan.parent) == before
+
+
+@pytest.mark.usefixtures("other_model")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{scan}", "-m", "other", "-m", "other"], "given twice"),
+        (["{scan}", "{scan}", "-m", "two-sequences", "-m", "other"], "say with --channel"),
+        (["--channel", "flare={scan}", "-m", "two-sequences", "-m", "other"], "Did you mean flair"),
+        (["--channel", "t1={scan}", "-m", "two-sequences", "-m", "other"], "takes 2: t1, flair"),
+    ],
+)
+def test_several_models_are_refused_in_one_line(
+    effseg: Command, scan: Path, arguments: list[str], said: str
+) -> None:
+    ran = effseg("segment", *(part.format(scan=scan) for part in arguments))
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert said in ran.err
+
+
+def test_the_time_of_a_run_is_remembered_for_the_next_plan(
+    effseg: Command, scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path / "cache"))
+    assert effseg("segment", scan, "-m", "synthetic").code == 0
+    here = json.loads(effseg("models", "--organ", "liver", "--json").out)["models"][0]["here"]
+    assert here["known_by"] == "measured here"
