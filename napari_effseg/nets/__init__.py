@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from ..errors import UnknownModel, nearest_names
+from .click_unet import ClickUNet, ClickUNetConfig
 from .hrmedseg import HRMedSeg, HRMedSegConfig
 from .lightm_unet import LightMUNet, LightMUNetConfig
 from .mamba import Mamba
@@ -22,6 +23,8 @@ from .unet import UNet, UNetConfig
 
 __all__ = [
     "SAM",
+    "ClickUNet",
+    "ClickUNetConfig",
     "HRMedSeg",
     "HRMedSegConfig",
     "LightMUNet",
@@ -44,6 +47,10 @@ __all__ = [
     "names",
     "selective_scan",
 ]
+
+
+def _click_unet(**constructor: Any) -> nn.Module:
+    return ClickUNet(ClickUNetConfig(**constructor))
 
 
 def _hrmedseg(**constructor: Any) -> nn.Module:
@@ -83,6 +90,7 @@ def _unet(**constructor: Any) -> nn.Module:
 
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "click-unet": _click_unet,
     "hrmedseg": _hrmedseg,
     "hrmedsegsam": _hrmedseg,
     "lightm-unet": _lightm_unet,

@@ -2,7 +2,8 @@
 
 The file has a ``[card]`` table in the layout of a model card (without what training fills in: weights,
 accuracy, performance) and one table each for `DataConfig`, `AugmentConfig`, `OptimiserConfig` and
-`RunConfig`. Unknown fields are refused with the nearest known names.
+`RunConfig`; that of a promptable model has one for `ClickConfig` in place of `AugmentConfig`. Unknown fields
+are refused with the nearest known names.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ConfigError, nearest_names
+from .clicks.config import ClickConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -188,6 +190,7 @@ class TrainConfig:
 
     card: Mapping[str, Any]
     data: DataConfig
+    clicks: ClickConfig | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     run: RunConfig = field(default_factory=RunConfig)
@@ -214,7 +217,7 @@ def read_config(path: Path) -> TrainConfig:
         raise ConfigError(f"{path} is not valid TOML: {err}") from err
     if "finetune" in document:
         raise ConfigError(f"{path} is of a finetuning; go on with it by effseg finetune ... --resume")
-    known = ("card", "data", "augment", "optimiser", "run")
+    known = ("card", "data", "clicks", "augment", "optimiser", "run")
     _refuse_unknown(document, known, str(path))
     for needed in ("card", "data"):
         if needed not in document:
@@ -222,6 +225,7 @@ def read_config(path: Path) -> TrainConfig:
     config = TrainConfig(
         card=document["card"],
         data=_section(DataConfig, document, "data", path),
+        clicks=_section(ClickConfig, document, "clicks", path) if "clicks" in document else None,
         augment=_section(AugmentConfig, document, "augment", path),
         optimiser=_section(OptimiserConfig, document, "optimiser", path),
         run=_section(RunConfig, document, "run", path),

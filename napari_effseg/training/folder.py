@@ -9,11 +9,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from ..errors import ConfigError
 from ..types import Progress
+from ..zoo.card import Card
 from .curves import draw_curves
-from .loop import Trainer
+from .state import TrainingState
 
 __all__ = ["drawing", "log_to", "open_run_folder", "refuse_other_run"]
 
@@ -63,14 +65,20 @@ def refuse_other_run(folder: Path, resume: bool) -> None:
         raise ConfigError(f"{folder} already holds a run; name another folder with --output, or add --resume")
 
 
-def drawing(
-    trainer: Trainer, progress: Progress | None, before: Mapping[str, float] | None = None
-) -> Progress:
+class Run(Protocol):
+    """What is drawn of a run."""
+
+    folder: Path
+    card: Card
+    state: TrainingState
+
+
+def drawing(trainer: Run, progress: Progress | None, before: Mapping[str, float] | None = None) -> Progress:
     """Report progress, and draw the curves again after each validation.
 
     Parameters
     ----------
-    trainer : Trainer
+    trainer : Run
     progress : callable or None
     before : mapping of str to float, optional
         Dice of each label before the first step, drawn as a level.
@@ -105,7 +113,7 @@ def log_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _write_history(trainer: Trainer, before: Mapping[str, float]) -> None:
+def _write_history(trainer: Run, before: Mapping[str, float]) -> None:
     points = [dataclasses.asdict(point) for point in trainer.state.history]
     (trainer.folder / "history.json").write_text(json.dumps(points, indent=1), encoding="utf-8")
     draw_curves(trainer.state.history, trainer.folder / "curves.png", trainer.card.title, before)

@@ -17,6 +17,7 @@ from ..types import CancelCheck, Progress
 from ..zoo.card import Card
 from ..zoo.weights import build_network
 from .augment import Augmenter, axcodes_of
+from .clicks.run import run_click_training
 from .config import TrainConfig, read_config
 from .data import PatchSampler, TrainingCase, load_cases
 from .datasets import cases_of, refuse_other_numbers
@@ -74,6 +75,9 @@ def run_training(
     )
     target = torch.device(resolve_device(device).name)
     with log_to(folder / "log.txt"):
+        if config.clicks is not None:
+            run_click_training(config, card, datasets, folder, resume, target, progress, cancel)
+            return folder
         trainer = _trainer(config, card, folder, target)
         if resume and trainer.checkpoint.is_file():
             trainer.resume()
@@ -86,7 +90,8 @@ def run_training(
 def _datasets(config: TrainConfig) -> list[Dataset]:
     folders = (config.data.folder, *config.data.more_folders)
     datasets = [read_dataset(config.resolve(folder)) for folder in folders]
-    refuse_other_numbers(datasets)
+    if config.clicks is None:  # clicks ask for objects, whatever their numbers mean
+        refuse_other_numbers(datasets)
     return datasets
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from torch.optim import Optimizer
 from ..errors import WeightsError
 
 __all__ = ["HistoryPoint", "TrainingState", "WeightAverage", "load_checkpoint", "save_checkpoint"]
+
+
+_Net = TypeVar("_Net", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class TrainingState:
     co2_kg: float = 0.0
 
 
-class WeightAverage:
+class WeightAverage(Generic[_Net]):
     """Exponential moving average of a network's weights, warmed up from the first step.
 
     Parameters
@@ -76,8 +79,8 @@ class WeightAverage:
         In [0, 1); the decay used is smaller in the first steps, so that the start is forgotten.
     """
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
-        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+    def __init__(self, net: _Net, decay: float) -> None:
+        self.net: _Net = copy.deepcopy(net).eval().requires_grad_(False)
         self._decay = decay
 
     @torch.no_grad()
@@ -95,7 +98,7 @@ def save_checkpoint(
     path: Path,
     state: TrainingState,
     net: nn.Module,
-    average: WeightAverage,
+    average: WeightAverage[Any],
     optimiser: Optimizer,
     best: Mapping[str, Tensor],
 ) -> None:
@@ -117,7 +120,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, net: nn.Module, average: WeightAverage, optimiser: Optimizer
+    path: Path, net: nn.Module, average: WeightAverage[Any], optimiser: Optimizer
 ) -> tuple[TrainingState, dict[str, Tensor]]:
     """Restore networks and optimiser in place, and return how far the run had come, with its best weights.
 

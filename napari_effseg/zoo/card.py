@@ -331,7 +331,7 @@ class Card:
     summary: str
     intended_use: str
     limits: tuple[str, ...]
-    task: Literal["automatic"]
+    task: Literal["automatic", "promptable"]
     dimensions: Literal[2, 3]
     network: str
     licence: str

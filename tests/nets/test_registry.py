@@ -19,6 +19,7 @@ PICTURES = {
     "mask_in_chans": 4,
 }
 SMALL = {
+    "click-unet": {"features": [4, 8], "hypotheses": 1},
     "hrmedseg": PICTURES,
     "hrmedsegsam": {**PICTURES, "decoder": "sam"},
     "lightm-unet": {"spatial_dims": 3, "init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]},
@@ -48,6 +49,7 @@ SMALL = {
     "unet": {"spatial_dims": 3, "features": [4, 8]},
 }
 INPUTS = {
+    "click-unet": (9, 12, 16),
     "hrmedseg": (3, 32, 32),
     "hrmedsegsam": (3, 32, 32),
     "lightm-unet": (1, 8, 6, 4),
@@ -62,6 +64,7 @@ INPUTS = {
 _PROMPTED = r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[123]|iou_prediction_head"
 # Prompts, and what chooses between several answers, take no part in a forward pass without prompts.
 ASLEEP = {
+    "click-unet": r"^score",
     "hrmedseg": r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[12]",
     "hrmedsegsam": _PROMPTED,
     "nnunet": r"seg_layers\.0",

@@ -1,0 +1,114 @@
+"""Random changes of brightness, contrast and sharpness, and images that never were."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["change_appearance", "normalised", "smooth_noise", "synthetic"]
+
+
+def normalised(image: Tensor, inside: Tensor) -> Tensor:
+    """Mean 0 and standard deviation 1 of what lies inside the image, all channels together; 0 outside.
+
+    Parameters
+    ----------
+    image : Tensor, shape (C, I, J)
+    inside : Tensor, shape (1, I, J)
+        1 inside the image, 0 in the margin around it.
+    """
+    weight = inside.expand_as(image)
+    count = weight.sum().clamp_min(1)
+    mean = (image * weight).sum() / count
+    spread = (((image - mean) * weight).square().sum() / count).sqrt().clamp_min(1e-3)
+    return (image - mean) / spread * weight
+
+
+def change_appearance(image: Tensor, random: np.random.Generator) -> Tensor:
+    """Change an image of values in [0, 1] as another scanner, stain or window might have made it.
+
+    Parameters
+    ----------
+    image : Tensor, shape (3, I, J)
+    random : numpy.random.Generator
+    """
+    chance = random.random
+    if chance() < 0.4:
+        image = image.clamp_min(0) ** float(np.exp(random.uniform(-0.7, 0.7)))
+    if chance() < 0.15:
+        image = 1 - image
+    if chance() < 0.15:
+        image = _remapped(image, random)
+    if chance() < 0.15:
+        image = image.mean(dim=0, keepdim=True).expand_as(image)
+    if chance() < 0.25:
+        gains = torch.tensor(random.uniform(0.7, 1.3, 3), dtype=torch.float32)
+        image = image * gains[:, None, None]
+    if chance() < 0.3:
+        field = smooth_noise(image.shape[1:], int(random.integers(2, 5)), random)
+        image = image * (1 + float(random.uniform(0.1, 0.5)) * field)
+    if chance() < 0.25:
+        image = _blurred(image, float(random.uniform(0.4, 1.5)))
+    if chance() < 0.35:
+        noise = torch.from_numpy(random.standard_normal(image.shape).astype(np.float32))
+        image = image + float(random.uniform(0.01, 0.12)) * noise
+    if chance() < 0.2:
+        low, high = sorted(random.uniform(0, 1, 2))
+        if high - low > 0.3:
+            image = ((image - float(low)) / float(high - low)).clamp(0, 1)
+    return image
+
+
+def smooth_noise(shape: torch.Size | tuple[int, ...], cells: int, random: np.random.Generator) -> Tensor:
+    """Noise in about [-1, 1] that varies over a `cells`-th of the sides.
+
+    Returns
+    -------
+    Tensor, shape (1, I, J)
+    """
+    coarse = torch.from_numpy(random.standard_normal((1, 1, cells + 1, cells + 1)).astype(np.float32))
+    return F.interpolate(coarse, tuple(shape), mode="bicubic", align_corners=True)[0].clamp(-2, 2) / 2
+
+
+def synthetic(size: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Make an image of random shapes, each with a brightness and a texture of its own.
+
+    Returns
+    -------
+    image : Tensor, shape (3, size, size), values in [0, 1]
+    labels : Tensor, shape (size, size), int32
+        From 1 on.
+    """
+    count = int(random.integers(2, 9))
+    cells = int(random.integers(2, 9))
+    fields = torch.cat([smooth_noise((size, size), cells, random) for _ in range(count)])
+    detail = torch.cat([smooth_noise((size, size), 4 * cells, random) for _ in range(count)])
+    labels = (fields + float(random.uniform(0, 0.25)) * detail).argmax(dim=0)
+    colours = random.uniform(0, 1, (count, 3 if random.random() < 0.3 else 1)).astype(np.float32)
+    image = torch.from_numpy(colours)[labels].permute(2, 0, 1).expand(3, -1, -1).clone()
+    for label in range(count):
+        strength = float(random.uniform(0, 0.15))
+        texture = smooth_noise((size, size), int(random.integers(8, 48)), random)
+        image += strength * texture * (labels == label)
+    return _blurred(image, float(random.uniform(0.3, 1.2))).clamp(0, 1), (labels + 1).int()
+
+
+def _remapped(image: Tensor, random: np.random.Generator) -> Tensor:
+    """Map brightness through a random curve that may fall as well as rise."""
+    knots = torch.from_numpy(random.uniform(0, 1, 6).astype(np.float32))
+    place = image.clamp(0, 1) * (len(knots) - 1)
+    low = place.floor().long().clamp(max=len(knots) - 2)
+    share = place - low
+    return knots[low] * (1 - share) + knots[low + 1] * share
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    reach = max(1, round(3 * sigma))
+    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).expand(len(image), 1, -1)
+    padded = F.pad(image[None], (reach,) * 4, mode="replicate")
+    along = F.conv2d(padded, kernel[:, :, None, :], groups=len(image))
+    return F.conv2d(along, kernel[:, :, :, None], groups=len(image))[0]

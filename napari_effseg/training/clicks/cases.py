@@ -1,0 +1,140 @@
+"""Images with their objects, small and in memory: what clicks are simulated on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...io import load, load_labels
+from ...io.dataset import CaseFiles, Dataset
+from ...types import IntArray
+from ...volume import LabelMap, Volume
+
+__all__ = ["ObjectCase", "objects_of", "picture_case", "slice_cases"]
+
+_PERCENTILES = (0.5, 99.5)
+_LEAST_VOXELS = 12
+"""Objects smaller than this in a slice are not asked for."""
+
+
+@dataclass(frozen=True)
+class ObjectCase:
+    """A picture, or a slice of a volume, and the objects in it.
+
+    Attributes
+    ----------
+    name : str
+    image : Tensor, shape (C, I, J), uint8
+        One or three channels, the brightest 0.5 % at 255.
+    labels : Tensor, shape (I, J), int32
+        Number of the class or of the object of each pixel, 0 for none.
+    instances : bool
+        Whether each number is one object; else it is a class, whose pieces are objects.
+    """
+
+    name: str
+    image: Tensor
+    labels: Tensor
+    instances: bool
+
+
+def objects_of(dataset: Dataset, files: CaseFiles, side: int, slices: int, seed: int) -> list[ObjectCase]:
+    """Load a case: a picture as it is, of a volume some slices of each plane in which something is labelled.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        That the case belongs to.
+    files : CaseFiles
+    side : int
+        Larger images are made smaller to this many pixels on their longer side.
+    slices : int
+        Of each plane of a volume.
+    seed : int
+        The same seed chooses the same slices.
+    """
+    if files.label is None:
+        return []
+    volume, labels = load(files.images[0]), load_labels(files.label)
+    if volume.shape[2] == 1:
+        return [picture_case(files.name, volume, labels, dataset.has_objects, side)]
+    random = np.random.default_rng((seed, len(files.name), volume.shape[0]))
+    return list(slice_cases(files.name, volume, labels, side, slices, random))
+
+
+def picture_case(name: str, volume: Volume, labels: LabelMap, instances: bool, side: int) -> ObjectCase:
+    """Take a picture and its label image."""
+    data = np.asarray(volume.data)
+    channels = data[..., 0] if data.ndim == 4 else data[None, ..., 0]
+    return _case(name, channels[:3], np.asarray(labels.data)[..., 0], instances, side, (1.0, 1.0))
+
+
+def slice_cases(
+    name: str, volume: Volume, labels: LabelMap, side: int, slices: int, random: np.random.Generator
+) -> Iterator[ObjectCase]:
+    """Take slices of all three planes, drawn among those with labels; pixels become square."""
+    data, marks = np.asarray(volume.data), np.asarray(labels.data)
+    data = data if data.ndim == 3 else data[0]
+    scaled = _to_bytes(data)
+    for axis in range(3):
+        spacing = [volume.spacing[other] for other in range(3) if other != axis]
+        if max(spacing) > 3 * min(spacing):
+            continue  # long voxels: nobody draws in this plane
+        others = tuple(other for other in range(3) if other != axis)
+        found = np.flatnonzero((marks > 0).sum(axis=others) >= _LEAST_VOXELS)
+        for index in random.permutation(found)[:slices]:
+            image, label = scaled.take(index, axis), marks.take(index, axis)
+            yield _case(f"{name}, {'IJK'[axis]} {index}", image[None], label, False, side, spacing)
+
+
+def _case(
+    name: str,
+    channels: NDArray[np.generic],
+    labels: IntArray,
+    instances: bool,
+    side: int,
+    spacing: Sequence[float],
+) -> ObjectCase:
+    image = torch.from_numpy(np.ascontiguousarray(_to_bytes(channels)))
+    marks = torch.from_numpy(np.ascontiguousarray(labels.astype(np.int32)))
+    finest = min(spacing)
+    true = [size * mm / finest for size, mm in zip(marks.shape, spacing, strict=True)]
+    zoom = min(1.0, side / max(true))
+    size = [max(8, math.floor(length * zoom)) for length in true]
+    return ObjectCase(name, _resized(image, size), _nearest(marks, size), instances)
+
+
+def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
+    if list(image.shape[1:]) == list(size):
+        return image
+    smaller = size[0] * size[1] < image.shape[1] * image.shape[2]
+    changed = F.interpolate(
+        image[None].float(), tuple(size), mode="bilinear", antialias=smaller, align_corners=False
+    )
+    return changed[0].round().clamp(0, 255).to(torch.uint8)
+
+
+def _nearest(labels: Tensor, size: Sequence[int]) -> Tensor:
+    if list(labels.shape) == list(size):
+        return labels
+    rows = ((torch.arange(size[0]) + 0.5) * labels.shape[0] / size[0]).long()
+    columns = ((torch.arange(size[1]) + 0.5) * labels.shape[1] / size[1]).long()
+    return labels[rows][:, columns].contiguous()
+
+
+def _to_bytes(data: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Scale what lies between the lowest and highest half percent to 0 .. 255; bytes stay as they are."""
+    if data.dtype == np.uint8:
+        return data  # type: ignore[return-value]  # its type is known by now
+    values = np.nan_to_num(data.astype(np.float32))
+    low, high = np.percentile(values[:: max(1, len(values) // 64)], _PERCENTILES)
+    scaled = (values - low) * (255 / max(high - low, 1e-6))
+    result: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return result

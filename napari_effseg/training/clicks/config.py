@@ -1,0 +1,52 @@
+"""The table ``[clicks]`` of a training configuration: what is drawn, and how prompts are simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["ClickConfig"]
+
+
+@dataclass(frozen=True)
+class ClickConfig:
+    """Options of click training.
+
+    Attributes
+    ----------
+    choice_folders : tuple of str
+        Data sets that are never trained on; on their training lists the weights are chosen. Named as
+        ``data.folder``.
+    test_folders : tuple of str
+        Data sets whose test lists are trained on, for they are not scored.
+    whole_volumes : int
+        Of a data set of volumes, so many are used at most.
+    size : int
+        Side of the frame that the network sees, in pixels.
+    image_side : int
+        Images are kept with at most this many pixels on their longer side.
+    slices : int
+        Of each plane of a volume.
+    whole : float
+        Chance that the whole image is shown; else a part around the object.
+    synthetic, superpixels : float
+        Chances of a synthetic image, and of a superpixel of a real one.
+    pseudo_weight : float
+        Weight of both in the loss.
+    rounds : int
+        Most prompts that are simulated one after the other before the step.
+    box : float
+        Chance that the first prompt is a box.
+    """
+
+    choice_folders: tuple[str, ...] = ()
+    test_folders: tuple[str, ...] = ()
+    whole_volumes: int = 60
+    size: int = 128
+    image_side: int = 512
+    slices: int = 3
+    whole: float = 0.35
+    synthetic: float = 0.12
+    superpixels: float = 0.06
+    pseudo_weight: float = 0.5
+    rounds: int = 6
+    box: float = 0.25

@@ -1,0 +1,102 @@
+"""A run of click training: data sets in, weights and card out."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ...errors import Cancelled, ConfigError
+from ...io.dataset import Dataset, read_dataset
+from ...nets.click_unet import ClickUNet
+from ...types import CancelCheck, Progress
+from ...zoo.card import Card
+from ...zoo.weights import build_network
+from ..config import TrainConfig
+from ..folder import drawing
+from ..release import finished_card, trained_on, warm_start
+from .cases import ObjectCase, objects_of
+from .config import ClickConfig
+from .sampler import Example, ExampleSampler
+from .trainer import ClickTrainer
+from .whole import whole_examples
+
+__all__ = ["run_click_training"]
+
+_logger = logging.getLogger(__name__)
+
+_CHOICE = 24
+"""Images of each set by which weights are chosen, at most."""
+
+
+def run_click_training(
+    config: TrainConfig,
+    card: Card,
+    datasets: Sequence[Dataset],
+    folder: Path,
+    resume: bool,
+    device: torch.device,
+    progress: Progress | None,
+    cancel: CancelCheck | None,
+) -> None:
+    """Train a promptable network, and write its best weights with their card.
+
+    Raises
+    ------
+    ConfigError
+        If the card's network takes no clicks.
+    Cancelled
+        If `cancel` said so; the checkpoint is up to date.
+    """
+    torch.manual_seed(config.run.seed)
+    network = build_network(card)
+    if not isinstance(network, ClickUNet):
+        raise ConfigError(f"{config.path}: [clicks] is for the network click-unet, not for {card.network}")
+    if config.run.initial_weights:
+        warm_start(network, config.resolve(config.run.initial_weights))
+    trainer = ClickTrainer(config, card, network, folder, device)
+    if resume and trainer.checkpoint.is_file():
+        trainer.resume()
+    tested = [read_dataset(config.resolve(name)) for name in _clicks(config).test_folders]
+    sets = [_objects(data, "training", config, cancel) for data in datasets]
+    sets += [_objects(data, "test", config, cancel) for data in tested]
+    _logger.info("%d objects' images of %d data sets", sum(map(len, sets)), len(sets))
+    sampler = ExampleSampler(sets, _clicks(config), config.run.seed)
+    trainer.run(sampler, _choice(config, cancel), drawing(trainer, progress), cancel)
+    card = dataclasses.replace(card, training=trained_on([*datasets, *tested], f"{card.name}.toml"))
+    finished_card(card, network, trainer.best, card.training.licence, folder / card.training.config)
+
+
+def _clicks(config: TrainConfig) -> ClickConfig:
+    assert config.clicks is not None
+    return config.clicks
+
+
+def _objects(data: Dataset, split: str, config: TrainConfig, cancel: CancelCheck | None) -> list[ObjectCase]:
+    clicks = _clicks(config)
+    files = data.split(split)[: config.data.limit_cases or None]
+    found: list[ObjectCase] = []
+    for number, entry in enumerate(files):
+        if cancel is not None and cancel():
+            raise Cancelled("stopped while the images were being loaded")
+        case = objects_of(data, entry, clicks.image_side, clicks.slices, config.run.seed)
+        if len(case) > 1 and number >= clicks.whole_volumes:
+            break
+        found += case
+    return found
+
+
+def _choice(config: TrainConfig, cancel: CancelCheck | None) -> dict[str, list[Example]]:
+    """Whole images of the sets by which weights are chosen, an object of each, always the same."""
+    found = {}
+    for name in _clicks(config).choice_folders:
+        data = read_dataset(config.resolve(name))
+        examples = whole_examples(_objects(data, "training", config, cancel), _clicks(config), _CHOICE)
+        if examples:
+            found[data.name] = examples
+    if not found:
+        raise ConfigError(f"{config.path}: clicks.choice_folders names no data set with objects")
+    return found

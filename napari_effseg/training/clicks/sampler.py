@@ -1,0 +1,97 @@
+"""Draws examples: an object of a real image, a superpixel of one, or a shape of a synthetic image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .appearance import change_appearance, normalised, synthetic
+from .cases import ObjectCase
+from .config import ClickConfig
+from .frames import draw_framing, show
+from .superpixels import superpixel_labels
+from .targets import choose_target
+
+__all__ = ["Example", "ExampleSampler"]
+
+_TRIES = 20
+_LEAST_PIXELS = 6
+
+
+@dataclass(frozen=True)
+class Example:
+    """What the network is shown of one image, before any prompt.
+
+    Attributes
+    ----------
+    image : Tensor, shape (3, S, S), float32
+    target : Tensor, shape (S, S), bool
+    weight : float
+        In the loss: less for what nobody drew.
+    """
+
+    image: Tensor
+    target: Tensor
+    weight: float
+
+
+class ExampleSampler:
+    """Draw examples reproducibly: each is a function of the seed and of its number alone.
+
+    Parameters
+    ----------
+    sets : sequence of sequence of ObjectCase
+        The cases of each data set; a set is drawn by the square root of its cases.
+    config : ClickConfig
+    seed : int
+    """
+
+    def __init__(self, sets: Sequence[Sequence[ObjectCase]], config: ClickConfig, seed: int) -> None:
+        self._sets = [list(cases) for cases in sets if cases]
+        weights = np.sqrt([len(cases) for cases in self._sets])
+        self._chances = weights / weights.sum()
+        self._config, self._seed = config, seed
+
+    def example(self, number: int) -> Example:
+        """Return the example of this number."""
+        random = np.random.default_rng((self._seed, number))
+        for _ in range(_TRIES):
+            draw = random.random()
+            if draw < self._config.synthetic:
+                found = self._synthetic(random)
+            else:
+                found = self._real(random, draw < self._config.synthetic + self._config.superpixels)
+            if found is not None:
+                return found
+        return self._synthetic(random) or self.example(number + 1)
+
+    def _synthetic(self, random: np.random.Generator) -> Example | None:
+        image, labels = synthetic(self._config.size, random)
+        case = ObjectCase("synthetic", (255 * image).to(torch.uint8), labels, instances=False)
+        target = choose_target(case, random)
+        if target is None or target.mean() > 0.7:
+            return None
+        changed = normalised(change_appearance(image, random), torch.ones(1, *labels.shape))
+        return Example(changed, torch.from_numpy(target), self._config.pseudo_weight)
+
+    def _real(self, random: np.random.Generator, pseudo: bool) -> Example | None:
+        cases = self._sets[random.choice(len(self._sets), p=self._chances)]
+        case = cases[random.integers(len(cases))]
+        if pseudo:
+            case = ObjectCase(case.name, case.image, superpixel_labels(case.image, random), instances=True)
+        target = choose_target(case, random)
+        if target is None:
+            return None
+        framing = draw_framing(target, self._config.whole, random)
+        size = self._config.size
+        shown = show(torch.from_numpy(target)[None].float(), framing, size)[0] > 0.5
+        if shown.sum() < _LEAST_PIXELS or shown.float().mean() > 0.95:
+            return None
+        image = show(case.image.float() / 255, framing, size).expand(3, -1, -1)
+        inside = show(torch.ones(1, *case.image.shape[1:]), framing, size, "nearest")
+        changed = normalised(change_appearance(image, random) * inside, inside)
+        return Example(changed, shown, self._config.pseudo_weight if pseudo else 1.0)

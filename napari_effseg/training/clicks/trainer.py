@@ -1,0 +1,177 @@
+"""The loop of click training: simulated prompts without gradients, then one step; resumable at any moment."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ...errors import Cancelled, ConfigError
+from ...nets.click_unet import ClickUNet
+from ...types import CancelCheck, Progress
+from ...zoo.card import Card
+from ..config import TrainConfig
+from ..loop import CHECKPOINT
+from ..optimise import build_optimiser, learning_rate
+from ..state import HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
+from .loss import hypotheses_loss
+from .rounds import Rounds
+from .sampler import Example, ExampleSampler
+from .validate import click_dice
+
+__all__ = ["ClickTrainer"]
+
+_logger = logging.getLogger(__name__)
+
+
+class ClickTrainer:
+    """One run: network, optimiser and how far it has come.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Its `clicks`, `optimiser` and `run` are used.
+    card : Card
+        The card being trained.
+    network : ClickUNet
+    folder : Path
+        Run folder, where the checkpoint goes.
+    device : torch.device
+    """
+
+    def __init__(
+        self, config: TrainConfig, card: Card, network: ClickUNet, folder: Path, device: torch.device
+    ) -> None:
+        if config.clicks is None:
+            raise ConfigError(f"{config.path} has no [clicks] table")
+        self.card, self.folder = card, folder
+        self.net = network.to(device)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in torch's own hints
+        self.average = WeightAverage(self.net, config.optimiser.average_decay)
+        self.state, self.best = TrainingState(), dict[str, Tensor]()
+        self._clicks, self._options, self._run = config.clicks, config.optimiser, config.run
+        self._device = device
+        self._optimiser = build_optimiser(self.net, config.optimiser)
+
+    @property
+    def checkpoint(self) -> Path:
+        """File of the resumable checkpoint."""
+        return self.folder / CHECKPOINT
+
+    def resume(self) -> None:
+        """Go on from the checkpoint of the run folder."""
+        self.state, self.best = load_checkpoint(self.checkpoint, self.net, self.average, self._optimiser)
+
+    def run(
+        self,
+        sampler: ExampleSampler,
+        validation: Mapping[str, Sequence[Example]],
+        progress: Progress | None = None,
+        cancel: CancelCheck | None = None,
+    ) -> None:
+        """Train to the last step, or until cancelled; the checkpoint is up to date then.
+
+        Raises
+        ------
+        Cancelled
+            If `cancel` said so; `resume` goes on from there.
+        """
+        run, began, before = self._run, time.monotonic(), self.state.seconds
+        losses: list[float] = []
+        saved = time.monotonic()
+        while self.state.step < run.steps:
+            if cancel is not None and cancel():
+                self._save(before + time.monotonic() - began)
+                raise Cancelled(f"stopped after {self.state.step} steps; go on with --resume")
+            losses.append(self._step(sampler))
+            seconds = before + time.monotonic() - began
+            if self.state.step % run.validate_every == 0 or self.state.step == run.steps:
+                self._validate(validation, float(np.mean(losses)), seconds)
+                losses.clear()
+                self._save(seconds)
+                saved = time.monotonic()
+            elif time.monotonic() - saved > 60 * run.checkpoint_minutes:
+                self._save(seconds)
+                saved = time.monotonic()
+            if progress is not None:
+                progress(self.state.step / run.steps, f"step {self.state.step} of {run.steps}")
+
+    def _step(self, sampler: ExampleSampler) -> float:
+        """One optimiser step; returns its loss."""
+        step, batch = self.state.step, self._run.batch_size
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(step, self._run.steps, self._options)
+        examples = [sampler.example(step * batch + offset) for offset in range(batch)]
+        random = np.random.default_rng((self._run.seed, 7, step))
+        rounds = self._prompted(examples, random)
+        self.net.train()
+        logits, scores = self.net.ranked(self._laid_out(rounds.inputs))
+        first = torch.from_numpy(rounds.prompts == 1)
+        loss = hypotheses_loss(
+            logits,
+            scores,
+            *(part.to(self._device) for part in (rounds.targets, first, rounds.weights)),
+        )
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.net.parameters(), self._options.clip_norm)
+        if torch.isfinite(norm):
+            self._optimiser.step()
+        else:
+            _logger.warning("step %d left out: its gradient is not finite", step)
+        self.state.step += 1
+        self.average.update(self.net, self.state.step)
+        return float(loss.detach())
+
+    def _prompted(self, examples: Sequence[Example], random: np.random.Generator) -> Rounds:
+        """Give each example a first prompt, and most of them corrections of the network's own answers."""
+        rounds = Rounds(examples, random)
+        wanted = [self._number_of_prompts(random) for _ in examples]
+        for which in range(len(examples)):
+            if random.random() < self._clicks.box:
+                rounds.draw_box(which)
+            else:
+                rounds.click(which, None)
+        # A user's early clicks come one answer at a time; more at once stand in for the later ones.
+        for number in range(2 if max(wanted) > 1 else 0):
+            behind = [which for which, count in enumerate(wanted) if rounds.prompts[which] < count]
+            if behind:
+                self._correct(rounds, behind, wanted, last=number == 1)
+        return rounds
+
+    def _number_of_prompts(self, random: np.random.Generator) -> int:
+        return 1 if random.random() < 0.4 else int(random.integers(2, self._clicks.rounds + 1))
+
+    def _correct(self, rounds: Rounds, behind: Sequence[int], wanted: Sequence[int], last: bool) -> None:
+        self.net.eval()
+        answers = rounds.answers(self.net, self._device)
+        for which in behind:
+            left = wanted[which] - int(rounds.prompts[which])
+            mask = answers[which] > 0.5
+            for _ in range(left if last else (left + 1) // 2):
+                if not rounds.click(which, mask):
+                    break
+            rounds.remember(which, answers[which])
+
+    def _laid_out(self, inputs: Tensor) -> Tensor:
+        return inputs.to(self._device).contiguous(memory_format=torch.channels_last)
+
+    def _validate(self, validation: Mapping[str, Sequence[Example]], loss: float, seconds: float) -> None:
+        scores = click_dice(self.average.net, validation, self._device)
+        mean = float(np.mean(list(scores.values())))
+        self.state.history.append(HistoryPoint(self.state.step, seconds, loss, scores, mean))
+        _logger.info("step %d: loss %.4f, mean Dice %.4f %s", self.state.step, loss, mean, scores)
+        if mean > self.state.best:
+            self.state.best = mean
+            self.best = {
+                name: value.detach().cpu().clone() for name, value in self.average.net.state_dict().items()
+            }
+
+    def _save(self, seconds: float) -> None:
+        self.state.seconds = seconds
+        save_checkpoint(self.checkpoint, self.state, self.net, self.average, self._optimiser, self.best)

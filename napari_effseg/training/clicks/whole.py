@@ -1,0 +1,47 @@
+"""Examples to choose weights by: whole images, upright, one object of each, the same every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from .appearance import normalised
+from .cases import ObjectCase
+from .config import ClickConfig
+from .frames import Framing, show
+from .sampler import Example
+from .targets import choose_target
+
+__all__ = ["whole_examples"]
+
+_LEAST_PIXELS = 6
+
+
+def whole_examples(cases: Sequence[ObjectCase], config: ClickConfig, most: int) -> list[Example]:
+    """Show each image as a whole, an object of it asked for.
+
+    Parameters
+    ----------
+    cases : sequence of ObjectCase
+    config : ClickConfig
+    most : int
+        So many examples at most, spread over the cases.
+    """
+    found = []
+    step = max(1, int(np.ceil(len(cases) / most)))
+    for number, case in enumerate(cases[::step]):
+        target = choose_target(case, np.random.default_rng(number))
+        if target is None:
+            continue
+        sides = target.shape
+        middle = ((sides[0] - 1) / 2, (sides[1] - 1) / 2)
+        framing = Framing(middle, float(max(sides)), 0.0, False)
+        shown = show(torch.from_numpy(target)[None].float(), framing, config.size)[0] > 0.5
+        if shown.sum() < _LEAST_PIXELS:
+            continue
+        image = show(case.image.float() / 255, framing, config.size).expand(3, -1, -1)
+        inside = show(torch.ones(1, *sides), framing, config.size, "nearest")
+        found.append(Example(normalised(image, inside), shown, 1.0))
+    return found

@@ -1,0 +1,41 @@
+"""The network that sees clicks: its scores rank its masks, and nothing but them."""
+
+import pytest
+import torch
+
+from napari_effseg.nets import ClickUNet, ClickUNetConfig
+
+
+def small(**more):
+    torch.manual_seed(0)
+    return ClickUNet(ClickUNetConfig(features=(4, 8), **more)).eval()
+
+
+def test_every_mask_has_a_score():
+    logits, scores = small(hypotheses=3).ranked(torch.randn(2, 9, 16, 24))
+    assert logits.shape == (2, 3, 16, 24)
+    assert scores.shape == (2, 3)
+
+
+def test_masks_with_and_without_scores_are_the_same():
+    net, x = small(), torch.randn(1, 9, 16, 16)
+    assert torch.equal(net(x), net.ranked(x)[0])
+
+
+def test_scores_teach_no_mask():
+    net = small()
+    net.ranked(torch.randn(1, 9, 16, 16))[1].sum().backward()
+    rows = net.head.weight.grad[: net.config.hypotheses]
+    assert not rows.any()
+    assert net.head.weight.grad[net.config.hypotheses :].any()
+
+
+def test_sides_that_cannot_be_halved_are_refused():
+    with pytest.raises(ValueError, match="multiples of 2"):
+        small()(torch.zeros(1, 9, 15, 16))
+
+
+@pytest.mark.parametrize("wrong", [{"features": (4,)}, {"hypotheses": 0}, {"maps": 0}])
+def test_sizes_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"at least|features"):
+        ClickUNetConfig(**wrong)
