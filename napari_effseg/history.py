@@ -1,0 +1,277 @@
+"""The history of a click session: every action in order, undone and redone without limit.
+
+What a session shows is a function of its image and of this list alone. Actions are frozen; numbers of prompts
+and strokes are given once and never again, whatever was undone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import PromptError
+from .prompts import Box, Lasso, Mask, Point, Prompt, Scribble
+from .types import Colour, IndexBox
+
+__all__ = [
+    "Action",
+    "Add",
+    "Choose",
+    "Commit",
+    "Edit",
+    "Event",
+    "History",
+    "Propagate",
+    "Remove",
+    "Stroke",
+    "current_events",
+    "current_prompts",
+    "in_words",
+]
+
+
+@dataclass(frozen=True)
+class Add:
+    """A prompt was given.
+
+    Attributes
+    ----------
+    id : int
+    prompt : Prompt
+    shown : int or None
+        Axis across the plane that was shown.
+    """
+
+    id: int
+    prompt: Prompt
+    shown: int | None = None
+
+
+@dataclass(frozen=True)
+class Remove:
+    """A prompt was taken away."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A prompt was changed; it keeps its place in the order."""
+
+    id: int
+    prompt: Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """Voxels were painted, or wiped away, by hand.
+
+    Attributes
+    ----------
+    id : int
+    box : IndexBox
+        Half-open.
+    inside : ndarray of bool, of the box's shape
+    positive : bool
+        Painted, or wiped away.
+    """
+
+    id: int
+    box: IndexBox
+    inside: NDArray[np.bool_]
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        shape = tuple(high - low for low, high in zip(*self.box, strict=True))
+        if self.inside.shape != shape or self.inside.dtype != np.bool_:
+            raise PromptError(
+                f"a stroke of {self.inside.dtype} {self.inside.shape} was given for a box of {shape}"
+            )
+        kept = self.inside.copy()
+        kept.setflags(write=False)
+        object.__setattr__(self, "inside", kept)
+
+
+@dataclass(frozen=True)
+class Choose:
+    """Another of the masks was chosen that the prompts of a slice may mean.
+
+    Attributes
+    ----------
+    axis, index : int
+        The slice.
+    hypothesis : int
+        Its rank, 0 for the first.
+    """
+
+    axis: int
+    index: int
+    hypothesis: int
+
+
+@dataclass(frozen=True)
+class Propagate:
+    """The answer was carried on through the volume, or through time.
+
+    Attributes
+    ----------
+    axis : int
+        0, 1 or 2; 3 for time.
+    low, high : int or None
+        First slice, and the first beyond; None for as far as it goes.
+    """
+
+    axis: int
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The object was finished; what follows belongs to the next one."""
+
+    label: int
+    name: str
+    colour: Colour
+
+
+Action: TypeAlias = Add | Remove | Edit | Stroke | Choose | Propagate | Commit
+"""Whatever can be undone."""
+Event: TypeAlias = Add | Stroke | Choose | Propagate
+"""What makes the mask of an object, once removed prompts are gone and edited ones are changed."""
+_KINDS = {Point: "point", Box: "box", Scribble: "scribble", Lasso: "lasso", Mask: "mask"}
+
+
+class History:
+    """A list of actions, and how many of them apply.
+
+    Parameters
+    ----------
+    actions : iterable of Action
+    applied : int or None
+        How many of them apply; None for all.
+    last_id : int
+        The highest number that was ever given.
+    """
+
+    def __init__(self, actions: Iterable[Action] = (), applied: int | None = None, last_id: int = 0) -> None:
+        self._actions = list(actions)
+        self._applied = len(self._actions) if applied is None else applied
+        if not 0 <= self._applied <= len(self._actions):
+            raise PromptError(f"{applied} of {len(self._actions)} actions cannot apply")
+        given = (action.id for action in self._actions if isinstance(action, Add | Stroke))
+        self._last_id = max(last_id, 0, *given)
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All actions, undone ones at the end."""
+        return tuple(self._actions)
+
+    @property
+    def applied(self) -> tuple[Action, ...]:
+        """The actions that apply, in order."""
+        return tuple(self._actions[: self._applied])
+
+    @property
+    def last_id(self) -> int:
+        """The highest number that was ever given."""
+        return self._last_id
+
+    @property
+    def undoable(self) -> Action | None:
+        """What `undo` would take back."""
+        return self._actions[self._applied - 1] if self._applied else None
+
+    @property
+    def redoable(self) -> Action | None:
+        """What `redo` would bring back."""
+        return self._actions[self._applied] if self._applied < len(self._actions) else None
+
+    def new_id(self) -> int:
+        """Return a number that was never given before."""
+        self._last_id += 1
+        return self._last_id
+
+    def do(self, action: Action) -> None:
+        """Append an action; what was undone is gone.
+
+        Raises
+        ------
+        PromptError
+            If it changes or takes away a prompt that is not there.
+        """
+        if isinstance(action, Remove | Edit) and action.id not in current_prompts(self.applied):
+            raise PromptError(f"there is no prompt {action.id} in the object at hand")
+        del self._actions[self._applied :]
+        self._actions.append(action)
+        self._applied += 1
+
+    def undo(self) -> Action | None:
+        """Take back the last action, and return it; None if there is none."""
+        action = self.undoable
+        self._applied -= action is not None
+        return action
+
+    def redo(self) -> Action | None:
+        """Bring back the last action that was undone, and return it; None if there is none."""
+        action = self.redoable
+        self._applied += action is not None
+        return action
+
+
+def current_events(applied: Sequence[Action]) -> tuple[Event, ...]:
+    """Return what makes the unfinished object, in order.
+
+    Parameters
+    ----------
+    applied : sequence of Action
+        Such as `History.applied`, or a part of it up to a `Commit`.
+    """
+    events: list[Event] = []
+    for action in applied:
+        if isinstance(action, Commit):
+            events = []
+        elif isinstance(action, Remove):
+            events = [event for event in events if not _is_prompt(event, action.id)]
+        elif isinstance(action, Edit):
+            events = [_edited(event, action) for event in events]
+        else:
+            events.append(action)
+    return tuple(events)
+
+
+def current_prompts(applied: Sequence[Action]) -> dict[int, Prompt]:
+    """Return the prompts of the unfinished object by their numbers, in order."""
+    return {event.id: event.prompt for event in current_events(applied) if isinstance(event, Add)}
+
+
+def in_words(action: Action | None) -> str:
+    """Say what an action is, for buttons: "point", "stroke", "remove prompt 3"; empty for None."""
+    if action is None:
+        return ""
+    if isinstance(action, Add):
+        kind = _KINDS[type(action.prompt)]
+        return kind if action.prompt.positive else f"negative {kind}"
+    if isinstance(action, Remove):
+        return f"remove prompt {action.id}"
+    if isinstance(action, Edit):
+        return f"change of prompt {action.id}"
+    if isinstance(action, Stroke):
+        return "stroke" if action.positive else "wipe"
+    if isinstance(action, Commit):
+        return f"finish {action.name}"
+    return "choice" if isinstance(action, Choose) else "propagate"
+
+
+def _is_prompt(event: Event, number: int) -> bool:
+    return isinstance(event, Add) and event.id == number
+
+
+def _edited(event: Event, edit: Edit) -> Event:
+    if isinstance(event, Add) and event.id == edit.id:
+        return Add(event.id, edit.prompt, event.shown)
+    return event
