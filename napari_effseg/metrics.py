@@ -12,9 +12,12 @@ empty in both       1     0 mm                         1
 empty in one        0     diagonal of the image in mm  0
 ==================  ====  ===========================  ===
 
+Numbered objects are compared one by one: see `object_score`.
+
 References
 ----------
 Taha and Hanbury, Metrics for evaluating 3D medical image segmentation, BMC Medical Imaging 15:29 (2015).
+Caicedo et al., Nucleus segmentation across imaging experiments, Nature Methods 16:1247-1253 (2019).
 Nikolov et al., Clinically applicable segmentation of head and neck anatomy, JMIR 23(7):e26151 (2021).
 """
 
@@ -30,9 +33,19 @@ from .errors import VolumeError
 from .types import BoolArray
 from .volume import LabelMap, same_grid
 
-__all__ = ["LabelScore", "dice", "hausdorff95", "image_diagonal_mm", "label_scores", "surface_dice"]
+__all__ = [
+    "LabelScore",
+    "ObjectScore",
+    "dice",
+    "hausdorff95",
+    "image_diagonal_mm",
+    "label_scores",
+    "object_score",
+    "surface_dice",
+]
 
 _PERCENTILE = 95.0
+_IOU = 0.5  # above it an object matches one other at most
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,31 @@ class LabelScore:
     def missed(self) -> bool:
         """Whether the reference has the structure and the result has none of it."""
         return self.truth_ml > 0 and self.result_ml == 0
+
+
+@dataclass(frozen=True)
+class ObjectScore:
+    """How many objects of one image were found.
+
+    Attributes
+    ----------
+    matched : int
+        Objects that overlap one of the reference with an intersection over union above 0.5.
+    missed : int
+        Other objects of the reference.
+    extra : int
+        Other objects of the result.
+    """
+
+    matched: int
+    missed: int
+    extra: int
+
+    @property
+    def ap50(self) -> float:
+        """Matched objects by all there are in either, in [0, 1]; 1 of an image that has none in both."""
+        every = self.matched + self.missed + self.extra
+        return self.matched / every if every else 1.0
 
 
 def dice(a: ArrayLike, b: ArrayLike) -> float:
@@ -190,6 +228,41 @@ def label_scores(
     _check_tolerance(tolerance_mm)
     chosen = _labels_of(truth, result) if labels is None else sorted(set(labels))
     return tuple(_score(truth, result, label, tolerance_mm) for label in chosen)
+
+
+def object_score(truth: ArrayLike, result: ArrayLike) -> ObjectScore:
+    """Compare numbered objects by the overlap of each pair.
+
+    Parameters
+    ----------
+    truth, result : (I, J, K), integer
+        0 for the background, any other number for the voxels of one object. Numbers need not agree.
+
+    Raises
+    ------
+    VolumeError
+        If the shapes differ.
+
+    References
+    ----------
+    Caicedo et al. (2019): the score of the 2018 Data Science Bowl, at its threshold of 0.5.
+
+    Examples
+    --------
+    >>> object_score([1, 1, 1, 0, 2, 2], [7, 7, 0, 9, 0, 0])
+    ObjectScore(matched=1, missed=1, extra=1)
+    """
+    first, second = np.asarray(truth), np.asarray(result)
+    if first.shape != second.shape:
+        raise VolumeError(f"two maps of one shape were expected, got {first.shape} and {second.shape}")
+    (numbers, a), (others, b) = (np.unique(array, return_inverse=True) for array in (first, second))
+    pairs, overlap = np.unique(a.ravel() * len(others) + b.ravel(), return_counts=True)
+    one, other = np.divmod(pairs, len(others))
+    union = np.bincount(a.ravel())[one] + np.bincount(b.ravel())[other] - overlap
+    are_objects = (numbers[one] != 0) & (others[other] != 0)
+    matched = int(np.count_nonzero(are_objects & (overlap > _IOU * union)))
+    missed, extra = (int(np.count_nonzero(found)) - matched for found in (numbers, others))
+    return ObjectScore(matched, missed, extra)
 
 
 def image_diagonal_mm(shape: Sequence[int], spacing: Sequence[float]) -> float:

@@ -28,6 +28,7 @@ __all__ = ["label_colour", "overlay_picture"]
 _PANEL_PIXELS = 320  # longest side of one plane
 _MARGIN, _LINE = 12, 20  # pixels around panels, and from one line of the legend to the next
 _FONT_PIXELS = 14
+_MOST_LINES = 20  # of the legend
 _FILL = 0.35  # opacity of a structure; its outline is opaque
 _PERCENTILES = (1.0, 99.0)  # of the shown slices' intensities, black and white
 _BACKGROUND, _INK = (18, 18, 20), (235, 235, 235)
@@ -184,11 +185,13 @@ def _inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _legend(labels: LabelMap) -> list[tuple[Colour, str]]:
-    volumes = labels.volumes_ml()
-    return [
+    volumes = sorted(labels.volumes_ml().items())
+    lines = [
         (label_colour(labels, label), f"{labels.names.get(label, f'label {label}')}  {millilitres:.2f} mL")
-        for label, millilitres in sorted(volumes.items())
+        for label, millilitres in volumes[:_MOST_LINES]
     ]
+    more = len(volumes) - len(lines)
+    return [*lines, (_BACKGROUND, f"and {more} more")] if more else lines
 
 
 def _write_legend(draw: ImageDraw, legend: list[tuple[Colour, str]], top: int) -> None:

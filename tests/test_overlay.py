@@ -83,3 +83,9 @@ def test_labels_without_a_colour_get_different_ones() -> None:
     labels = case()[1]
     assert label_colour(labels, 1) == RED
     assert len({label_colour(labels, number) for number in range(1, 20)}) == 19
+
+
+def test_a_legend_of_hundreds_of_objects_stays_short() -> None:
+    volume, labels = case()
+    many = {number: f"object {number}" for number in range(1, 501)}
+    assert overlay_picture(volume, LabelMap(labels.data, AFFINE, many)).height < 900

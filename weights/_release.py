@@ -134,6 +134,10 @@ def _accuracy(card: Card, found: Evaluation, dataset: Path) -> tuple[Accuracy, .
                     command=command,
                 )
             )
+    if found.ap50 is not None:
+        name = next(iter(found.labels.values()))
+        mean, std = round(found.ap50.mean, 4), round(found.ap50.std, 4)
+        rows.append(Accuracy(found.dataset, "test", len(found.cases), "ap50", name, mean, std, command))
     return tuple(rows)
 
 

@@ -127,6 +127,10 @@ def _report(
 
 def volumes_table(result: Combined) -> str:
     """Lay out the volume of each structure."""
+    objects = result.reports[0].objects
+    if objects is not None and len(result.reports) == 1:
+        heads = ("objects", "structure", "mean voxels")
+        return table([heads, (str(objects.count), objects.name, f"{objects.mean_voxels:.1f}")], right=[0, 2])
     rows = [("label", "structure", "mL")]
     rows += [
         (str(label), result.labels.names.get(label, ""), f"{millilitres:.2f}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +131,9 @@ def evaluation_as_json(found: Evaluation) -> dict[str, Any]:
                     }
                     for score in case.scores
                 ],
+                "objects": None
+                if case.objects is None
+                else {"ap50": case.objects.ap50, **dataclasses.asdict(case.objects)},
             }
             for case in found.cases
         ],
@@ -147,6 +151,7 @@ def _summary(found: Evaluation) -> dict[str, Any]:
         "cases": len(found.cases),
         "median_seconds": round(found.median_seconds, 3),
         "mean": metrics(None),
+        "ap50": None if found.ap50 is None else spread(found.ap50),
         "labels": [
             {"label": label, "name": name, "missed": found.missed(label), **metrics(label)}
             for label, name in found.labels.items()
@@ -187,4 +192,19 @@ def _as_table(found: Evaluation) -> str:
         f"{found.model} on {found.dataset}, {options.split}: {len(found.cases)} cases, "
         f"transform {options.transform}, median {found.median_seconds:.2f} s a case"
     )
-    return "\n".join([title, table([head, *rows, ["mean", *_cells(found, None), ""]], right=[1, 2, 3, 4])])
+    scores = table([head, *rows, ["mean", *_cells(found, None), ""]], right=[1, 2, 3, 4])
+    return "\n".join([title, scores, *_objects_line(found)])
+
+
+def _objects_line(found: Evaluation) -> list[str]:
+    """Return what is said of numbered objects, in one line if any."""
+    if found.ap50 is None:
+        return []
+    scores = [case.objects for case in found.cases if case.objects is not None]
+    matched, missed, extra = (
+        sum(getattr(score, name) for score in scores) for name in ("matched", "missed", "extra")
+    )
+    return [
+        f"objects: AP50 {found.ap50.mean:.4f} +- {found.ap50.std:.4f}; "
+        f"{matched} matched, {missed} missed, {extra} that are none"
+    ]

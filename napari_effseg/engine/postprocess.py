@@ -27,7 +27,7 @@ def tidy(labels: IntArray, rules: Postprocess, voxel_mm3: float, flat_axis: int 
     labels : (I, J, K), integer
         Changed in place.
     rules : Postprocess
-        What to do.
+        What to do; of numbered objects, holes and sizes are left to `number_objects`.
     voxel_mm3 : float
         Volume of a voxel.
     flat_axis : int or None
@@ -37,6 +37,8 @@ def tidy(labels: IntArray, rules: Postprocess, voxel_mm3: float, flat_axis: int 
         _keep_largest_of_all(labels)
     for label in rules.keep_largest:
         _keep_largest(labels, label)
+    if rules.instances is not None:
+        return  # holes and sizes are then those of objects
     if rules.fill_holes:
         for label in _present(labels):
             _fill_holes(labels, label, flat_axis)

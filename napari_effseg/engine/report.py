@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..volume import LabelMap
 from .locate import Located
+from .objects import ObjectSummary
 
 __all__ = ["Report", "Result", "versions"]
 
@@ -46,6 +47,8 @@ class Report:
         Everything that the user should know before trusting the result, in sentences.
     located : Located or None
         Where the structure was found in a larger image, if it was looked for.
+    objects : ObjectSummary or None
+        How many objects the model numbered, if it does that.
     """
 
     model: str
@@ -59,6 +62,7 @@ class Report:
     versions: dict[str, str]
     warnings: tuple[str, ...]
     located: Located | None = None
+    objects: ObjectSummary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values that the json module takes."""
@@ -74,6 +78,7 @@ class Report:
             "versions": dict(self.versions),
             "warnings": list(self.warnings),
             "located": self.located.to_json() if self.located is not None else None,
+            "objects": asdict(self.objects) if self.objects is not None else None,
         }
 
 
@@ -84,7 +89,8 @@ class Result:
     Attributes
     ----------
     labels : LabelMap
-        On exactly the grid of the input, with names, colours and codes of the card.
+        On exactly the grid of the input, with names, colours and codes of the card; of a model that numbers
+        objects, with a number for each.
     doubt : (I, J, K), float32
         In [0, 1]; 0 where the network is sure, and outside the regions of interest.
     report : Report

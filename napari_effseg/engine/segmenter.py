@@ -19,6 +19,7 @@ from .frame import sub_grid, turning
 from .ladder import is_memory_error
 from .locate import Located, locate
 from .networks import cached_network
+from .objects import ObjectSummary, object_map, summary_of
 from .plan import Plan, PlanOptions, resolve
 from .plausibility import (
     check_field_of_view,
@@ -166,6 +167,7 @@ def _run(
         labels = _label_map(canvas.labels, volume, _as_labelled(card, found))
         watch.say("checking the result", 0.98)
         watch.warn(*_check_result(labels, _as_labelled(card, found), found.boxes if found else boxes))
+        labels, objects = _objects(labels, card, boxes, watch)
     except (MemoryError, RuntimeError) as err:
         if isinstance(err, EffsegError) or not is_memory_error(err):
             raise
@@ -184,6 +186,7 @@ def _run(
         versions=versions(),
         warnings=tuple(watch.warnings),
         located=found,
+        objects=objects,
     )
     watch.say("done", 1.0)
     return Result(labels, canvas.doubt, report)
@@ -216,6 +219,17 @@ def _check_result(labels: LabelMap, card: Card, boxes: tuple[IndexBox, ...]) -> 
         *check_pieces(found.data, card),
         *check_sides(found, card, labels.grid),
     )
+
+
+def _objects(
+    labels: LabelMap, card: Card, boxes: tuple[IndexBox, ...], watch: Watch
+) -> tuple[LabelMap, ObjectSummary | None]:
+    """Turn labels into numbered objects, if the card has some."""
+    if card.postprocess.instances is None:
+        return labels, None
+    watch.say("numbering objects", 0.99)
+    numbered = object_map(labels, card, _around(boxes or (((0, 0, 0), labels.shape),)))
+    return numbered, summary_of(numbered, card)
 
 
 def _around(boxes: tuple[IndexBox, ...]) -> IndexBox:

@@ -14,7 +14,7 @@ from ..engine import segment
 from ..errors import ConfigError
 from ..io import load, load_labels
 from ..io.dataset import CaseFiles, Dataset, plain_name, read_dataset
-from ..metrics import LabelScore, label_scores
+from ..metrics import LabelScore, ObjectScore, label_scores, object_score
 from ..types import CancelCheck, PathLike, Progress
 from ..volume import LabelMap, Volume, same_grid
 from ..zoo import Card, find_card
@@ -73,12 +73,25 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case: its scores, the seconds the model took, and what the model warned of."""
+    """One case.
+
+    Attributes
+    ----------
+    case : str
+    seconds : float
+        That the model took.
+    scores : tuple of LabelScore
+    warnings : tuple of str
+        Of the model.
+    objects : ObjectScore or None
+        Where both the model and the reference number objects.
+    """
 
     case: str
     seconds: float
     scores: tuple[LabelScore, ...]
     warnings: tuple[str, ...]
+    objects: ObjectScore | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,12 @@ class Evaluation:
         )
 
     @property
+    def ap50(self) -> Spread | None:
+        """Mean share of objects that were found, over the cases; None where no objects are numbered."""
+        found = [case.objects.ap50 for case in self.cases if case.objects is not None]
+        return Spread.of(found) if found else None
+
+    @property
     def labels(self) -> dict[int, str]:
         """Number and name of each structure that was scored."""
         return {score.label: score.name for case in self.cases for score in case.scores}
@@ -167,7 +186,7 @@ def evaluate(
     card = find_card(model)
     described, by_number = _named(read_dataset(dataset, options.held_back), options, card)
     files = described.split(options.split)[: options.limit]
-    names = {**card.label_names, **{label.id: label.name for label in card.located_labels}}
+    names = _names_of(card)
     numbers, warnings = pair_labels(described.labels, names)
     numbers = _on_both_sides(numbers, card)
     warnings = (*described.warnings, *by_number, *warnings)
@@ -210,11 +229,22 @@ def evaluate_corrupted(
 def _named(dataset: Dataset, options: EvaluationOptions, card: Card) -> tuple[Dataset, tuple[str, ...]]:
     """Name the data set's labels: as the options say, as it says itself, else by the card's numbers."""
     names = {**dataset.labels, **options.names}
+    if dataset.has_objects and not names:
+        return replace(dataset, labels={1: next(iter(_names_of(card).values()))}), ()
     if names:
         return replace(dataset, labels=names), ()
-    listed = ", ".join(f"{number} {name}" for number, name in card.label_names.items())
+    known = card.label_names if card.postprocess.instances is None else _names_of(card)
+    listed = ", ".join(f"{number} {name}" for number, name in known.items())
     warning = f"nothing names the labels of {dataset.folder}; they were taken for the model's: {listed}"
-    return replace(dataset, labels=card.label_names), (warning,)
+    return replace(dataset, labels=known), (warning,)
+
+
+def _names_of(card: Card) -> dict[int, str]:
+    """Names of what a result of the card can hold; objects are one structure."""
+    rules = card.postprocess.instances
+    if rules is not None:
+        return {1: card.label_names[rules.label]}
+    return {**card.label_names, **{label.id: label.name for label in card.located_labels}}
 
 
 def pair_labels(
@@ -285,9 +315,33 @@ def _evaluate_case(
     started = time.perf_counter()
     result = segment(given, model=card, device=options.device, progress=progress, cancel=cancel)
     seconds = time.perf_counter() - started
-    found = _renumbered(guise.take_off(result.labels), numbers, dataset.labels)
-    scores = label_scores(truth, found, options.tolerance_mm, labels=dataset.labels)
-    return CaseResult(entry.name, seconds, scores, tuple(result.report.warnings))
+    pair = _Pair(truth, guise.take_off(result.labels))
+    scores = pair.label_scores(card, dataset, numbers, options.tolerance_mm)
+    warnings = tuple(result.report.warnings)
+    return CaseResult(entry.name, seconds, scores, warnings, pair.object_score(card, dataset))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Reference and result of one case, on one grid."""
+
+    truth: LabelMap
+    result: LabelMap
+
+    def label_scores(
+        self, card: Card, dataset: Dataset, numbers: Mapping[int, int], tolerance_mm: float
+    ) -> tuple[LabelScore, ...]:
+        """Score structures; objects are one."""
+        truth = _as_structure(self.truth) if dataset.has_objects else self.truth
+        result = _as_structure(self.result) if card.postprocess.instances is not None else self.result
+        found = _renumbered(result, numbers, dataset.labels)
+        return label_scores(truth, found, tolerance_mm, labels=dataset.labels)
+
+    def object_score(self, card: Card, dataset: Dataset) -> ObjectScore | None:
+        """Score objects, where both sides number them."""
+        if card.postprocess.instances is None or not dataset.has_objects:
+            return None
+        return object_score(self.truth.data, self.result.data)
 
 
 def _load_case(card: Card, entry: CaseFiles, dataset: Dataset) -> tuple[Volume, LabelMap]:
@@ -302,6 +356,11 @@ def _load_case(card: Card, entry: CaseFiles, dataset: Dataset) -> tuple[Volume, 
     if not same_grid(volume.grid, truth.grid, tolerance_mm=_SAME_PLACE_MM):
         raise ConfigError(f"image and reference of the case {entry.name} lie on different grids")
     return volume, LabelMap(truth.data, volume.affine, names=dict(dataset.labels))
+
+
+def _as_structure(objects: LabelMap) -> LabelMap:
+    """Take all objects together for label 1."""
+    return LabelMap(objects.data != 0, objects.affine, names=objects.names)
 
 
 def _renumbered(labels: LabelMap, numbers: Mapping[int, int], names: Mapping[int, str]) -> LabelMap:

@@ -115,7 +115,8 @@ class LabelTableWidget(QWidget):
             return
         intensities = f", mean of “{state.image}”" if state.image else ""
         busy = " (measuring …)" if state.is_measuring else ""
-        self.title.setText(f"Labels in “{state.layer.name}”{busy}")
+        count = f"{len(state.rows)} labels" if len(state.rows) > _SHOWN_ROWS else "Labels"
+        self.title.setText(f"{count} in “{state.layer.name}”{busy}")
         self.title.setToolTip(f"Volumes in mL{intensities}")
         if state.rows is not self._rows:
             self._rows = state.rows

@@ -265,7 +265,7 @@ class Instances:
     """How wide the rims are that the network learned, in voxels of its grid."""
     smallest: int = 1
     """Objects of fewer voxels of the image are left out."""
-    waist: float = 0.8
+    waist: float = 0.85
     """Without a border label: objects are parted where the passage between them is narrower than this
     fraction of the narrower object, in (0, 1]."""
     smoothing: float = 1.0
@@ -296,7 +296,7 @@ class Accuracy:
     split: str
     cases: int
     metric: str
-    """"dice" (0 .. 1), "hd95_mm", "nsd", ..."""
+    """"dice" (0 .. 1), "hd95_mm", "nsd", "ap50" (0 .. 1, of numbered objects), ..."""
     label: str
     """Name of a label, or "mean" for the mean over all labels."""
     mean: float
