@@ -9,11 +9,12 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_effseg import Cancelled, ConfigError, LabelMap, Volume
+from napari_effseg.engine.session.frames import Framing, normalised, show
 from napari_effseg.training import run_training
-from napari_effseg.training.clicks.appearance import change_appearance, normalised, synthetic
+from napari_effseg.training.clicks.appearance import change_appearance, synthetic
 from napari_effseg.training.clicks.cases import ObjectCase, slice_cases
 from napari_effseg.training.clicks.config import ClickConfig
-from napari_effseg.training.clicks.frames import Framing, draw_framing, show
+from napari_effseg.training.clicks.frames import draw_framing
 from napari_effseg.training.clicks.loss import hypotheses_loss
 from napari_effseg.training.clicks.rounds import Rounds
 from napari_effseg.training.clicks.sampler import Example, ExampleSampler

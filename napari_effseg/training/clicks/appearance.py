@@ -7,23 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["change_appearance", "normalised", "smooth_noise", "synthetic"]
-
-
-def normalised(image: Tensor, inside: Tensor) -> Tensor:
-    """Mean 0 and standard deviation 1 of what lies inside the image, all channels together; 0 outside.
-
-    Parameters
-    ----------
-    image : Tensor, shape (C, I, J)
-    inside : Tensor, shape (1, I, J)
-        1 inside the image, 0 in the margin around it.
-    """
-    weight = inside.expand_as(image)
-    count = weight.sum().clamp_min(1)
-    mean = (image * weight).sum() / count
-    spread = (((image - mean) * weight).square().sum() / count).sqrt().clamp_min(1e-3)
-    return (image - mean) / spread * weight
+__all__ = ["change_appearance", "smooth_noise", "synthetic"]
 
 
 def change_appearance(image: Tensor, random: np.random.Generator) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.click_maps import MAPS, blank_maps, stamp
+from ...engine.session.maps import MAPS, blank_maps, stamp
 from ...engine.simulate import box_around, next_click
 from ...nets.click_unet import ClickUNet
 from .sampler import Example

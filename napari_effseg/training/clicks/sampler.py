@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .appearance import change_appearance, normalised, synthetic
+from ...engine.session.frames import normalised, show
+from .appearance import change_appearance, synthetic
 from .cases import ObjectCase
 from .config import ClickConfig
-from .frames import draw_framing, show
+from .frames import draw_framing
 from .superpixels import superpixel_labels
 from .targets import choose_target
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .appearance import normalised
+from ...engine.session.frames import Framing, normalised, show
 from .cases import ObjectCase
 from .config import ClickConfig
-from .frames import Framing, show
 from .sampler import Example
 from .targets import choose_target
 
@@ -36,8 +35,7 @@ def whole_examples(cases: Sequence[ObjectCase], config: ClickConfig, most: int) 
         if target is None:
             continue
         sides = target.shape
-        middle = ((sides[0] - 1) / 2, (sides[1] - 1) / 2)
-        framing = Framing(middle, float(max(sides)), 0.0, False)
+        framing = Framing.whole((sides[0], sides[1]))
         shown = show(torch.from_numpy(target)[None].float(), framing, config.size)[0] > 0.5
         if shown.sum() < _LEAST_PIXELS:
             continue
