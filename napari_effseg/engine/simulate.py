@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..types import BoolArray
 
-__all__ = ["Click", "box_around", "next_click"]
+__all__ = ["Click", "box_around", "lasso_around", "next_click", "scribble_from"]
 
 _DEEP = 0.5
 """A random click falls on voxels at least this fraction as deep in the error as the deepest one."""
@@ -106,6 +106,64 @@ def box_around(
         low.append(first)
         high.append(min(max(last, first + 1), truth.shape[axis]))
     return tuple(low), tuple(high)
+
+
+def scribble_from(
+    start: tuple[int, ...], region: BoolArray, random: np.random.Generator, strokes: int = 3
+) -> NDArray[np.int_]:
+    """Draw a line through a region, from a voxel of it towards others, as far as the region goes.
+
+    Parameters
+    ----------
+    start : tuple of int
+        Inside the region.
+    region : ndarray of bool, shape S
+        What is to be marked, such as an error.
+    random : numpy.random.Generator
+    strokes : int
+        Straight pieces.
+
+    Returns
+    -------
+    ndarray of int, shape (N, len(S))
+        Voxels of the line, all of them in the region.
+    """
+    places, here = [np.asarray([start])], np.asarray(start, float)
+    inside = np.argwhere(region)
+    for _ in range(strokes):
+        there = inside[random.integers(len(inside))]
+        steps = int(np.abs(there - here).max()) + 1
+        line = np.rint(here + np.linspace(0, 1, steps + 1)[:, None] * (there - here)).astype(int)
+        within = region[tuple(line.T)]
+        length = len(line) if within.all() else int(np.argmin(within))
+        places.append(line[:length])
+        here = line[max(length - 1, 0)].astype(float)
+    return np.unique(np.concatenate(places), axis=0)
+
+
+def lasso_around(truth: BoolArray, random: np.random.Generator, reach: float = 0.08) -> BoolArray:
+    """Enclose an object with an unsteady hand: a little too wide here, too tight there.
+
+    Parameters
+    ----------
+    truth : ndarray of bool, shape S
+    random : numpy.random.Generator
+    reach : float
+        Largest error of the outline, as a fraction of the object's size.
+
+    Returns
+    -------
+    ndarray of bool, shape S
+    """
+    from scipy import ndimage
+
+    outside = ndimage.distance_transform_edt(~truth)
+    signed = outside - ndimage.distance_transform_edt(truth)
+    size = float(truth.sum()) ** (1 / truth.ndim)
+    wobble = ndimage.gaussian_filter(random.standard_normal(truth.shape), max(1.0, size / 4))
+    wobble *= reach * size / max(float(np.abs(wobble).max()), 1e-6)
+    drawn: BoolArray = signed < wobble + reach * size / 2
+    return drawn
 
 
 def _depth(region: BoolArray) -> NDArray[np.float32]:

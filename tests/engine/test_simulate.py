@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from napari_effseg.engine.simulate import box_around, next_click
+from napari_effseg.engine.simulate import box_around, lasso_around, next_click, scribble_from
 
 PAIRS = array_shapes(min_dims=2, max_dims=3, max_side=7).flatmap(
     lambda shape: st.tuples(arrays(bool, shape), arrays(bool, shape))
@@ -84,3 +84,23 @@ def test_clicks_on_the_errors_of_a_perfect_painter_end(dims):
             break
         mask[click.index] = click.positive
     assert (mask == truth).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_scribble_stays_in_its_region_and_holds_its_start(seed):
+    random = np.random.default_rng(seed)
+    region = random.random((20, 16)) > 0.3
+    start = tuple(np.argwhere(region)[seed])
+    places = scribble_from(start, region, random)
+    assert region[tuple(places.T)].all()
+    assert (places == start).all(axis=1).any()
+    assert len(np.unique(places, axis=0)) == len(places)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_lasso_follows_the_object_roughly(dims):
+    truth = np.zeros((40,) * dims, bool)
+    truth[(slice(10, 30),) * dims] = True
+    drawn = lasso_around(truth, np.random.default_rng(1))
+    assert (drawn & truth).sum() > 0.9 * truth.sum()
+    assert 1.0 < drawn.sum() / truth.sum() < 1.6

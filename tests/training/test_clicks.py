@@ -19,7 +19,7 @@ from napari_effseg.training.clicks.loss import hypotheses_loss
 from napari_effseg.training.clicks.rounds import Rounds
 from napari_effseg.training.clicks.sampler import Example, ExampleSampler
 from napari_effseg.training.clicks.superpixels import superpixel_labels
-from napari_effseg.training.clicks.targets import choose_target
+from napari_effseg.training.clicks.targets import choose_target, finished_neighbours
 
 CONFIG = """
 [card]
@@ -244,6 +244,14 @@ def test_clicks_come_where_the_answer_is_wrong():
     assert rounds.maps[0, 2][~target].sum() == rounds.maps[0, 2].sum() > 0
     assert not rounds.click(0, target)
     assert rounds.prompts[0] == 2
+
+
+def test_finished_neighbours_are_other_objects():
+    given = case(instances=True)
+    target = given.labels.numpy() == 1
+    seen = [finished_neighbours(given, target, np.random.default_rng(seed)) for seed in range(12)]
+    assert not any((found & target).any() for found in seen)
+    assert any(found.any() for found in seen)
 
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(config, tmp_path):

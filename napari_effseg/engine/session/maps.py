@@ -7,9 +7,9 @@ from torch import Tensor
 
 __all__ = ["MAPS", "RADIUS", "blank_maps", "stamp"]
 
-MAPS = ("previous", "positive", "negative", "region", "not_region", "locked")
+MAPS = ("previous", "positive", "negative", "region", "locked")
 """What each map shows: the last answer's probabilities; where points and scribbles lie on the object, and off
-it; what boxes and lassos enclose, positive and negative; objects that are finished."""
+it; what boxes and lassos enclose; objects that are finished."""
 RADIUS = 2.5
 """Radius of a point's disk, in pixels that the network sees."""
 

@@ -34,8 +34,12 @@ class ClickConfig:
         Weight of both in the loss.
     rounds : int
         Most prompts that are simulated one after the other before the step.
-    box : float
-        Chance that the first prompt is a box.
+    box, lasso : float
+        Chances that the first prompt is a box, or a lasso.
+    scribble : float
+        Chance that a click becomes a scribble.
+    locked : float
+        Chance that other objects of the image are finished already.
     """
 
     choice_folders: tuple[str, ...] = ()
@@ -49,4 +53,7 @@ class ClickConfig:
     superpixels: float = 0.06
     pseudo_weight: float = 0.5
     rounds: int = 6
-    box: float = 0.25
+    box: float = 0.22
+    lasso: float = 0.05
+    scribble: float = 0.15
+    locked: float = 0.15

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ...engine.session.maps import MAPS, blank_maps, stamp
-from ...engine.simulate import box_around, next_click
+from ...engine.simulate import box_around, lasso_around, next_click, scribble_from
 from ...nets.click_unet import ClickUNet
 from .sampler import Example
 
 __all__ = ["Rounds"]
 
-_PREVIOUS, _POSITIVE, _NEGATIVE, _REGION = (MAPS.index(name) for name in MAPS[:4])
+_PREVIOUS, _POSITIVE, _NEGATIVE, _REGION, _LOCKED = range(len(MAPS))
 _JITTER = 0.12
 
 
@@ -34,6 +34,9 @@ class Rounds:
         self.targets = torch.stack([example.target for example in examples])
         self.weights = torch.tensor([example.weight for example in examples])
         self.maps = blank_maps(len(examples), self.images.shape[-1])
+        for which, example in enumerate(examples):
+            if example.locked is not None:
+                self.maps[which, _LOCKED] = example.locked.float()
         self.prompts = np.zeros(len(examples), int)
         self._random = random
 
@@ -51,14 +54,29 @@ class Rounds:
         self.maps[which, _REGION, top:bottom, left:right] = 1
         self.prompts[which] += 1
 
-    def click(self, which: int, mask: Tensor | None) -> bool:
-        """Click where an example's answer is most wrong; returns whether anything was."""
+    def draw_lasso(self, which: int) -> None:
+        """Enclose an example's object."""
+        if self._random is None:
+            self.maps[which, _REGION] = self.targets[which].float()
+        else:
+            drawn = lasso_around(self.targets[which].numpy(), self._random)
+            self.maps[which, _REGION] = torch.from_numpy(drawn).float()
+        self.prompts[which] += 1
+
+    def click(self, which: int, mask: Tensor | None, scribble: bool = False) -> bool:
+        """Click, or scribble, where an example's answer is most wrong; returns whether anything was."""
+        truth = self.targets[which].numpy()
         answer = None if mask is None else mask.numpy()
-        click = next_click(self.targets[which].numpy(), answer, self._random)
+        click = next_click(truth, answer, self._random)
         if click is None:
             return False
-        row, column = click.index
-        stamp(self.maps[which, _POSITIVE if click.positive else _NEGATIVE], (float(row), float(column)))
+        places = np.asarray([click.index])
+        if scribble and self._random is not None:
+            wanted = truth if click.positive else ~truth
+            wrong = wanted if answer is None else wanted & (answer != truth)
+            places = scribble_from(click.index, wrong, self._random)
+        for row, column in places:
+            stamp(self.maps[which, _POSITIVE if click.positive else _NEGATIVE], (float(row), float(column)))
         self.prompts[which] += 1
         return True
 

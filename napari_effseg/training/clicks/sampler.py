@@ -15,7 +15,7 @@ from .cases import ObjectCase
 from .config import ClickConfig
 from .frames import draw_framing
 from .superpixels import superpixel_labels
-from .targets import choose_target
+from .targets import choose_target, finished_neighbours
 
 __all__ = ["Example", "ExampleSampler"]
 
@@ -33,11 +33,14 @@ class Example:
     target : Tensor, shape (S, S), bool
     weight : float
         In the loss: less for what nobody drew.
+    locked : Tensor, shape (S, S), bool, or None
+        Objects that are finished.
     """
 
     image: Tensor
     target: Tensor
     weight: float
+    locked: Tensor | None = None
 
 
 class ExampleSampler:
@@ -95,4 +98,8 @@ class ExampleSampler:
         image = show(case.image.float() / 255, framing, size).expand(3, -1, -1)
         inside = show(torch.ones(1, *case.image.shape[1:]), framing, size, "nearest")
         changed = normalised(change_appearance(image, random) * inside, inside)
-        return Example(changed, shown, self._config.pseudo_weight if pseudo else 1.0)
+        locked = None
+        if random.random() < self._config.locked:
+            others = torch.from_numpy(finished_neighbours(case, target, random))[None].float()
+            locked = show(others, framing, size)[0] > 0.5
+        return Example(changed, shown, self._config.pseudo_weight if pseudo else 1.0, locked)

@@ -8,7 +8,7 @@ from scipy import ndimage
 from ...types import BoolArray, IntArray
 from .cases import ObjectCase
 
-__all__ = ["choose_target"]
+__all__ = ["choose_target", "finished_neighbours"]
 
 _PIECE = 0.5
 """Chance of one piece of a class, where it has several; else all of them are meant."""
@@ -43,6 +43,23 @@ def choose_target(case: ObjectCase, random: np.random.Generator) -> BoolArray | 
     elif random.random() < _PIECE:
         chosen = _piece(chosen, random)
     return _large_enough(chosen)
+
+
+def finished_neighbours(case: ObjectCase, target: BoolArray, random: np.random.Generator) -> BoolArray:
+    """Draw some of the other objects, as if they had been finished before.
+
+    Parameters
+    ----------
+    case : ObjectCase
+    target : ndarray of bool, shape (I, J)
+        The object that is asked for.
+    random : numpy.random.Generator
+    """
+    labels: IntArray = case.labels.numpy()
+    others = np.setdiff1d(np.unique(labels), [0])
+    kept = others[random.random(len(others)) < random.uniform(0.3, 1.0)]
+    neighbours: BoolArray = np.isin(labels, kept) & ~target
+    return neighbours
 
 
 def _drawn_by_size(labels: IntArray, present: IntArray, random: np.random.Generator) -> int:

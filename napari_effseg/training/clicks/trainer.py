@@ -133,28 +133,41 @@ class ClickTrainer:
         rounds = Rounds(examples, random)
         wanted = [self._number_of_prompts(random) for _ in examples]
         for which in range(len(examples)):
-            if random.random() < self._clicks.box:
-                rounds.draw_box(which)
-            else:
-                rounds.click(which, None)
+            self._first_prompt(rounds, which, random)
         # A user's early clicks come one answer at a time; more at once stand in for the later ones.
         for number in range(2 if max(wanted) > 1 else 0):
             behind = [which for which, count in enumerate(wanted) if rounds.prompts[which] < count]
             if behind:
-                self._correct(rounds, behind, wanted, last=number == 1)
+                self._correct(rounds, behind, wanted, random, last=number == 1)
         return rounds
+
+    def _first_prompt(self, rounds: Rounds, which: int, random: np.random.Generator) -> None:
+        draw = random.random() - self._clicks.box
+        if draw < 0:
+            rounds.draw_box(which)
+        elif draw < self._clicks.lasso:
+            rounds.draw_lasso(which)
+        else:
+            rounds.click(which, None, scribble=bool(random.random() < self._clicks.scribble))
 
     def _number_of_prompts(self, random: np.random.Generator) -> int:
         return 1 if random.random() < 0.4 else int(random.integers(2, self._clicks.rounds + 1))
 
-    def _correct(self, rounds: Rounds, behind: Sequence[int], wanted: Sequence[int], last: bool) -> None:
+    def _correct(
+        self,
+        rounds: Rounds,
+        behind: Sequence[int],
+        wanted: Sequence[int],
+        random: np.random.Generator,
+        last: bool,
+    ) -> None:
         self.net.eval()
         answers = rounds.answers(self.net, self._device)
         for which in behind:
             left = wanted[which] - int(rounds.prompts[which])
             mask = answers[which] > 0.5
             for _ in range(left if last else (left + 1) // 2):
-                if not rounds.click(which, mask):
+                if not rounds.click(which, mask, scribble=bool(random.random() < self._clicks.scribble)):
                     break
             rounds.remember(which, answers[which])
 
