@@ -114,6 +114,21 @@ class Plane:
         places: NDArray[np.float64] = (given + 0.5) * np.asarray(self.pixels) / sides - 0.5
         return places
 
+    def voxels_at(self, places: ArrayLike) -> NDArray[np.int_]:
+        """Voxels in which pixels lie: the inverse of `places`.
+
+        Returns
+        -------
+        ndarray of int, shape (N, 2)
+            Indices in a slice, along the array axes other than the one across, in their order.
+        """
+        given = np.asarray(places, float).reshape(-1, 2)
+        sides = np.asarray(self.voxels)
+        found: NDArray[np.int_] = np.rint((given + 0.5) * sides / np.asarray(self.pixels) - 0.5).astype(int)
+        found = np.where(self.flips, sides - 1 - found, found)
+        found = np.clip(found, 0, sides - 1).reshape(-1, 2)
+        return found if self.axes[0] < self.axes[1] else found[:, ::-1]
+
     def back(self, pixels: Tensor) -> Tensor:
         """Bring pixels to the voxels of a slice.
 

@@ -1,0 +1,205 @@
+"""How one event of a history changes the mask: the answer of the network, and what nobody may overrule.
+
+A voxel that a point lies on is as the point says, a voxel that was painted or wiped is as it was left, and
+voxels of finished objects stay theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import PromptError
+from ...history import Add, Choose, Event, Stroke
+from ...prompts import Mask
+from ...types import BoolArray, IndexBox, IntArray
+from .body import Hypothesis, PlanePrompt, SliceBody
+from .canvas import Canvas, Patch, slices_of
+from .in_planes import SliceKey, in_planes
+from .scene import Scene
+
+__all__ = ["Answers", "SliceState", "apply_event"]
+
+_SURE = 4.0
+"""Logit of what was made by hand, or carried here from elsewhere."""
+
+
+@dataclass(frozen=True)
+class SliceState:
+    """What is known of a slice.
+
+    Attributes
+    ----------
+    prompts : tuple of PlanePrompt
+    hypotheses : tuple of Hypothesis
+        The masks that they may mean, the likeliest first.
+    chosen : int
+    """
+
+    prompts: tuple[PlanePrompt, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
+    chosen: int = 0
+
+    @property
+    def logits(self) -> Tensor | None:
+        """Logits of the mask that was chosen."""
+        return self.hypotheses[self.chosen].logits if self.hypotheses else None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All that the events so far have led to, but for the mask itself.
+
+    Attributes
+    ----------
+    slices : mapping of SliceKey to SliceState
+    by_hand : tuple of (IndexBox, ndarray of bool, bool)
+        Boxes, the voxels in them that were painted (or given as a mask) or wiped, in order.
+    """
+
+    slices: Mapping[SliceKey, SliceState] = field(default_factory=dict)
+    by_hand: tuple[tuple[IndexBox, BoolArray, bool], ...] = ()
+
+
+def apply_event(
+    event: Event, answers: Answers, canvas: Canvas, scene: Scene, body: SliceBody, taken: IntArray
+) -> tuple[Answers, list[Patch]]:
+    """Apply an event to the canvas.
+
+    Parameters
+    ----------
+    event : Event
+    answers : Answers
+        Of the events before.
+    canvas : Canvas
+        Changed in place.
+    scene : Scene
+        The image.
+    body : SliceBody
+    taken : ndarray of int, shape (I, J, K)
+        Labels of finished objects.
+
+    Returns
+    -------
+    answers : Answers
+    patches : list of Patch
+        In the order in which they were made.
+
+    Raises
+    ------
+    PromptError
+        If a prompt reaches out of the image.
+    """
+    if isinstance(event, Stroke):
+        return _by_hand(answers, canvas, taken, (event.box, event.inside, event.positive))
+    if isinstance(event, Choose):
+        return _choose(event, answers, canvas, scene, taken)
+    if isinstance(event, Add) and isinstance(event.prompt, Mask):
+        array = event.prompt.array
+        if array.shape != scene.shape:
+            raise PromptError(f"Mask of shape {array.shape} was given; the image has {scene.shape}")
+        whole: IndexBox = ((0, 0, 0), scene.shape)
+        return _by_hand(answers, canvas, taken, (whole, array, event.prompt.positive))
+    if isinstance(event, Add):
+        return _prompted(event, answers, canvas, scene, body, taken)
+    raise PromptError("this session cannot propagate")
+
+
+def _by_hand(
+    answers: Answers, canvas: Canvas, taken: IntArray, mark: tuple[IndexBox, BoolArray, bool]
+) -> tuple[Answers, list[Patch]]:
+    box, inside, positive = mark
+    part = canvas.mask[slices_of(box)]
+    changed = part | inside if positive else part & ~inside
+    changed &= taken[slices_of(box)] == 0
+    return replace(answers, by_hand=(*answers.by_hand, mark)), [canvas.write(box, changed)]
+
+
+def _choose(
+    event: Choose, answers: Answers, canvas: Canvas, scene: Scene, taken: IntArray
+) -> tuple[Answers, list[Patch]]:
+    key = (event.axis, event.index)
+    state = answers.slices.get(key, SliceState())
+    if event.hypothesis >= len(state.hypotheses):
+        return answers, []  # the prompts that it was a choice of have been removed since
+    chosen = replace(state, chosen=event.hypothesis)
+    changed = replace(answers, slices={**answers.slices, key: chosen})
+    return changed, [_paint(key, chosen, changed, canvas, scene, taken)]
+
+
+def _prompted(
+    event: Add, answers: Answers, canvas: Canvas, scene: Scene, body: SliceBody, taken: IntArray
+) -> tuple[Answers, list[Patch]]:
+    patches = []
+    for key, prompt in in_planes(event.prompt, scene.planes, scene.shape, scene.spacing, event.shown):
+        state = answers.slices.get(key, SliceState())
+        prompts = (*state.prompts, prompt)
+        before = _previous(key, state, canvas, scene)
+        hypotheses = body.answer(scene.slice(key), prompts, before, _locked(key, scene, taken))
+        state = SliceState(prompts, hypotheses)
+        answers = replace(answers, slices={**answers.slices, key: state})
+        patches.append(_paint(key, state, answers, canvas, scene, taken))
+    return answers, patches
+
+
+def _previous(key: SliceKey, state: SliceState, canvas: Canvas, scene: Scene) -> Tensor | None:
+    """Logits of what is shown in a slice now: the network's own, where nothing was changed since."""
+    axis, index = key
+    shown: BoolArray = np.take(canvas.mask, index, axis)
+    if state.logits is None and not shown.any():
+        return None
+    mask = scene.planes[axis].mask(shown) > 0.5
+    sure = torch.where(mask, _SURE, -_SURE)
+    if state.logits is None:
+        return sure
+    return torch.where((state.logits > 0) == mask, state.logits, sure)
+
+
+def _locked(key: SliceKey, scene: Scene, taken: IntArray) -> Tensor | None:
+    axis, index = key
+    found: BoolArray = np.take(taken, index, axis) > 0
+    return scene.planes[axis].mask(found) if found.any() else None
+
+
+def _paint(
+    key: SliceKey, state: SliceState, answers: Answers, canvas: Canvas, scene: Scene, taken: IntArray
+) -> Patch:
+    """Write a slice's answer, and then what overrules it."""
+    axis, index = key
+    assert state.logits is not None
+    mask = scene.planes[axis].back(state.logits[None])[0].numpy() > 0
+    low, high = [0, 0, 0], list(scene.shape)
+    low[axis], high[axis] = index, index + 1
+    box: IndexBox = ((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+    values = np.expand_dims(mask, axis).copy()
+    _obey_points(values, key, state, scene)
+    _obey_hand(values, box, answers)
+    values &= taken[slices_of(box)] == 0
+    return canvas.write(box, values)
+
+
+def _obey_points(values: BoolArray, key: SliceKey, state: SliceState, scene: Scene) -> None:
+    """Make voxels that points and scribbles lie on as these say."""
+    plane = scene.planes[key[0]]
+    for prompt in state.prompts:
+        if prompt.places is not None:
+            marks = plane.voxels_at(prompt.places)
+            values.squeeze(key[0])[marks[:, 0], marks[:, 1]] = prompt.positive
+        elif prompt.region is not None and not prompt.positive:
+            values[np.expand_dims(plane.back(prompt.region[None])[0].numpy() > 0.5, key[0])] = False
+
+
+def _obey_hand(values: BoolArray, box: IndexBox, answers: Answers) -> None:
+    """Voxels that were painted or wiped stay so."""
+    for there, inside, positive in answers.by_hand:
+        low = np.maximum(box[0], there[0])
+        high = np.minimum(box[1], there[1])
+        if (low >= high).any():
+            continue
+        mine = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, box[0], strict=True))
+        theirs = tuple(slice(a - o, b - o) for a, b, o in zip(low, high, there[0], strict=True))
+        values[mine][inside[theirs]] = positive

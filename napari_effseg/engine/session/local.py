@@ -1,0 +1,285 @@
+"""A click session whose network runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from ...errors import PromptError
+from ...history import (
+    Action,
+    Add,
+    Choose,
+    Commit,
+    Edit,
+    Event,
+    History,
+    Remove,
+    Stroke,
+    current_events,
+    current_prompts,
+    in_words,
+)
+from ...prompts import Prompt
+from ...protocols import Listener, SessionObject
+from ...types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, PathLike, Progress
+from ...volume import LabelMap, Volume
+from .answers import Answers, apply_event
+from .body import SliceBody
+from .canvas import Canvas, Patch
+from .colours import next_colour
+from .scene import Scene
+from .timeline import Step, Timeline
+
+__all__ = ["LocalSession"]
+
+_HIGHEST_LABEL = 65535
+
+
+@dataclass(frozen=True, eq=False)
+class _Finished:
+    """An object that was committed: how it was made, and the voxels that it was given."""
+
+    commit: Commit
+    steps: tuple[Step, ...]
+    voxels: IntArray
+
+
+class LocalSession:
+    """See `protocols.Session`.
+
+    Parameters
+    ----------
+    volume : Volume
+    body : SliceBody
+        The network.
+    history : History, optional
+        To go on from.
+    write : callable, optional
+        ``write(session, path)`` saves it; given by who knows files.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        body: SliceBody,
+        history: History | None = None,
+        write: Callable[[LocalSession, PathLike], None] | None = None,
+    ) -> None:
+        self.scene = Scene(volume)
+        self.history = history or History()
+        self._body, self._write = body, write
+        self._canvas = Canvas(self.scene.shape)
+        self._taken: IntArray = np.zeros(self.scene.shape, np.uint16)
+        self._finished: list[_Finished] = []
+        self._timeline = Timeline(self._canvas, self._apply)
+        self._listeners: list[Listener] = []
+        self._sync()
+
+    @property
+    def mask(self) -> BoolArray:
+        """The object at hand; read only."""
+        shown = self._canvas.mask.view()
+        shown.setflags(write=False)
+        return shown
+
+    @property
+    def labels(self) -> LabelMap:
+        """All finished objects."""
+        commits = [finished.commit for finished in self._finished]
+        return LabelMap(
+            self._taken.copy(),
+            self.scene.volume.affine,
+            {commit.label: commit.name for commit in commits},
+            {commit.label: commit.colour for commit in commits},
+        )
+
+    @property
+    def objects(self) -> tuple[SessionObject, ...]:
+        """Finished objects in the order in which they were finished."""
+        millilitres = self.scene.grid.voxel_mm3 / 1000
+        found = {}
+        for finished in self._finished:
+            commit = finished.commit
+            volume = int((self._taken == commit.label).sum()) * millilitres
+            found[commit.label] = SessionObject(commit.label, commit.name, commit.colour, volume)
+        return tuple(found.values())
+
+    @property
+    def prompts(self) -> Mapping[int, Prompt]:
+        """Prompts of the object at hand by their numbers, in order."""
+        return current_prompts(self.history.applied)
+
+    @property
+    def undo_words(self) -> str:
+        """What `undo` would take back."""
+        return in_words(self.history.undoable)
+
+    @property
+    def redo_words(self) -> str:
+        """What `redo` would bring back."""
+        return in_words(self.history.redoable)
+
+    def add(self, prompt: Prompt, *, shown: int | None = None) -> int:
+        """See `protocols.Session.add`."""
+        number = self.history.new_id()
+        self._do(Add(number, prompt, shown))
+        return number
+
+    def remove(self, prompt_id: int) -> None:
+        """See `protocols.Session.remove`."""
+        self._do(Remove(prompt_id))
+
+    def edit(self, prompt_id: int, prompt: Prompt) -> None:
+        """See `protocols.Session.edit`."""
+        self._do(Edit(prompt_id, prompt))
+
+    def paint(self, box: IndexBox, inside: BoolArray, *, positive: bool = True) -> int:
+        """See `protocols.Session.paint`."""
+        if any(low < 0 or high > side for low, high, side in zip(*box, self.scene.shape, strict=True)):
+            raise PromptError(f"a stroke in {box} was given; the image has {self.scene.shape} voxels")
+        number = self.history.new_id()
+        self._do(Stroke(number, box, inside, positive))
+        return number
+
+    def hypotheses(self, axis: int, index: int) -> tuple[float, ...]:
+        """See `protocols.Session.hypotheses`."""
+        state = self._timeline.answers.slices.get((axis, index))
+        return () if state is None else tuple(one.score for one in state.hypotheses)
+
+    def choose(self, axis: int, index: int, hypothesis: int) -> None:
+        """See `protocols.Session.choose`."""
+        known = len(self.hypotheses(axis, index))
+        if not 0 <= hypothesis < known:
+            raise PromptError(
+                f"mask {hypothesis} of slice {index} was chosen; there are {known}, numbered from 0"
+            )
+        self._do(Choose(axis, index, hypothesis))
+
+    def propagate(
+        self, axis: int = 2, *, progress: Progress | None = None, cancel: CancelCheck | None = None
+    ) -> None:
+        """See `protocols.Session.propagate`."""
+        raise PromptError("this session cannot propagate")
+
+    def commit(self, label: int | None = None, name: str = "", colour: Colour | None = None) -> int:
+        """See `protocols.Session.commit`."""
+        if not self._canvas.mask.any():
+            raise PromptError("there is nothing to finish: no voxel is in the object at hand")
+        known = {finished.commit.label: finished.commit for finished in self._finished}
+        number = max(known, default=0) + 1 if label is None else label
+        if not 1 <= number <= _HIGHEST_LABEL:
+            raise PromptError(f"label {number} was given; expected 1 to {_HIGHEST_LABEL}")
+        before = known.get(number)
+        name = name or (before.name if before else f"object {number}")
+        colour = colour or (before.colour if before else next_colour(len(known)))
+        self._do(Commit(number, name, colour))
+        return number
+
+    def undo(self) -> str:
+        """See `protocols.Session.undo`."""
+        words = in_words(self.history.undo())
+        self._sync()
+        return words
+
+    def redo(self) -> str:
+        """See `protocols.Session.redo`."""
+        words = in_words(self.history.redo())
+        self._sync()
+        return words
+
+    def save(self, path: PathLike) -> None:
+        """See `protocols.Session.save`."""
+        if self._write is None:
+            raise PromptError("this session was opened without a way to save it")
+        self._write(self, path)
+
+    def listen(self, listener: Listener) -> None:
+        """See `protocols.Session.listen`."""
+        self._listeners.append(listener)
+
+    def close(self) -> None:
+        """See `protocols.Session.close`."""
+        self._timeline.restart()
+        self._listeners.clear()
+
+    def __enter__(self) -> LocalSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _do(self, action: Action) -> None:
+        """Do an action; if it cannot be done, the session stays as it was."""
+        before = History(self.history.actions, len(self.history.applied), self.history.last_id)
+        try:
+            self.history.do(action)
+            self._sync()
+        except BaseException:
+            self.history = before
+            raise
+
+    def _sync(self) -> None:
+        """Bring finished objects and the canvas to what the history says, and tell who listens."""
+        objects = _by_object(self.history.applied)
+        boxes: list[IndexBox] = []
+        while self._finished and not self._is_kept(objects):
+            boxes += self._reopen()
+        for events, commit in objects[len(self._finished) : -1]:
+            boxes += self._timeline.sync(events)
+            boxes += self._finish(commit)
+        boxes += self._timeline.sync(objects[-1][0])
+        if boxes:
+            for listener in self._listeners:
+                listener(tuple(boxes))
+
+    def _is_kept(self, objects: Sequence[tuple[tuple[Event, ...], Commit | None]]) -> bool:
+        """Whether the finished objects are the first of these."""
+        if len(self._finished) >= len(objects):
+            return False
+        return all(
+            finished.commit is commit for finished, (_, commit) in zip(self._finished, objects, strict=False)
+        )
+
+    def _finish(self, commit: Commit | None) -> list[IndexBox]:
+        """Give the object at hand its label, and clear the canvas."""
+        assert commit is not None
+        voxels = np.flatnonzero(self._canvas.mask)
+        self._finished.append(_Finished(commit, self._timeline.steps, voxels))
+        self._taken.reshape(-1)[voxels] = commit.label
+        self._canvas.mask[...] = False
+        self._timeline.restart()
+        return [((0, 0, 0), self.scene.shape)]
+
+    def _reopen(self) -> list[IndexBox]:
+        """Take the label of the object that was finished last back, and put it on the canvas again."""
+        self._timeline.sync(())
+        finished = self._finished.pop()
+        self._taken.reshape(-1)[finished.voxels] = 0
+        self._canvas.mask.reshape(-1)[finished.voxels] = True
+        self._timeline.restart(finished.steps)
+        return [((0, 0, 0), self.scene.shape)]
+
+    def _apply(self, event: Event, answers: Answers) -> tuple[Answers, list[Patch]]:
+        return apply_event(event, answers, self._canvas, self.scene, self._body, self._taken)
+
+
+def _by_object(applied: Sequence[Action]) -> list[tuple[tuple[Event, ...], Commit | None]]:
+    """Events of each finished object with its commit, and of the one at hand with None."""
+    objects: list[tuple[tuple[Event, ...], Commit | None]] = []
+    since: list[Action] = []
+    for action in applied:
+        if isinstance(action, Commit):
+            objects.append((current_events(since), action))
+            since = []
+        else:
+            since.append(action)
+    return [*objects, (current_events(since), None)]
