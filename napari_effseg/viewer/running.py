@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import EffsegError
-from ..types import CancelCheck, Progress
+from ..types import CancelCheck, IndexBox, Progress
 from ..volume import Reorientation, same_grid
 from ..zoo.card import Card
 from .case import Case
@@ -19,29 +20,31 @@ from .inference import Handlers, Inference, Ticket
 from .label_table import LabelTable
 from .measure import LabelRow, measure_labels
 from .placement import placement_of
+from .queueing import Queued, Task, run_queue
 from .reading_view import put_sliders, shows_labels
 from .source import METADATA_KEY, REPORT_KEY, source_of
 from .state import Stage, Store
 from .to_layer import doubt_layer, labels_layer
-from .words import sentence, trouble
+from .words import outcome_words, sentence, trouble
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-    from ..engine import Result
+    from ..engine import Combined, Result
 
 __all__ = ["Run", "Runner", "warm_up"]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run that was begun: what it segments, and where its image lay then."""
+    """A run that was begun: what it segments by which models, and where its image lay then."""
 
     case: Case
-    card: Card
+    cards: tuple[Card, ...]
     level: int
     view: Reorientation
+    later_wins: bool = False
 
     @property
     def name(self) -> str:
@@ -52,14 +55,15 @@ class Run:
     def frame(self) -> int | None:
         """Time point, where the image has several."""
         image = self.case.image
-        return self.case.frame if frames_of(image) > 1 and not channels_lead(image, self.card) else None
+        is_whole = any(channels_lead(image, card) for card in self.cards)
+        return self.case.frame if frames_of(image) > 1 and not is_whole else None
 
 
 @dataclass(frozen=True, eq=False)
 class _Finished:
     """What a run gave: layers ready to be shown, since napari compiles code when it makes the first."""
 
-    result: Result
+    queued: Queued
     rows: tuple[LabelRow, ...]
     labels: Labels
     doubt: Image
@@ -95,6 +99,7 @@ class Runner:
         self._settled = settled
         self._ticket: Ticket | None = None
         self._is_closed = False
+        self._has_run: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         """Forget what is under way."""
@@ -103,15 +108,14 @@ class Runner:
 
     def start(self, run: Run, device: str) -> None:
         """Segment; what is segmented are the layers as they are now."""
-        card = run.card
-        parts, boxes = run.case.parts(card, run.level), run.case.boxes(run.level)
+        boxes = run.case.boxes(run.level)
+        tasks = [Task(card, run.case.parts(card, run.level).joined) for card in run.cards]
+        keep = partial(self._keep_time, boxes)
 
         def work(progress: Progress, cancel: CancelCheck) -> _Finished:
-            from ..engine import segment
-
-            volume = parts.joined()
-            result = segment(volume, card, device, boxes or None, progress, cancel)
-            return _finished(run, result, measure_labels(result.labels, volume.data, cancel))
+            queued = run_queue(tasks, device, boxes, run.later_wins, keep, progress, cancel)
+            stop = cancel if len(tasks) == 1 else _never  # what a queue has finished is kept
+            return _finished(run, queued, measure_labels(queued.combined.labels, queued.volume.data, stop))
 
         self._store.set(
             stage=Stage.RUNNING,
@@ -126,6 +130,17 @@ class Runner:
             done=lambda finished: self._show(run, finished), failed=self._failed, progress=self._progress
         )
         self._ticket = self._inference.submit("run", work, handlers)
+
+    def _keep_time(self, boxes: Sequence[IndexBox], card: Card, result: Result) -> None:
+        """Remember how long a run took; not the first of its network, which had to be loaded and compiled."""
+        from ..engine import observed
+        from ..zoo.measured import remember
+
+        network = (card.weights.sha256, result.report.device)
+        seen = observed(result, card, boxes) if network in self._has_run else None
+        self._has_run.add(network)
+        if seen is not None:
+            remember(card, seen)
 
     def cancel(self) -> None:
         """Stop the run at the next place where it can stop."""
@@ -153,19 +168,18 @@ class Runner:
         """Add labels, and below them doubt, exactly where the image is."""
         note, labels = self._moved(run), finished.labels
         if note:
-            labels = _labels_alone(run, finished.result)
+            labels = _labels_alone(run, finished.queued.combined)
         self._viewer.add_layer(labels)
         if not note:  # in a later turn, so that the window is never held up by both
             self._inference.deliver(lambda: self._insert_below(finished.doubt, labels))
         self._table.show(labels, finished.rows, run.case.image.name)
         self._bring_into_sight(labels, finished.rows)
         self._end()
-        found = sum(row.voxels > 0 for row in finished.rows)
-        report = finished.result.report
+        outcome = outcome_words(finished.queued, finished.rows, len(run.cards))
         self._store.set(
-            summary=f"Done in {report.seconds:.1f} s on {report.device}: {found} of "
-            f"{len(finished.rows)} structures found, in the layer “{labels.name}”.{note}",
-            warnings=tuple(sentence(warning) for warning in report.warnings),
+            summary=f"{outcome.summary}, in the layer “{labels.name}”.{note}",
+            warnings=outcome.warnings,
+            details=outcome.details,
         )
 
     def _bring_into_sight(self, labels: Labels, rows: tuple[LabelRow, ...]) -> None:
@@ -194,17 +208,21 @@ class Runner:
         return "" if here else " The image was moved meanwhile; the result lies where it was."
 
 
-def _finished(run: Run, result: Result, rows: tuple[LabelRow, ...]) -> _Finished:
+def _never() -> bool:
+    return False
+
+
+def _finished(run: Run, queued: Queued, rows: tuple[LabelRow, ...]) -> _Finished:
     from napari.layers import Layer
 
-    image = run.case.image
+    image, result = run.case.image, queued.combined
     labels = labels_layer(result.labels, image, name=run.name, level=run.level, frame=run.frame)
-    labels[1]["metadata"][REPORT_KEY] = result.report.to_json()
+    labels[1]["metadata"][REPORT_KEY] = result.to_json()
     doubt = doubt_layer(result.doubt, image, level=run.level, frame=run.frame)
-    return _Finished(result, rows, Layer.create(*labels), Layer.create(*doubt))
+    return _Finished(queued, rows, Layer.create(*labels), Layer.create(*doubt))
 
 
-def _labels_alone(run: Run, result: Result) -> Labels:
+def _labels_alone(run: Run, result: Combined) -> Labels:
     """Layer of labels where the image was, which is no longer there."""
     from napari.layers import Layer
 
@@ -212,7 +230,7 @@ def _labels_alone(run: Run, result: Result) -> Labels:
     metadata, image = labels[1]["metadata"], source_of(run.case.image)
     knows_sides = image is not None and image.knows_sides
     metadata[METADATA_KEY] = replace(metadata[METADATA_KEY], knows_sides=knows_sides)
-    metadata[REPORT_KEY] = result.report.to_json()
+    metadata[REPORT_KEY] = result.to_json()
     return Layer.create(*labels)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -15,7 +14,6 @@ from qtpy.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,11 +22,21 @@ from .case import needs_layers, roles_of
 from .placement import placement_of
 from .reading_rows import enable
 from .state import SegmentationState, Stage
-from .words import about_model
 
-__all__ = ["DeviceRow", "ImageRows", "ModelRows", "RegionRows", "RunRows", "combo", "wrapped"]
+__all__ = [
+    "BUSY",
+    "DeviceRow",
+    "ImageRows",
+    "RegionRows",
+    "RunRows",
+    "combo",
+    "named",
+    "say",
+    "wrapped",
+]
 
-_BUSY = "Wait for the run to end, or cancel it."
+BUSY = "Wait for the run to end, or cancel it."
+"""Why nothing can be chosen during a run."""
 _NARROW = 10  # characters that a list shows at least; its entries are as long as they are
 
 
@@ -52,13 +60,15 @@ def wrapped(name: str = "") -> QLabel:
     return label
 
 
-def _named(text: str, buddy: QWidget) -> QLabel:
+def named(text: str, buddy: QWidget) -> QLabel:
+    """Label of a control; its underlined letter takes the keyboard there."""
     label = QLabel(text)
     label.setBuddy(buddy)
     return label
 
 
-def _say(label: QLabel, text: str) -> None:
+def say(label: QLabel, text: str) -> None:
+    """Show a text; nothing takes no room."""
     label.setText(text)
     label.setVisible(bool(text))
 
@@ -87,7 +97,7 @@ class ImageRows(QWidget):
         self._grid.setColumnStretch(1, 1)
         self.image = combo("Image")
         self.image.activated.connect(lambda at: self.image_wanted.emit(self.image.itemData(at)))
-        self._grid.addWidget(_named("Im&age", self.image), 0, 0)
+        self._grid.addWidget(named("Im&age", self.image), 0, 0)
         self._grid.addWidget(self.image, 0, 1)
         self.note = wrapped("About the image")
         self._grid.addWidget(self.note, 1, 0, 1, 2)
@@ -97,20 +107,21 @@ class ImageRows(QWidget):
         """Show what is chosen."""
         _fill(self.image, [(layer.name, layer) for layer in state.images], state.image)
         why_not = "" if state.images else "No image is open."
-        enable(self.image, "The layer that is segmented", why_not or ("" if state.is_idle else _BUSY))
+        enable(self.image, "The layer that is segmented", why_not or ("" if state.is_idle else BUSY))
         if not state.images:
             self.image.setPlaceholderText("No image is open")
-        _say(self.note, state.note)
+        say(self.note, state.note)
         self._show_channels(state)
 
     def _show_channels(self, state: SegmentationState) -> None:
-        card, image = state.card, state.image
-        roles = roles_of(card) if card and image is not None and needs_layers(card, image) else []
+        image = state.image
+        cards = [card for card in state.cards if image is not None and needs_layers(card, image)]
+        roles = list(dict.fromkeys(role for card in cards for role in roles_of(card)))
         if list(self.channels) != roles:
             self._rebuild(roles)
         for role, box in self.channels.items():
             _fill(box, [(layer.name, layer) for layer in state.images], state.channels.get(role))
-            enable(box, f"The layer that is the model's channel {role}", "" if state.is_idle else _BUSY)
+            enable(box, f"The layer that is the model's channel {role}", "" if state.is_idle else BUSY)
 
     def _rebuild(self, roles: list[str]) -> None:
         for row in range(2, self._grid.rowCount()):
@@ -125,76 +136,8 @@ class ImageRows(QWidget):
             box.activated.connect(
                 lambda at, role=role, box=box: self.channel_wanted.emit(role, box.itemData(at))
             )
-            self._grid.addWidget(_named(role, box), row, 0)
+            self._grid.addWidget(named(role, box), row, 0)
             self._grid.addWidget(box, row, 1)
-
-
-class ModelRows(QWidget):
-    """Which model, what it is for, and why the others cannot be used."""
-
-    model_wanted = Signal(str)
-
-    def __init__(self) -> None:
-        super().__init__()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        row = QHBoxLayout()
-        self.model = combo("Model")
-        self.model.activated.connect(lambda at: self.model_wanted.emit(self.model.itemData(at)))
-        row.addWidget(_named("&Model", self.model))
-        row.addWidget(self.model, stretch=1)
-        column.addLayout(row)
-        self.about = wrapped("About the model")
-        column.addWidget(self.about)
-        self.why = QToolButton()
-        self.why.setCheckable(True)
-        self.why.setArrowType(Qt.ArrowType.RightArrow)
-        self.why.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.why.toggled.connect(self._unfold)
-        self.reasons = wrapped("Why the others cannot be used")
-        column.addWidget(self.why)
-        column.addWidget(self.reasons)
-        self.reasons.hide()
-
-    def show_state(self, state: SegmentationState) -> None:
-        """Show all models; those that do not fit cannot be chosen, and say why."""
-        self._fill(state)
-        blocked = "" if state.options else "Open an image first."
-        enable(self.model, about_model(state.card)[1], blocked or ("" if state.is_idle else _BUSY))
-        _say(self.about, about_model(state.card)[0])
-        count = len(state.misfits) + len(state.problems)
-        self.why.setText(f"Why {count} other model{'s' * (count != 1)} cannot be used here")
-        self.why.setVisible(count > 0)
-        lines = [f"{option.card.name}: {option.reason}" for option in state.misfits]
-        self.reasons.setText("\n".join((*lines, *state.problems)))
-        if state.options and len(state.misfits) == len(state.options) and not state.is_checking:
-            self.why.setChecked(True)
-        self._unfold(self.why.isChecked())
-
-    def _fill(self, state: SegmentationState) -> None:
-        model = QStandardItemModel(self.model)
-        for option in sorted(state.options, key=lambda option: bool(option.reason)):
-            item = QStandardItem(option.card.name)
-            item.setData(option.card.name, Qt.ItemDataRole.UserRole)
-            item.setToolTip(f"{option.card.title}. {option.reason or option.card.summary}")
-            item.setEnabled(not option.reason)
-            model.appendRow(item)
-        with QSignalBlocker(self.model):
-            self.model.setModel(model)
-            self.model.setPlaceholderText(_placeholder(state))
-            self.model.setCurrentIndex(self.model.findData(state.model) if state.model else -1)
-
-    def _unfold(self, is_open: bool) -> None:
-        self.why.setArrowType(Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow)
-        self.reasons.setVisible(is_open and not self.why.isHidden())
-
-
-def _placeholder(state: SegmentationState) -> str:
-    if state.image is None:
-        return "Open an image first"
-    if state.is_checking and not state.model:
-        return "Looking which fit …"
-    return "None fits this image" if len(state.misfits) == len(state.options) else "Choose one"
 
 
 class DeviceRow(QWidget):
@@ -208,7 +151,7 @@ class DeviceRow(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         self.device = combo("Device")
         self.device.activated.connect(lambda at: self.device_wanted.emit(self.device.itemData(at)))
-        row.addWidget(_named("D&evice", self.device))
+        row.addWidget(named("D&evice", self.device))
         row.addWidget(self.device, stretch=1)
 
     def show_state(self, state: SegmentationState) -> None:
@@ -218,7 +161,7 @@ class DeviceRow(QWidget):
             for option in state.devices:
                 self.device.addItem(option.description, option.name)
             self.device.setCurrentIndex(self.device.findData(state.device))
-        enable(self.device, "Where the network runs", "" if state.is_idle else _BUSY)
+        enable(self.device, "Where the network runs", "" if state.is_idle else BUSY)
 
 
 class RegionRows(QWidget):
@@ -249,7 +192,7 @@ class RegionRows(QWidget):
             box.valueChanged.connect(self._set_slices)
         self.slices.setBuddy(self.first)
         self.size = wrapped("Size of the region")
-        grid.addWidget(_named("Regio&n", self.layer), 0, 0)
+        grid.addWidget(named("Regio&n", self.layer), 0, 0)
         grid.addWidget(self.layer, 0, 1, 1, 2)
         grid.addWidget(self.draw, 1, 1)
         grid.addWidget(self.clear, 1, 2)
@@ -260,7 +203,7 @@ class RegionRows(QWidget):
 
     def show_state(self, state: SegmentationState) -> None:
         """Show the region, or that there is none."""
-        busy = "" if state.is_idle else _BUSY
+        busy = "" if state.is_idle else BUSY
         no_image = "Open an image first." if state.image is None else ""
         _fill(
             self.layer,
@@ -272,7 +215,7 @@ class RegionRows(QWidget):
         nothing = "There is no region." if state.region_layer is None else ""
         enable(self.clear, "Label the whole image again", nothing or busy)
         self._show_slices(state, busy)
-        _say(self.size, _about_region(state))
+        say(self.size, _about_region(state))
 
     def _show_slices(self, state: SegmentationState, busy: str) -> None:
         region, image = state.region, state.image
@@ -346,11 +289,13 @@ class RunRows(QWidget):
             enable(self.button, "", "It stops after the step that it is at.")
         elif self._is_running:
             self.button.setText("&Cancel")
-            enable(self.button, "Stop the run; nothing is changed (Esc)", "")
+            kept = "models that have finished are kept" if state.also else "nothing is changed"
+            enable(self.button, f"Stop the run; {kept} (Esc)", "")
         else:
-            self.button.setText("&Run")
+            count = len(state.chosen)
+            self.button.setText(f"&Run {count} models" if count > 1 else "&Run")
             enable(self.button, "Segment the image (Alt+R)", why_not)
-        _say(self.plan, _about_plan(state))
+        say(self.plan, _about_plan(state))
         self.plan.setToolTip(state.plan.details if state.plan else "")
         self.progress.setVisible(self._is_running)
         self.progress.setValue(round(1000 * state.fraction))
@@ -363,10 +308,10 @@ class RunRows(QWidget):
             text, colour = state.problem, colours["error"]
         else:
             text, colour = state.summary, ""
-        _say(self.status, text)
+        say(self.status, text)
         self.status.setStyleSheet(f"color: {colour}" if colour else "")
         self.details.setVisible(bool(state.details) and not self._is_running)
-        _say(self.warnings, "" if self._is_running else "\n".join(f"⚠ {text}" for text in state.warnings))
+        say(self.warnings, "" if self._is_running else "\n".join(f"⚠ {text}" for text in state.warnings))
         self.warnings.setStyleSheet(f"color: {colours['warning']}")
 
     def _press(self) -> None:

@@ -10,8 +10,9 @@ from qtpy.QtGui import QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QVBoxLayout, QWidget
 
 from .label_table_widget import LabelTableWidget
+from .model_rows import ModelRows
 from .qt_bridge import Lease, lease_inference
-from .segmentation_rows import DeviceRow, ImageRows, ModelRows, RegionRows, RunRows
+from .segmentation_rows import DeviceRow, ImageRows, RegionRows, RunRows
 from .segmenting import AutomaticSegmentation
 from .state import Stage
 
@@ -82,6 +83,10 @@ class SegmentationWidget(QWidget):
         self.image_rows.image_wanted.connect(panel.choose_image)
         self.image_rows.channel_wanted.connect(panel.choose_channel)
         self.model_rows.model_wanted.connect(panel.choose_model)
+        self.model_rows.chooser.model_wanted.connect(panel.choose_model)
+        self.model_rows.chooser.queue_wanted.connect(panel.queue_model)
+        self.model_rows.chooser.wish_wanted.connect(panel.look_for)
+        self.model_rows.chooser.later_wins_wanted.connect(panel.let_later_win)
         self.device_row.device_wanted.connect(panel.choose_device)
         self.region_rows.draw_wanted.connect(panel.draw_region)
         self.region_rows.clear_wanted.connect(panel.clear_region)

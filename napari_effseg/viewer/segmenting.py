@@ -9,17 +9,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..types import CancelCheck, Progress
-from .case import Case, guess_channels, level_for, needs_layers
+from ..zoo.selecting import Wish
+from .case import Case, guess_channels, needs_layers
 from .drawn_region import DrawnRegion
-from .fitting import Models, largest_mm, models_for, note_about
+from .fitting import Models, largest_mm, level_for_all, models_for, note_about
 from .from_layer import frames_of
 from .inference import Handlers, Inference
 from .label_table import LabelTable
 from .placement import placement_of
 from .running import Run, Runner, warm_up
 from .source import DOUBT, source_of
-from .state import PlanWords, Store
-from .words import device_options, plan_words, trouble
+from .state import PlanWords, SegmentationState, Store
+from .words import device_options, queue_words, trouble
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -54,7 +55,7 @@ class AutomaticSegmentation:
         self.table = LabelTable(viewer, inference)
         self._viewer = viewer
         self._inference = inference
-        self._wanted_model = ""  # chosen by hand; it stays wanted while it does not fit
+        self._wanted: tuple[str, ...] = ()  # models chosen by hand; they stay wanted while they do not fit
         self._wanted_image: Image | None = None
         self._runs_when_ready = False
         self._is_warm = False
@@ -105,15 +106,26 @@ class AutomaticSegmentation:
         self._plan()
 
     def choose_model(self, name: str) -> None:
-        """Use this model."""
-        self._wanted_model = name
-        self._set_model(name)
-        self._plan()
+        """Use this model alone."""
+        self._choose((name,))
+
+    def queue_model(self, name: str, wanted: bool) -> None:
+        """Let this model run too, after those that are chosen already; or no longer."""
+        others = tuple(other for other in self.store.now.chosen if other != name)
+        self._choose((*others, name) if wanted else others)
+
+    def let_later_win(self, later_wins: bool) -> None:
+        """Say whether later models of a queue replace the labels of earlier ones."""
+        self.store.set(later_wins=later_wins)
+
+    def look_for(self, wish: Wish) -> None:
+        """Narrow the list of models down; what is chosen stays chosen."""
+        self.store.set(wish=wish)
 
     def choose_device(self, name: str) -> None:
         """Compute there."""
         self.store.set(device=name)
-        self._plan()
+        self._check_models()  # what each takes there
 
     def draw_region(self) -> None:
         """Let the user draw a rectangle on the image."""
@@ -140,7 +152,8 @@ class AutomaticSegmentation:
         now = self.store.now
         if not now.is_idle or now.why_not_run or now.image is None or now.card is None:
             return
-        run = Run(self._case(), now.card, level_for(now.card, now.image), placement_of(now.image))
+        level = level_for_all(now.cards, now.image)
+        run = Run(self._case(), now.cards, level, placement_of(now.image), now.later_wins)
         self._runner.start(run, now.device)
 
     def run_when_ready(self) -> None:
@@ -242,30 +255,33 @@ class AutomaticSegmentation:
         self._inference.forget("plan")  # it would be that of another image or region
         if now.image is None:
             self._inference.forget("models")
-            self.store.set(options=(), model="", plan=None, plan_problem="", is_checking=False)
+            self.store.set(options=(), model="", also=(), plan=None, plan_problem="", is_checking=False)
             return
-        case, images = self._case(), len(now.images)
+        case, images, device = self._case(), len(now.images), now.device
         self.store.set(is_checking=True, plan=None, plan_problem="")
         handlers = Handlers[Models](done=self._models_known, failed=self._fault)
-        self._inference.submit("models", lambda progress, cancel: models_for(case, images, cancel), handlers)
+        self._inference.submit(
+            "models", lambda progress, cancel: models_for(case, images, device, cancel), handlers
+        )
 
     def _models_known(self, found: Models) -> None:
         fitting = {option.card.name for option in found.options if not option.reason}
         self.store.set(options=found.options, problems=found.problems)
-        wanted = self._wanted_model if self._wanted_model in fitting else found.recommended
-        self._set_model(wanted)
+        wanted = tuple(name for name in self._wanted if name in fitting)
+        self._set_models(wanted or tuple(filter(None, (found.recommended,))))
         self._plan()
 
-    def _set_model(self, name: str) -> None:
-        now = replace(self.store.now, model=name)
-        card, image = now.card, now.image
-        channels = dict(now.channels)
-        if card is None or image is None or not needs_layers(card, image):
-            channels = {}
-        elif set(channels) != set(guess := guess_channels(card, image, now.images)):
-            channels = guess
-        self.store.set(model=name, channels=channels, note=note_about(card, image))
-        self._region.set_deepest(largest_mm(card) if card is not None else None)
+    def _choose(self, names: tuple[str, ...]) -> None:
+        self._wanted = names
+        self._set_models(names)
+        self._plan()
+
+    def _set_models(self, names: tuple[str, ...]) -> None:
+        first, also = next(iter(names), ""), names[1:]
+        now = replace(self.store.now, model=first, also=also)
+        channels = _channels_for(now)
+        self.store.set(model=first, also=also, channels=channels, note=note_about(now.cards, now.image))
+        self._region.set_deepest(largest_mm(now.cards))
 
     def _plan(self) -> None:
         """Say what a run would cost."""
@@ -273,14 +289,19 @@ class AutomaticSegmentation:
         if now.card is None or now.image is None:
             self._checked(plan=None, plan_problem="")
             return
-        case, card, device = self._case(), now.card, now.device
-        level = level_for(card, now.image)
+        case, cards, device = self._case(), now.cards, now.device
+        level = level_for_all(cards, now.image)
 
         def work(progress: Progress, cancel: CancelCheck) -> PlanWords:
             from ..engine import plan_segmentation
 
-            volume = case.parts(card, level).joined()
-            return plan_words(plan_segmentation(volume, card, device, case.boxes(level) or None))
+            roi = case.boxes(level) or None
+            volumes = (case.parts(card, level).joined() for card in cards)
+            plans = (
+                plan_segmentation(volume, card, device, roi)
+                for card, volume in zip(cards, volumes, strict=True)
+            )
+            return queue_words(list(plans))
 
         self.store.set(is_checking=True, plan=None, plan_problem="")
         handlers = Handlers[PlanWords](
@@ -298,6 +319,16 @@ class AutomaticSegmentation:
         if not self._is_warm and self.store.now.plan is not None:
             self._is_warm = True
             self._inference.submit("warm up", warm_up, Handlers[None]())
+
+
+def _channels_for(now: SegmentationState) -> dict[str, Image]:
+    """Layer of each channel that a chosen model needs; what was set stays, if the roles are the same."""
+    image = now.image
+    guess: dict[str, Image] = {}
+    for card in now.cards:
+        if image is not None and needs_layers(card, image):
+            guess = {**guess_channels(card, image, now.images), **guess}
+    return dict(now.channels) if set(now.channels) == set(guess) else guess
 
 
 def _geometry_events(image: Image) -> list[Any]:

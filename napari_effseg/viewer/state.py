@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from ..zoo.card import Card
+from ..zoo.selecting import Wish, matches, why_none
 from .region import Region
 
 if TYPE_CHECKING:
     from napari.layers import Image, Shapes
 
-__all__ = ["DeviceOption", "ModelOption", "PlanWords", "SegmentationState", "Stage", "Store"]
+__all__ = ["DeviceOption", "ModelCost", "ModelOption", "PlanWords", "SegmentationState", "Stage", "Store"]
 
 
 class Stage(Enum):
@@ -27,11 +28,39 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True)
+class ModelCost:
+    """What a model would take on the image that is chosen.
+
+    Attributes
+    ----------
+    seconds : float
+    memory_bytes : int
+        Peak of the process; on a device that is not the CPU, that of the device.
+    known_by : str
+        How the time is known: "measured here", "estimated from ...", "estimated".
+    """
+
+    seconds: float
+    memory_bytes: int
+    known_by: str
+
+
+@dataclass(frozen=True)
 class ModelOption:
-    """A model of the list; `reason` says why it cannot be used on the image, "" if it can."""
+    """A model of the list.
+
+    Attributes
+    ----------
+    card : Card
+    reason : str
+        Why it cannot be used on the image, "" if it can.
+    cost : ModelCost or None
+        None where it cannot be used.
+    """
 
     card: Card
     reason: str = ""
+    cost: ModelCost | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +106,12 @@ class SegmentationState:
         All models; and the card files that could not be used.
     model : str
         Name of the chosen one, or "".
+    also : tuple of str
+        Names of models that run after it, into the same layer.
+    later_wins : bool
+        Whether later models replace the labels of earlier ones.
+    wish : Wish
+        What the list of models is narrowed down to.
     devices, device : tuple of DeviceOption, str
     shapes : tuple of Shapes layers
         Where a region can be drawn.
@@ -103,6 +138,9 @@ class SegmentationState:
     options: tuple[ModelOption, ...] = ()
     problems: tuple[str, ...] = ()
     model: str = ""
+    also: tuple[str, ...] = ()
+    later_wins: bool = False
+    wish: Wish = field(default_factory=Wish)
     devices: tuple[DeviceOption, ...] = (DeviceOption("auto", "Automatic"),)
     device: str = "auto"
     shapes: tuple[Shapes, ...] = ()
@@ -123,9 +161,38 @@ class SegmentationState:
     note: str = ""
 
     @property
+    def chosen(self) -> tuple[str, ...]:
+        """Names of the models that will run, in their order."""
+        return (self.model, *self.also) if self.model else ()
+
+    @property
+    def picked(self) -> tuple[ModelOption, ...]:
+        """The models that will run, in their order."""
+        known = {option.card.name: option for option in self.options}
+        return tuple(known[name] for name in self.chosen if name in known)
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The cards of the models that will run, in their order."""
+        return tuple(option.card for option in self.picked)
+
+    @property
     def card(self) -> Card | None:
-        """The chosen card."""
-        return next((option.card for option in self.options if option.card.name == self.model), None)
+        """The chosen card, the first of several."""
+        return next(iter(self.cards), None)
+
+    @property
+    def shown(self) -> tuple[ModelOption, ...]:
+        """Models that are what the list is narrowed down to; those that cannot be used come last."""
+        found = (option for option in self.options if matches(option.card, self.wish))
+        return tuple(sorted(found, key=lambda option: bool(option.reason)))
+
+    @property
+    def why_none_shown(self) -> str:
+        """Why the list is empty, "" if it is not."""
+        if self.shown or not self.options or self.wish.is_empty:
+            return ""
+        return why_none([option.card for option in self.options], self.wish)
 
     @property
     def misfits(self) -> tuple[ModelOption, ...]:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, EffsegError
-from ..zoo.brief import duration_words
-from .state import DeviceOption, PlanWords
+from ..zoo.brief import accuracy_words, duration_words, listed, memory_words
+from .state import DeviceOption, ModelOption, PlanWords
 
 if TYPE_CHECKING:
     from ..engine import DeviceInfo, Plan
     from ..zoo.card import Card
+    from .measure import LabelRow
+    from .queueing import Queued
 
-__all__ = ["about_model", "device_options", "plan_words", "sentence", "trouble"]
+__all__ = [
+    "Outcome",
+    "about_model",
+    "device_options",
+    "facts_of",
+    "outcome_words",
+    "queue_words",
+    "sentence",
+    "trouble",
+]
 
 _OPTIONS = re.compile(r"\s*\(--[^)]*\)")  # "(--roi I0,J0,K0:I1,J1,K1)"
 
@@ -50,6 +63,57 @@ def trouble(error: Exception) -> tuple[str, str]:
     )
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a run went.
+
+    Attributes
+    ----------
+    summary : str
+        Without the end of its sentence.
+    warnings : tuple of str
+        What to know before trusting the result.
+    details : str
+        What a report of a fault should hold, "" if there was none.
+    """
+
+    summary: str
+    warnings: tuple[str, ...]
+    details: str
+
+
+def outcome_words(queued: Queued, rows: Sequence[LabelRow], asked: int) -> Outcome:
+    """Say how a run of so many models went, some of which may have failed or been cancelled."""
+    combined = queued.combined
+    found = f"{sum(row.voxels > 0 for row in rows)} of {len(rows)} structures found"
+    done = f"Done in {combined.seconds:.1f} s on {combined.device}"
+    if queued.left_out:
+        done = f"Cancelled at {queued.left_out[0]}; what had finished before is kept"
+    models = f"{len(combined.reports)} of {asked} models, " if asked > 1 else ""
+    troubles = [(one.model, *trouble(one.error)) for one in queued.failures]
+    failed = [f"{model} gave no labels. {problem}" for model, problem, _ in troubles]
+    return Outcome(
+        f"{done}: {models}{found}",
+        (*failed, *(sentence(warning) for warning in combined.warnings)),
+        "\n".join(filter(None, (details for _, _, details in troubles))),
+    )
+
+
+def queue_words(plans: Sequence[Plan]) -> PlanWords:
+    """Say what several runs cost one after the other; of one, what it costs."""
+    if len(plans) == 1:
+        return plan_words(plans[0])
+    seconds = sum(plan.seconds for plan in plans)
+    memory = memory_words(
+        max(plan.peak_memory_bytes for plan in plans), max(plan.device_memory_bytes for plan in plans)
+    )
+    line = f"{len(plans)} models one after the other: about {duration_words(seconds)}, at most {memory}"
+    notes = [f"{plan.model}: {note}" for plan in plans for note in plan.notes]
+    return PlanWords(
+        line, "\n".join(plan.describe() for plan in plans), tuple(sentence(note) for note in notes)
+    )
+
+
 def plan_words(plan: Plan) -> PlanWords:
     """Say what a run would cost: about how long, how much memory, and where."""
     memory = f"{plan.peak_memory_bytes / 1e9:.1f} GB of memory"
@@ -67,7 +131,7 @@ def device_options(devices: tuple[DeviceInfo, ...]) -> tuple[DeviceOption, ...]:
 
 
 def about_model(card: Card | None) -> tuple[str, str]:
-    """Say what a model is for and under which licence; and, longer, its limits and how good it is.
+    """Say what a model is for; and, longer, its limits.
 
     Returns
     -------
@@ -75,11 +139,23 @@ def about_model(card: Card | None) -> tuple[str, str]:
     """
     if card is None:
         return "", "Which network labels the image"
-    dice = next((one for one in card.accuracy if one.metric == "dice" and one.label == "mean"), None)
-    good = f" Mean Dice {dice.mean:.2f} on {dice.cases} {dice.split} cases." if dice else ""
-    short = (
-        f"{sentence(card.title)} {sentence(card.intended_use)} Not a medical device.{good} "
-        f"Licence of the weights: {card.weights.licence}."
-    )
+    short = f"{sentence(card.title)} {sentence(card.intended_use)} Not a medical device."
     limits = "\n".join(f"- {limit}" for limit in card.limits)
     return short, f"{card.name}: {card.summary}\n{limits}"
+
+
+def facts_of(option: ModelOption) -> tuple[tuple[str, str], ...]:
+    """Name and value of what tells a model from others: labels, accuracy, time and memory here, licence."""
+    card, cost = option.card, option.cost
+    here: tuple[tuple[str, str], ...] = ()
+    if cost is not None:
+        here = (
+            ("Time here", f"about {duration_words(cost.seconds)} ({cost.known_by})"),
+            ("Memory", memory_words(cost.memory_bytes)),
+        )
+    return (
+        ("Labels", listed(label.name for label in card.labels)),
+        ("Accuracy", accuracy_words(card)),
+        *here,
+        ("Licence", card.weights.licence),
+    )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .card import Accuracy, Card
 
-__all__ = ["accuracy_words", "duration_words", "images_words", "listed", "memory_words"]
+__all__ = [
+    "accuracy_number",
+    "accuracy_words",
+    "duration_words",
+    "headline",
+    "images_words",
+    "listed",
+    "memory_words",
+]
 
 _SHOWN_NAMES = 8
 _METRICS = {"dice": "Dice", "nsd": "NSD", "hd95_mm": "HD95", "iou": "IoU"}
@@ -22,9 +30,22 @@ def accuracy_words(card: Card) -> str:
     >>> accuracy_words(find_card("hippocampus-lightm-unet"))
     'Dice 0.884 on 20 test cases'
     """
+    row = headline(card)
+    if row is None:
+        return "not measured"
+    return f"{_value_words(row, _METRICS)} on {row.cases} {row.split} case{'s' * (row.cases != 1)}"
+
+
+def accuracy_number(card: Card) -> str:
+    """Return the same number for a narrow column: the metric is named where it is not Dice; "-" for none."""
+    row = headline(card)
+    return "-" if row is None else _value_words(row, {**_METRICS, "dice": ""}).strip()
+
+
+def headline(card: Card) -> Accuracy | None:
+    """Return the row that says in one number how good a card is: a mean over all labels, of Dice if known."""
     means = [row for row in card.accuracy if row.label == "mean"]
-    best = next((row for row in means if row.metric == "dice"), means[0] if means else None)
-    return "not measured" if best is None else _row_words(best)
+    return next((row for row in means if row.metric == "dice"), means[0] if means else None)
 
 
 def images_words(card: Card) -> str:
@@ -67,7 +88,5 @@ def memory_words(process_bytes: float, device_bytes: float = 0.0) -> str:
     return f"{process_bytes / 1e9:.1f} GB{on_device}"
 
 
-def _row_words(row: Accuracy) -> str:
-    cases = f"{row.cases} {row.split} case{'s' * (row.cases != 1)}"
-    metric = _METRICS.get(row.metric, row.metric)
-    return f"{metric} {row.mean:.3f}{_UNITS.get(row.metric, '')} on {cases}"
+def _value_words(row: Accuracy, metrics: Mapping[str, str]) -> str:
+    return f"{metrics.get(row.metric, row.metric)} {row.mean:.3f}{_UNITS.get(row.metric, '')}"

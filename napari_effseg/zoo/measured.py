@@ -22,7 +22,7 @@ from .card import Card, Performance
 __all__ = ["measured_here", "remember", "with_measured_here"]
 
 _KEPT = 8
-"""Runs that are kept for each checkpoint, the newest of each size of image and device."""
+"""Runs that are kept for each checkpoint, the newest sizes of image and devices."""
 _LARGEST_FILE = 2**16  # bytes; the runs that are kept take far less
 _NUMBER = re.compile(r"\d+")
 
@@ -45,9 +45,14 @@ def with_measured_here(card: Card) -> Card:
 
 
 def remember(card: Card, run: Performance) -> None:
-    """Keep a run of a card's checkpoint; where nothing can be written, nothing is kept."""
-    older = [entry for entry in _read(card) if not _is_like(entry, run)]
-    kept = [(platform.node(), run), *older][:_KEPT]
+    """Keep a run of a card's checkpoint, the fastest of its size; where nothing can be written, nothing is.
+
+    A slower run of the same size had weights to load or kernels to compile, or shared the machine.
+    """
+    known = _read(card)
+    like = [other for machine, other in known if _is_like((machine, other), run)]
+    fastest = min([run, *like], key=lambda one: one.seconds)
+    kept = [(platform.node(), fastest), *(entry for entry in known if not _is_like(entry, run))][:_KEPT]
     document = json.dumps([{"machine": machine, **asdict(one)} for machine, one in kept], indent=1)
     path = times_file(card)
     try:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 
 from napari_effseg import zoo
 from napari_effseg.viewer import layers
@@ -15,6 +15,7 @@ from napari_effseg.volume import Volume, same_grid
 from tests.zoo.synthetic import draft_card, synthetic_card
 
 from .builders import ORIENTATIONS, affine_of
+from .panels import add, finish, settle
 
 
 @pytest.fixture
@@ -22,20 +23,6 @@ def panel(viewer_model, inference, cards):
     made = AutomaticSegmentation(viewer_model, inference)
     yield made
     made.close()
-
-
-def add(viewer, volume, name="scan", **keywords):
-    triples = layers.image_layers(volume, name, **keywords)
-    return [viewer.add_layer(Layer.create(*triple)) for triple in triples][-1]
-
-
-def settle(desk, panel):
-    """Wait until models and plan are known."""
-    desk.until(lambda: not panel.store.now.is_checking, "models and plan")
-
-
-def finish(desk, panel):
-    desk.until(lambda: panel.store.now.is_idle, "the end of the run")
 
 
 def test_without_an_image_the_panel_says_what_to_do(panel):

@@ -23,9 +23,7 @@ from napari_effseg.volume import Volume, same_grid
 
 from .builders import affine_of
 from .canvas import LEFT, drag
-
-TIMEOUT = 120_000
-PLUGIN, PANEL = "napari-effseg", "Automatic segmentation"
+from .panels import PANEL, PLUGIN, TIMEOUT, add
 
 pytestmark = pytest.mark.usefixtures("cards")
 
@@ -44,10 +42,6 @@ def open_panel(viewer):
         return widget
 
     return opened
-
-
-def add(viewer, volume, name="scan"):
-    return [viewer.add_layer(Layer.create(*triple)) for triple in layers.image_layers(volume, name)][-1]
 
 
 def settle(qtbot, widget):
