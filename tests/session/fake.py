@@ -19,8 +19,9 @@ class FakeBody:
         self.calls += 1
         grey = image.pixels.mean(dim=0).numpy()
         mask = np.zeros(grey.shape, bool)
+        bright = grey > 0.4
         if previous is not None:
-            mask |= previous.numpy() > 0
+            mask |= (previous.numpy() > 0) & bright
         last = prompts[-1]
         near = np.zeros(grey.shape, bool)
         if last.places is not None:
@@ -28,7 +29,6 @@ class FakeBody:
                 near[max(row - 3, 0) : row + 4, max(column - 3, 0) : column + 4] = True
         if last.region is not None:
             near |= last.region.numpy() > 0.5
-        bright = grey > 0.4
         mask = mask | (near & bright) if last.positive else mask & ~near
         if locked is not None:
             mask &= locked.numpy() < 0.5

@@ -14,21 +14,22 @@ import torch
 from torch import Tensor
 
 from ...errors import PromptError
-from ...history import Add, Choose, Event, Stroke
+from ...history import Add, Choose, Event, Propagate, Stroke
 from ...prompts import Mask
-from ...types import BoolArray, IndexBox, IntArray
+from ...types import BoolArray, CancelCheck, IndexBox, IntArray, Progress
 from .body import Hypothesis, PlanePrompt, SliceBody
 from .canvas import Canvas, Patch, slices_of
 from .in_planes import SliceKey, in_planes
+from .propagate import Gap, carry, gaps_between, ticker
 from .scene import Scene
 
-__all__ = ["Answers", "SliceState", "apply_event"]
+__all__ = ["Answers", "SliceState", "Watch", "apply_event"]
 
 _SURE = 4.0
 """Logit of what was made by hand, or carried here from elsewhere."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SliceState:
     """What is known of a slice.
 
@@ -59,14 +60,31 @@ class Answers:
     slices : mapping of SliceKey to SliceState
     by_hand : tuple of (IndexBox, ndarray of bool, bool)
         Boxes, the voxels in them that were painted (or given as a mask) or wiped, in order.
+    carried : mapping
+        Of each axis and gap that was filled from its anchors: the anchors' states then.
     """
 
     slices: Mapping[SliceKey, SliceState] = field(default_factory=dict)
     by_hand: tuple[tuple[IndexBox, BoolArray, bool], ...] = ()
+    carried: Mapping[tuple[int, Gap], tuple[SliceState | None, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told how far a long event has come, and who may stop it."""
+
+    progress: Progress | None = None
+    cancel: CancelCheck | None = None
 
 
 def apply_event(
-    event: Event, answers: Answers, canvas: Canvas, scene: Scene, body: SliceBody, taken: IntArray
+    event: Event,
+    answers: Answers,
+    canvas: Canvas,
+    scene: Scene,
+    body: SliceBody,
+    taken: IntArray,
+    watch: Watch,
 ) -> tuple[Answers, list[Patch]]:
     """Apply an event to the canvas.
 
@@ -82,6 +100,7 @@ def apply_event(
     body : SliceBody
     taken : ndarray of int, shape (I, J, K)
         Labels of finished objects.
+    watch : Watch
 
     Returns
     -------
@@ -92,7 +111,9 @@ def apply_event(
     Raises
     ------
     PromptError
-        If a prompt reaches out of the image.
+        If a prompt reaches out of the image, or there is nothing to carry on.
+    Cancelled
+        If the watch said so.
     """
     if isinstance(event, Stroke):
         return _by_hand(answers, canvas, taken, (event.box, event.inside, event.positive))
@@ -106,7 +127,7 @@ def apply_event(
         return _by_hand(answers, canvas, taken, (whole, array, event.prompt.positive))
     if isinstance(event, Add):
         return _prompted(event, answers, canvas, scene, body, taken)
-    raise PromptError("this session cannot propagate")
+    return _propagated(event, answers, canvas, scene, body, taken, watch)
 
 
 def _by_hand(
@@ -144,6 +165,64 @@ def _prompted(
         answers = replace(answers, slices={**answers.slices, key: state})
         patches.append(_paint(key, state, answers, canvas, scene, taken))
     return answers, patches
+
+
+def _propagated(
+    event: Propagate,
+    answers: Answers,
+    canvas: Canvas,
+    scene: Scene,
+    body: SliceBody,
+    taken: IntArray,
+    watch: Watch,
+) -> tuple[Answers, list[Patch]]:
+    """Carry the answers of an axis' slices on; gaps whose anchors are as they were stay as they are."""
+    axis = event.axis
+    anchors = _anchors(axis, answers, canvas, scene)
+    low, high = event.low or 0, scene.shape[axis] if event.high is None else event.high
+    slices, carried = dict(answers.slices), dict(answers.carried)
+    ends = {
+        gap: tuple(None if end is None else slices.get((axis, end)) for end in (gap.below, gap.above))
+        for gap in gaps_between(tuple(sorted(anchors)), low, high)
+    }
+    changed = [gap for gap in ends if carried.get((axis, gap)) != ends[gap]]
+    tick = ticker(changed, watch.progress, watch.cancel)
+    found: dict[int, Tensor] = {}
+    for gap in changed:
+        found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis))
+        found |= carry(gap, axis, anchors, scene, body, taken, tick)
+        carried[axis, gap] = ends[gap]
+    slices |= {(axis, index): SliceState((), (Hypothesis(logits, 1.0),)) for index, logits in found.items()}
+    answers = replace(answers, slices=slices, carried=carried)
+    keys = [(axis, index) for index in found]
+    return answers, [_paint(key, slices[key], answers, canvas, scene, taken) for key in keys]
+
+
+def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[int, Tensor]:
+    """Logits of the slices across an axis that have prompts; if none has, of those that show something.
+
+    Raises
+    ------
+    PromptError
+        If there is nothing to carry on.
+    """
+    prompted = [
+        index for (across, index), state in answers.slices.items() if across == axis and state.prompts
+    ]
+    others = tuple(other for other in range(3) if other != axis)
+    shown = np.flatnonzero(canvas.mask.any(axis=others)).tolist()
+    found = {}
+    for index in prompted or shown:
+        logits = _previous((axis, index), answers.slices.get((axis, index), SliceState()), canvas, scene)
+        if logits is not None and (logits > 0).any():
+            found[index] = logits
+    if not found:
+        raise PromptError("there is nothing to propagate: no slice across this axis shows the object")
+    return found
+
+
+def _nothing(scene: Scene, axis: int) -> Tensor:
+    return torch.full(scene.planes[axis].pixels, -_SURE)
 
 
 def _previous(key: SliceKey, state: SliceState, canvas: Canvas, scene: Scene) -> Tensor | None:

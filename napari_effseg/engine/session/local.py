@@ -17,6 +17,7 @@ from ...history import (
     Edit,
     Event,
     History,
+    Propagate,
     Remove,
     Stroke,
     current_events,
@@ -27,7 +28,7 @@ from ...prompts import Prompt
 from ...protocols import Listener, SessionObject
 from ...types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, PathLike, Progress
 from ...volume import LabelMap, Volume
-from .answers import Answers, apply_event
+from .answers import Answers, Watch, apply_event
 from .body import SliceBody
 from .canvas import Canvas, Patch
 from .colours import next_colour
@@ -77,6 +78,7 @@ class LocalSession:
         self._finished: list[_Finished] = []
         self._timeline = Timeline(self._canvas, self._apply)
         self._listeners: list[Listener] = []
+        self._watch = Watch()
         self._sync()
 
     @property
@@ -163,7 +165,13 @@ class LocalSession:
         self, axis: int = 2, *, progress: Progress | None = None, cancel: CancelCheck | None = None
     ) -> None:
         """See `protocols.Session.propagate`."""
-        raise PromptError("this session cannot propagate")
+        if axis not in (0, 1, 2):
+            raise PromptError(f"axis {axis} was given to propagate along; expected 0, 1 or 2")
+        self._watch = Watch(progress, cancel)
+        try:
+            self._do(Propagate(axis))
+        finally:
+            self._watch = Watch()
 
     def commit(self, label: int | None = None, name: str = "", colour: Colour | None = None) -> int:
         """See `protocols.Session.commit`."""
@@ -269,7 +277,7 @@ class LocalSession:
         return [((0, 0, 0), self.scene.shape)]
 
     def _apply(self, event: Event, answers: Answers) -> tuple[Answers, list[Patch]]:
-        return apply_event(event, answers, self._canvas, self.scene, self._body, self._taken)
+        return apply_event(event, answers, self._canvas, self.scene, self._body, self._taken, self._watch)
 
 
 def _by_object(applied: Sequence[Action]) -> list[tuple[tuple[Event, ...], Commit | None]]:

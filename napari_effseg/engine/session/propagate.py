@@ -1,0 +1,198 @@
+"""The answer of some slices carried on to the others: outwards until the object ends, and between anchors.
+
+An anchor is a slice with prompts of its own. Each further slice is asked with the mask of the one before it
+as the previous answer, a box around that mask and a click at its deepest place. Between two anchors both ways
+are gone, and the two answers are mixed by distance.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from ...errors import Cancelled
+from ...types import CancelCheck, IntArray, Progress
+from .body import Hypothesis, PlanePrompt, SliceBody
+from .in_planes import SliceKey
+from .scene import Scene
+
+__all__ = ["Gap", "carry", "gaps_between", "ticker"]
+
+_GROWN = 0.15
+"""The box around the last mask is wider than it by this fraction on each side."""
+_SURE = 4.0
+_LEAST_SHARED = 0.25
+"""Dice of a slice's mask with the one before, below which the object has ended."""
+_LEAST_PIXELS = 4
+_LEAST_OF_ANCHOR = 0.03
+"""Fraction of the anchor's area below which the object has ended."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Slices between two anchors, or beyond the first or last one.
+
+    Attributes
+    ----------
+    below, above : int or None
+        The anchors; None where there is none.
+    low, high : int
+        First slice and the first beyond.
+    """
+
+    below: int | None
+    above: int | None
+    low: int
+    high: int
+
+
+def gaps_between(anchors: tuple[int, ...], low: int, high: int) -> tuple[Gap, ...]:
+    """Return what lies beside and between anchors, from slice `low` to before `high`.
+
+    Parameters
+    ----------
+    anchors : tuple of int
+        Sorted.
+    """
+    if not anchors:
+        return ()
+    gaps = [Gap(None, anchors[0], low, anchors[0])]
+    gaps += [Gap(a, b, a + 1, b) for a, b in itertools.pairwise(anchors)]
+    gaps.append(Gap(anchors[-1], None, anchors[-1] + 1, high))
+    return tuple(
+        Gap(gap.below, gap.above, max(gap.low, low), min(gap.high, high))
+        for gap in gaps
+        if max(gap.low, low) < min(gap.high, high)
+    )
+
+
+def carry(
+    gap: Gap,
+    axis: int,
+    anchors: Mapping[int, Tensor],
+    scene: Scene,
+    body: SliceBody,
+    taken: IntArray,
+    tick: Callable[[], None],
+) -> dict[int, Tensor]:
+    """Answer the slices of a gap.
+
+    Parameters
+    ----------
+    gap : Gap
+    axis : int
+        Array axis across the slices.
+    anchors : mapping of int to Tensor
+        Logits of each anchor, shape (I, J) in pixels of the plane.
+    scene, body, taken
+        As for `apply_event`.
+    tick : callable
+        Called before each slice; may raise `Cancelled`.
+
+    Returns
+    -------
+    dict of int to Tensor
+        Logits of slices; those beyond the object's end are left out.
+    """
+
+    def go(anchor: int, slices: range) -> dict[int, Tensor]:
+        return dict(_go(anchors[anchor], axis, slices, scene, body, taken, tick))
+
+    upwards = {} if gap.below is None else go(gap.below, range(gap.low, gap.high))
+    downwards = {} if gap.above is None else go(gap.above, range(gap.high - 1, gap.low - 1, -1))
+    if gap.below is None or gap.above is None:
+        return upwards or downwards
+    length = gap.above - gap.below
+    mixed = {}
+    for index in range(gap.low, gap.high):
+        share = (index - gap.below) / length
+        up, down = upwards.get(index), downwards.get(index)
+        if up is None and down is None:
+            continue
+        nothing = torch.full_like(up if up is not None else anchors[gap.above], -_SURE)
+        one, other = (nothing if found is None else found.clamp(-_SURE, _SURE) for found in (up, down))
+        mixed[index] = (1 - share) * one + share * other
+    return mixed
+
+
+def ticker(gaps: Sequence[Gap], progress: Progress | None, cancel: CancelCheck | None) -> Callable[[], None]:
+    """Make what is called before each slice: it says how far it is, and raises `Cancelled` where asked to."""
+    both = (1 + (gap.below is not None and gap.above is not None) for gap in gaps)
+    total = sum(ways * (gap.high - gap.low) for ways, gap in zip(both, gaps, strict=True))
+    done = 0
+
+    def tick() -> None:
+        nonlocal done
+        if cancel is not None and cancel():
+            raise Cancelled("stopped while the object was carried on")
+        if progress is not None:
+            progress(done / total, f"slice {done + 1} of at most {total}")
+        done += 1
+
+    return tick
+
+
+def _go(
+    anchor: Tensor,
+    axis: int,
+    slices: range,
+    scene: Scene,
+    body: SliceBody,
+    taken: IntArray,
+    tick: Callable[[], None],
+) -> Iterator[tuple[int, Tensor]]:
+    """Go from slice to slice until the object ends."""
+    logits, area = anchor, float((anchor > 0).sum())
+    for index in slices:
+        tick()
+        found = _next(logits, (axis, index), scene, body, taken)
+        if found is None or _has_ended(logits, found.logits, area):
+            return
+        logits = found.logits
+        yield index, logits
+
+
+def _next(logits: Tensor, key: SliceKey, scene: Scene, body: SliceBody, taken: IntArray) -> Hypothesis | None:
+    """Ask a slice with the mask of the one before."""
+    mask = (logits > 0).numpy()
+    if mask.sum() < _LEAST_PIXELS:
+        return None
+    axis, index = key
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    deepest = np.asarray([np.unravel_index(int(depth.argmax()), depth.shape)], float)
+    locked: np.ndarray = np.take(taken, index, axis) > 0
+    prompts = (_box_prompt(mask), PlanePrompt(positive=True, places=deepest))
+    return body.answer(
+        scene.slice(key),
+        prompts,
+        logits.clamp(-_SURE, _SURE),
+        scene.planes[axis].mask(locked) if locked.any() else None,
+    )[0]
+
+
+def _box_prompt(mask: np.ndarray) -> PlanePrompt:
+    places = np.argwhere(mask)
+    low, high = places.min(axis=0), places.max(axis=0) + 1
+    grow = np.ceil(_GROWN * (high - low)).astype(int)
+    top, left = np.maximum(low - grow, 0)
+    bottom, right = np.minimum(high + grow, mask.shape)
+    region = torch.zeros(mask.shape)
+    region[top:bottom, left:right] = 1
+    return PlanePrompt(
+        positive=True, region=region, box=(float(top), float(left), float(bottom), float(right))
+    )
+
+
+def _has_ended(before: Tensor, now: Tensor, anchor_area: float) -> bool:
+    one, other = before > 0, now > 0
+    area = float(other.sum())
+    if area < max(_LEAST_PIXELS, _LEAST_OF_ANCHOR * anchor_area):
+        return True
+    shared = 2 * float((one & other).sum()) / (float(one.sum()) + area)
+    return shared < _LEAST_SHARED

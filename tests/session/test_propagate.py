@@ -1,0 +1,133 @@
+"""An object is carried through the volume, stops where it ends, and corrections run again what they touch."""
+
+import numpy as np
+import pytest
+
+from napari_effseg import Cancelled, Point, PromptError, Volume
+from napari_effseg.engine.session.local import LocalSession
+from napari_effseg.engine.session.propagate import Gap, gaps_between
+from napari_effseg.history import History
+
+from .fake import FakeBody
+
+SHAPE = (24, 22, 12)
+
+
+def tube():
+    """A bright tube along k, from slice 2 to 9."""
+    data = np.zeros(SHAPE, np.float32)
+    i, j = np.mgrid[:24, :22]
+    for k in range(2, 10):
+        data[..., k] = ((i - 10 - 0.3 * k) ** 2 + (j - 11) ** 2 < 14).astype(np.float32)
+    return Volume(data, np.diag([1.0, 1.0, 1.0, 1.0])), data > 0.5
+
+
+def opened(history=None):
+    body = FakeBody()
+    return LocalSession(tube()[0], body, history), body
+
+
+def dice(one, other):
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def test_a_tube_is_carried_to_its_ends_and_no_further():
+    session, _ = opened()
+    session.add(Point((12, 11, 5)))
+    session.propagate(2)
+    truth = tube()[1]
+    assert dice(session.mask, truth) > 0.8
+    assert not session.mask[..., :2].any()
+    assert not session.mask[..., 10:].any()
+
+
+def test_undo_takes_it_back_at_once_and_a_replay_is_the_same():
+    session, body = opened()
+    session.add(Point((12, 11, 5)))
+    before = session.mask.copy()
+    session.propagate(2)
+    after = session.mask.copy()
+    asked = body.calls
+    assert session.undo() == "propagate"
+    assert (session.mask == before).all()
+    session.redo()
+    assert (session.mask == after).all()
+    assert body.calls == asked
+    replayed, _ = opened(History(session.history.applied))
+    assert (replayed.mask == after).all()
+
+
+def test_a_correction_runs_again_only_what_it_touches():
+    session, body = opened()
+    session.add(Point((11, 11, 3)))
+    session.add(Point((13, 11, 8)))
+    session.propagate(2)
+    below = session.mask[..., :3].copy()
+    session.add(Point((13, 14, 8), positive=False))
+    asked = body.calls
+    session.propagate(2)
+    assert body.calls - asked <= 2 * 4 + 3  # both ways between the anchors, and beyond the second
+    assert (session.mask[..., :3] == below).all()
+    asked = body.calls
+    session.propagate(2)
+    assert body.calls == asked
+
+
+def test_painted_voxels_survive():
+    session, _ = opened()
+    session.add(Point((12, 11, 5)))
+    session.paint(((0, 0, 7), (2, 2, 8)), np.ones((2, 2, 1), bool))
+    session.paint(((12, 11, 7), (13, 12, 8)), np.ones((1, 1, 1), bool), positive=False)
+    session.propagate(2)
+    assert session.mask[0:2, 0:2, 7].all()
+    assert not session.mask[12, 11, 7]
+
+
+def test_cancelling_leaves_the_session_as_it_was():
+    session, _ = opened()
+    session.add(Point((12, 11, 5)))
+    before = session.mask.copy()
+    asked = 0
+
+    def cancel():
+        nonlocal asked
+        asked += 1
+        return asked > 3
+
+    with pytest.raises(Cancelled):
+        session.propagate(2, cancel=cancel)
+    assert (session.mask == before).all()
+    assert session.undo_words == "point"
+    session.propagate(2)
+
+
+def test_progress_rises_to_below_one():
+    session, _ = opened()
+    session.add(Point((12, 11, 5)))
+    seen = []
+    session.propagate(2, progress=lambda fraction, _: seen.append(fraction))
+    assert seen == sorted(seen)
+    assert seen[0] >= 0
+    assert seen[-1] < 1
+
+
+def test_nothing_cannot_be_carried_on():
+    session, _ = opened()
+    with pytest.raises(PromptError, match="nothing to propagate"):
+        session.propagate(2)
+    with pytest.raises(PromptError, match="0, 1 or 2"):
+        session.propagate(4)
+
+
+def test_a_painted_slice_is_carried_on_too():
+    session, _ = opened()
+    session.paint(((10, 9, 5), (14, 14, 6)), np.ones((4, 5, 1), bool))
+    session.propagate(2)
+    assert dice(session.mask, tube()[1]) > 0.5
+
+
+def test_gaps_lie_beside_and_between_anchors():
+    assert gaps_between((3, 6), 0, 9) == (Gap(None, 3, 0, 3), Gap(3, 6, 4, 6), Gap(6, None, 7, 9))
+    assert gaps_between((3, 6), 4, 6) == (Gap(3, 6, 4, 6),)
+    assert gaps_between((), 0, 9) == ()
+    assert gaps_between((0, 1), 0, 2) == ()
