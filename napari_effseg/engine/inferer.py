@@ -27,11 +27,15 @@ class WindowInferer:
         Fraction that neighbours share, at least.
     sw_batch_size : int
         Windows that the network is given at once.
+    across : int
+        With windows of two sides, the axis of volumes across the slices that the network is given.
     """
 
-    def __init__(self, roi_size: Sequence[int], overlap: float = 0.5, sw_batch_size: int = 1) -> None:
+    def __init__(
+        self, roi_size: Sequence[int], overlap: float = 0.5, sw_batch_size: int = 1, across: int = 2
+    ) -> None:
         self._size = tuple(int(side) for side in roi_size)
-        self._overlap, self._batch = overlap, sw_batch_size
+        self._overlap, self._batch, self._across = overlap, sw_batch_size, across
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Logits (B, classes, *S) of images (B, C, *S); further arguments go to the network."""
@@ -44,8 +48,10 @@ class WindowInferer:
         return as_given
 
     def _one(self, image: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        flat = len(self._size) == 2
-        volume = (image.unsqueeze(1) if flat else image).detach().cpu().float().as_subclass(Tensor)
+        flat, is_picture = len(self._size) == 2, image.ndim == 3
+        volume = image.detach().cpu().float().as_subclass(Tensor)
+        if flat:
+            volume = volume.unsqueeze(1) if is_picture else volume.movedim(1 + self._across, 1)
         i, j, k = volume.shape[1:]
         shape: SpatialShape = (i, j, k)
         size: SpatialShape = (1, *self._size) if flat else self._size  # type: ignore[assignment]
@@ -63,4 +69,6 @@ class WindowInferer:
             batch=self._batch,
         )
         logits = torch.cat([part.values for part in rows], dim=1).to(image.device)
-        return logits.squeeze(1) if flat else logits
+        if not flat:
+            return logits
+        return logits.squeeze(1) if is_picture else logits.movedim(1, 1 + self._across)

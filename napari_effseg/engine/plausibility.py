@@ -15,7 +15,7 @@ from ..types import IntArray
 from ..volume import Grid, LabelMap, transform_points
 from ..volume.windowing import looks_like_hounsfield
 from ..zoo.card import Card, LabelSpec
-from .frame import EXTENT_TOLERANCE, axes_of
+from .frame import EXTENT_TOLERANCE, axes_of, is_other_plane
 from .intensity import Statistics
 from .postprocess import count_pieces
 
@@ -26,6 +26,7 @@ __all__ = [
     "check_pieces",
     "check_sides",
     "check_volumes",
+    "check_voxels",
     "extent_mm",
     "needs_locating",
 ]
@@ -36,6 +37,31 @@ MIDLINE_WIDTH_MM = 100.0
 """An image this wide shows both sides of a head or trunk, so that its middle is about the midline."""
 _HU_OF_FAT = -50.0
 _HU_OF_ORGANS = 50.0  # the densest ones without contrast
+
+
+def check_voxels(statistics: Sequence[Statistics], grid: Grid, card: Card) -> tuple[str, ...]:
+    """Look for voxels that are no numbers, and for a single slice of another plane than the card's.
+
+    Parameters
+    ----------
+    statistics : sequence of Statistics
+        Of each channel.
+    grid : Grid
+        Of the stored image.
+    card : Card
+    """
+    warnings = []
+    lost = sum(found.not_finite for found in statistics)
+    if lost:
+        lowest = min(found.minimum for found in statistics)
+        warnings.append(
+            f"{lost} voxels are NaN or infinite; they were taken as the lowest finite value, {lowest:g}"
+        )
+    if is_other_plane(grid, card):
+        warnings.append(
+            f"the image is a single slice that is not {card.input.plane}, for which {card.name} was made"
+        )
+    return tuple(warnings)
 
 
 def check_field_of_view(grid: Grid, card: Card, what: str = "image") -> tuple[str, ...]:

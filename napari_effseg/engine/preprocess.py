@@ -19,9 +19,10 @@ from ..errors import VolumeError
 from ..types import IndexBox
 from ..volume import Grid, LazyView, RowReader, Volume, Voxels
 from ..zoo.card import Card
-from .frame import Frame, is_other_plane
+from .frame import Frame
 from .intensity import Statistics, apply_rule, content_matters, finite_float32, pool, statistics_of
 from .luminance import luminance_of
+from .plausibility import check_voxels
 from .rows import AxisTaps, RowResampling
 from .whole_image import WholeImage, content_box
 
@@ -175,7 +176,7 @@ class NetworkImage:
         self._rows = self._readers(self._seen)
         # For slices: the arrays whose slices are cases, and the slice of theirs that is the first seen.
         self._slices = (self._rows, 0) if by_region else (self._readers(whole), frame.seen[0][0])
-        self.warnings = _warnings(self.statistics, card, is_other_plane(frame.turn.source, card))
+        self.warnings = check_voxels(self.statistics, frame.turn.source, card)
 
     @property
     def is_constant(self) -> bool:
@@ -232,18 +233,3 @@ class NetworkImage:
         if self._rule.per_channel or len(parts) == 1:
             return list(parts)
         return [pool(parts)] * len(parts)
-
-
-def _warnings(statistics: Sequence[Statistics], card: Card, other_plane: bool) -> tuple[str, ...]:
-    warnings = []
-    lost = sum(found.not_finite for found in statistics)
-    if lost:
-        lowest = min(found.minimum for found in statistics)
-        warnings.append(
-            f"{lost} voxels are NaN or infinite; they were taken as the lowest finite value, {lowest:g}"
-        )
-    if other_plane:
-        warnings.append(
-            f"the image is a single slice that is not {card.input.plane}, for which {card.name} was made"
-        )
-    return tuple(warnings)

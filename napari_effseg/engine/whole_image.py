@@ -7,6 +7,7 @@ network has learned from exactly what they give. So the image on the network's g
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -18,9 +19,10 @@ from ..errors import VolumeError
 from ..types import BoolArray, IndexBox
 from ..volume import Grid, LazyView, RowReader
 from ..zoo.card import Card, IntensityRule
-from .frame import Frame, is_other_plane
+from .frame import Frame
 from .intensity import STD_FLOOR, Statistics, finite_float32, statistics_of
 from .manner import axis_between_slices
+from .plausibility import check_voxels
 from .rows import AxisLine, AxisTaps, RowResampling
 
 __all__ = ["WholeImage", "content_box"]
@@ -92,7 +94,7 @@ class WholeImage:
         box = content_box(channels, card)
         whole = [_finite(frame.turn.apply(channel), after_chunk) for channel in channels]
         self.statistics = [found for _, found in whole]
-        self.warnings = _warnings(self.statistics, card, frame)
+        self.warnings = check_voxels(self.statistics, frame.turn.source, card)
         whole_box: IndexBox = ((0, 0, 0), frame.turn.grid.shape)
         cut = frame.turn.apply_box(box) if box is not None else whole_box
         if not _contains(cut, frame.seen):  # a region where all is empty
@@ -118,21 +120,6 @@ def _finite(
 ) -> tuple[FloatVolume, Statistics]:
     found = statistics_of(channel, _PLAIN, after_chunk)
     return finite_float32(np.asarray(channel[...]), found.minimum), found
-
-
-def _warnings(statistics: Sequence[Statistics], card: Card, frame: Frame) -> tuple[str, ...]:
-    warnings = []
-    lost = sum(found.not_finite for found in statistics)
-    if lost:
-        lowest = min(found.minimum for found in statistics)
-        warnings.append(
-            f"{lost} voxels are NaN or infinite; they were taken as the lowest finite value, {lowest:g}"
-        )
-    if is_other_plane(frame.turn.source, card):
-        warnings.append(
-            f"the image is a single slice that is not {card.input.plane}, for which {card.name} was made"
-        )
-    return tuple(warnings)
 
 
 def _as_nnunet(
@@ -163,7 +150,7 @@ def _as_monai(
     seen = _linear(image[_slices(frame.seen)], frame.seen_grid, frame.network)
     after_chunk()
     whole = seen
-    measured = any(rule.rule in ("zscore", "rescale") for rule in _all_rules(card))
+    measured = any(rule.rule in ("zscore", "clip_zscore", "rescale") for rule in _all_rules(card))
     if measured and not frame.sees_all:
         whole = _linear(image, frame.turn.grid, _whole_network(frame, card))
     after_chunk()
@@ -226,6 +213,8 @@ def _apply(values: FloatVolume, rule: IntensityRule, measured: FloatVolume, insi
     counted = measured if rule.where == "everywhere" else measured[_chosen(measured, rule, inside)]
     if not counted.size:
         return
+    if rule.percentiles is not None:
+        rule = _with_numbers(rule, rule.percentiles, counted)
     shift, scale, offset = _affine_of(rule, counted)
     part = values if rule.where == "everywhere" else values[chosen]
     if rule.lower is not None and rule.clip:
@@ -234,6 +223,24 @@ def _apply(values: FloatVolume, rule: IntensityRule, measured: FloatVolume, insi
     if rule.rule in ("scale", "rescale"):
         part = part * np.float32(rule.target[1] - rule.target[0]) + np.float32(offset)
     values[chosen] = part
+
+
+def _with_numbers(
+    rule: IntensityRule, percentiles: tuple[float, float], counted: FloatVolume
+) -> IntensityRule:
+    """Return a rule of percentiles as one that names the numbers that they are here."""
+    low, high = (float(value) for value in np.percentile(counted, percentiles))
+    clipped = np.clip(counted, low, high)
+    std = _divisor(float(clipped.std()))
+    return replace(
+        rule,
+        rule="fixed_zscore",
+        percentiles=None,
+        lower=low,
+        upper=high,
+        mean=float(clipped.mean()),
+        std=std,
+    )
 
 
 def _chosen(values: FloatVolume, rule: IntensityRule, inside: BoolArray | None) -> BoolArray | slice:

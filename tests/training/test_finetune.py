@@ -285,6 +285,13 @@ def test_outputs_that_training_does_not_know_are_refused(data, tmp_path):
         prepare_finetuning(sigmoid, data, OPTIONS)
 
 
+def test_a_model_that_numbers_objects_is_refused(data, tmp_path):
+    objects = zoo.Postprocess(instances=zoo.Instances(border=2))
+    card = ball_card(tmp_path / "objects", "ball", "rim", postprocess=objects)
+    with pytest.raises(eff.ConfigError, match="numbers objects"):
+        prepare_finetuning(card, data, OPTIONS)
+
+
 def test_changed_weights_are_refused_before_they_are_used(base, data):
     path = zoo.weights_path(base)
     path.write_bytes(path.read_bytes()[:-1] + b"?")

@@ -79,7 +79,7 @@ def check_base(base: Card) -> None:
     Raises
     ------
     ConfigError
-        If the card is of pictures or slices, or its output is not a softmax.
+        If the card is of pictures or slices, numbers objects, or its output is not a softmax.
     UnknownModel
         If nobody has named the parts of its network.
     """
@@ -89,6 +89,8 @@ def check_base(base: Card) -> None:
         raise ConfigError(
             f'{base.name} has {base.output.activation} outputs; only models with "softmax" can be finetuned'
         )
+    if base.postprocess.instances is not None:
+        raise ConfigError(f"{base.name} numbers objects; only models of structures can be finetuned")
     parts(base.network)
 
 

@@ -19,6 +19,7 @@ from ..weights import build_network, check_state, describe_weights, save_weights
 from .bundle import is_bundle, read_bundle
 from .draft import NOT_STATED, AddOptions, Draft
 from .nnunet import is_nnunet, read_nnunet
+from .own_bundle import is_own_bundle, read_own_bundle
 from .sources import Download, model_folder
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def remove_model(name: str) -> Path:
 
 def _read(folder: Path, options: AddOptions) -> Draft:
     if is_bundle(folder):
-        return read_bundle(folder, options)
+        return (read_own_bundle if is_own_bundle(folder) else read_bundle)(folder, options)
     if is_nnunet(folder):
         return read_nnunet(folder, options)
     below = [path for depth in _NNUNET_DEPTH for path in sorted(folder.glob(depth)) if is_nnunet(path)]
@@ -154,9 +155,7 @@ def _store(draft: Draft, options: AddOptions, folder: Path) -> Card:
     try:
         save_weights(_one_precision(draft.state), file, {"network": card.network, "card": card.name})
         parameters = sum(value.numel() for value in draft.state.values() if value.is_floating_point())
-        known = describe_weights(
-            file, licence=options.licence or card.licence or NOT_STATED, parameters=parameters
-        )
+        known = describe_weights(file, licence=_licence_of(card, options), parameters=parameters)
         weights = replace(known, members=card.weights.members)
         return read_card(write_card(replace(card, weights=weights), path))
     except BaseException:
@@ -164,6 +163,12 @@ def _store(draft: Draft, options: AddOptions, folder: Path) -> Card:
             with contextlib.suppress(OSError):  # the first error is the one to report
                 made.unlink(missing_ok=True)
         raise
+
+
+def _licence_of(card: Card, options: AddOptions) -> str:
+    """Return the licence of the weights: as it is told, known, or that of the card."""
+    known = card.weights.licence if card.weights.licence != NOT_STATED else card.licence
+    return options.licence or known or NOT_STATED
 
 
 def _one_precision(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -26,6 +26,7 @@ from .bundle_config import Config, read_config
 from .bundle_steps import After, Before, read_after, read_before, steps_of
 from .draft import NOT_STATED, UNKNOWN_WEIGHTS, AddOptions, Draft
 from .monai_networks import MONAI_NETWORKS, MONAI_PREFIX
+from .own_bundle import OWN_INFERER, OWN_NETWORK, network_of
 
 if TYPE_CHECKING:
     import torch
@@ -34,9 +35,19 @@ __all__ = ["is_bundle", "read_bundle"]
 
 _CONFIGS = ("inference.json", "inference.yaml", "inference.yml")
 _WEIGHTS = (".safetensors", ".pt", ".pth")
+_INFERER_ARGUMENTS = (
+    "roi_size",
+    "overlap",
+    "mode",
+    "sigma_scale",
+    "padding_mode",
+    "cval",
+    "spatial_dim",
+    "across",
+)
 _LARGEST_MM = 2000.0
 _APACHE = "apache license"
-_NO_LONGER_KNOWN = {"SwinUNETR": ("img_size",)}
+_NO_LONGER_KNOWN = {f"{MONAI_PREFIX}SwinUNETR": ("img_size",)}
 """Arguments of older versions that change nothing in the network."""
 
 
@@ -67,10 +78,10 @@ def read_bundle(folder: Path, options: AddOptions) -> Draft:
     config = read_config(_config_file(folder))
     network, constructor = _network_of(config)
     before, after = read_before(steps_of(config, "preprocessing")), _after_of(config)
-    dims = int(cast("int", constructor.get("spatial_dims", 3)))
     notes: list[str] = []
-    labels, output = _labels_of(metadata, after, constructor, notes)
-    window, slices_across = _window_of(config, network, constructor, dims)
+    window, slices_across = _window_of(config, network, constructor)
+    dims = len(window.size)
+    labels, output = _labels_of(metadata, after, _outputs(metadata, network, constructor), notes)
     name = metadata.text("name", folder.name)
     card = Card(
         name=options.name or slug(name),
@@ -80,7 +91,7 @@ def read_bundle(folder: Path, options: AddOptions) -> Draft:
         limits=_limits(metadata),
         task="automatic",
         dimensions=2 if dims == 2 else 3,
-        network=f"{MONAI_PREFIX}{network}",
+        network=network,
         licence=options.licence or _licence(folder, metadata),
         paper=_first_reference(metadata),
         constructor=constructor,
@@ -111,16 +122,16 @@ def _network_of(config: Config) -> tuple[str, dict[str, ConstructorValue]]:
     target = part.get("_target_") if isinstance(part, Mapping) else None
     if not isinstance(part, Mapping) or not isinstance(target, str):
         raise config.error(key, "expected a network with a _target_")
-    module, _, name = target.rpartition(".")
-    if name not in MONAI_NETWORKS or (module and not module.startswith("monai.networks.nets")):
+    name = network_of(target, part)
+    if name is None:
         raise config.error(
             f"{key}._target_", f"{target} is not supported; these are: {', '.join(MONAI_NETWORKS)}"
         )
+    dropped = ("name",) if target == OWN_NETWORK else _NO_LONGER_KNOWN.get(name, ())
     constructor: dict[str, ConstructorValue] = {}
     for argument, value in part.items():
         read = config.read_all(value, f"{key}.{argument}")
-        dropped = argument.startswith("_") or argument in _NO_LONGER_KNOWN.get(name, ())
-        if not dropped and read is not None:
+        if argument not in dropped and not argument.startswith("_") and read is not None:
             constructor[argument] = cast("ConstructorValue", _settled(read, config, f"{key}.{argument}"))
     return name, constructor
 
@@ -142,29 +153,26 @@ def _after_of(config: Config) -> After:
     return After()
 
 
-def _window_of(
-    config: Config, network: str, constructor: Mapping[str, object], dims: int
-) -> tuple[WindowSpec, int]:
+def _window_of(config: Config, network: str, constructor: Mapping[str, object]) -> tuple[WindowSpec, int]:
     """Return how the image is worked through, and the axis across slices for a network of slices."""
     part = config.part("inferer")
     target = part.get("_target_") if isinstance(part, Mapping) else None
     if not isinstance(part, Mapping) or not isinstance(target, str):
         raise config.error("inferer", "expected an inferer with a _target_")
-    name = target.rpartition(".")[2]
-    if name not in ("SlidingWindowInferer", "SliceInferer"):
+    name = "own" if target == OWN_INFERER else target.rpartition(".")[2]
+    if name not in ("SlidingWindowInferer", "SliceInferer", "own"):
         raise config.error("inferer._target_", f"{target} is not supported, only SlidingWindowInferer")
     inferer = Table(
-        {
-            key: config.read_all(part[key], f"inferer.{key}")
-            for key in ("roi_size", "overlap", "mode", "sigma_scale", "padding_mode", "cval", "spatial_dim")
-            if key in part
-        },
+        {key: config.read_all(part[key], f"inferer.{key}") for key in _INFERER_ARGUMENTS if key in part},
         config.source,
         "inferer",
     )
     size = inferer.wholes("roi_size")
+    dims = _dimensions(network, constructor, size)
     if len(size) != dims or min(size) < 1:
         raise inferer.error("roi_size", f"expected {dims} sides, got {size}")
+    if name == "own":
+        return _own_window(inferer, size)
     weights, padding = inferer.text("mode", "constant"), inferer.text("padding_mode", "constant")
     if weights not in ("constant", "gaussian") or padding not in ("constant", "replicate"):
         raise inferer.error("mode", f"{weights} windows with {padding} padding are not supported")
@@ -189,8 +197,26 @@ def _window_of(
     return window, across
 
 
+def _own_window(inferer: Table, size: tuple[int, ...]) -> tuple[WindowSpec, int]:
+    """Return the engine's own way, with windows of no other size, and the axis across slices."""
+    overlap = float(inferer.values.get("overlap", 0.5))  # type: ignore[arg-type]  # checked with the card
+    window = WindowSpec(size=size, overlap=overlap, multiple_of=max(size), multiples=size)
+    across = inferer.whole("across") if "across" in inferer.values else 2
+    if across not in (0, 1, 2):
+        raise inferer.error("across", f"expected 0, 1 or 2, got {across}")
+    return window, across
+
+
+def _dimensions(network: str, constructor: Mapping[str, object], size: tuple[int, ...]) -> int:
+    """Return the spatial axes of a network; of one of ours that does not say it, those of its windows."""
+    fallback = 3 if network.startswith(MONAI_PREFIX) else len(size)
+    dims = constructor.get("spatial_dims", fallback)
+    return dims if isinstance(dims, int) else fallback
+
+
 def _units(network: str, constructor: Mapping[str, object], size: tuple[int, ...]) -> tuple[int, ...]:
     """Return what each side of a window must be a multiple of; the window itself where that is not known."""
+    network = network.removeprefix(MONAI_PREFIX)
     if network in ("UNet", "AttentionUnet", "DynUNet"):
         strides = constructor.get("strides", ())
         levels = strides if isinstance(strides, tuple) else ()
@@ -209,13 +235,10 @@ def _units(network: str, constructor: Mapping[str, object], size: tuple[int, ...
 
 
 def _labels_of(
-    metadata: Table, after: After, constructor: Mapping[str, object], notes: list[str]
+    metadata: Table, after: After, channels: int, notes: list[str]
 ) -> tuple[tuple[LabelSpec, ...], OutputSpec]:
     """Return labels with the names that the metadata has, and how channels become these."""
     names = _channel_def(metadata, "outputs")
-    channels = constructor.get("out_channels", 2)
-    if not isinstance(channels, int):
-        raise CardError(f"{metadata.source}: the network's out_channels are {channels!r}")
 
     def named(channel: int, label: int) -> LabelSpec:
         return label_spec(label, names.get(channel) or f"label {label}")
@@ -235,6 +258,15 @@ def _labels_of(
         return labels, OutputSpec("sigmoid", bring_back=bring_back)
     labels = tuple(named(channel, channel) for channel in range(1, channels))
     return labels, OutputSpec("softmax", bring_back=bring_back)
+
+
+def _outputs(metadata: Table, network: str, constructor: Mapping[str, object]) -> int:
+    """Return how many output channels there are: as the network is told; of ours, as the metadata says."""
+    own = not network.startswith(MONAI_PREFIX)
+    channels = constructor.get("out_channels", len(_channel_def(metadata, "outputs")) if own else 2)
+    if not isinstance(channels, int):
+        raise CardError(f"{metadata.source}: the network's out_channels are {channels!r}")
+    return channels
 
 
 def _channel_def(metadata: Table, side: Literal["inputs", "outputs"]) -> dict[int, str]:

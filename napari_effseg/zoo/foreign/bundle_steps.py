@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..card import IntensityRule, Postprocess, Region
@@ -14,6 +14,8 @@ __all__ = ["KEY", "After", "Before", "Step", "read_after", "read_before", "steps
 
 KEY = "@image_key"
 """How a configuration names its image."""
+LIKELIEST = "$lambda x: torch.where(x.amax(0, keepdim=True) > 0.5, x.argmax(0, keepdim=True) + 1, 0)"
+"""How an exported bundle turns sigmoid channels into labels."""
 _NO_MATTER = (
     "LoadImage",
     "EnsureChannelFirst",
@@ -85,11 +87,14 @@ class Before:
     spacing : tuple of float, or None
     rules : list of IntensityRule
         In their order.
+    clipped : Step or None
+        A step whose percentiles wait for the normalisation that must follow.
     """
 
     orientation: str | None = None
     spacing: tuple[float, ...] | None = None
     rules: list[IntensityRule] = field(default_factory=list)
+    clipped: Step | None = None
 
 
 @dataclass
@@ -151,10 +156,14 @@ def read_before(steps: Sequence[Step]) -> Before:
         if step.name in _NO_MATTER:
             continue
         act = _BEFORE.get(step.name)
+        if before.clipped is not None and step.name != "NormalizeIntensity":
+            before.clipped.refuse("is supported with NormalizeIntensity right after it")
         if act is None:
             step.refuse("is not supported")
         else:
             act(before, step)
+    if before.clipped is not None:
+        before.clipped.refuse("is supported with NormalizeIntensity right after it")
     return before
 
 
@@ -206,8 +215,23 @@ def _scale(before: Before, step: Step) -> None:
     before.rules.append(IntensityRule("rescale", target=target, per_channel=each))
 
 
+def _clip(before: Before, step: Step) -> None:
+    """Remember percentiles for the normalisation that follows, with which they are one rule."""
+    step.refuse_others("lower", "upper", "channel_wise")
+    each = step.value("channel_wise", False) is True
+    limits = (step.number("lower"), step.number("upper"))
+    before.rules.append(IntensityRule("clip_zscore", percentiles=limits, per_channel=each))
+    before.clipped = step
+
+
 def _normalize(before: Before, step: Step) -> None:
     step.refuse_others("subtrahend", "divisor", "nonzero", "channel_wise")
+    if before.clipped is not None:
+        each = step.value("channel_wise", False) is True
+        if each != before.rules[-1].per_channel or step.value("nonzero") or step.value("divisor") is not None:
+            step.refuse("after ClipIntensityPercentiles is supported with the same channel_wise alone")
+        before.clipped = None
+        return
     where: Literal["nonzero", "everywhere"] = (
         "nonzero" if step.value("nonzero", False) is True else "everywhere"
     )
@@ -225,6 +249,7 @@ _BEFORE: dict[str, Callable[[Before, Step], None]] = {
     "ScaleIntensityRange": _scale_range,
     "ScaleIntensity": _scale,
     "NormalizeIntensity": _normalize,
+    "ClipIntensityPercentiles": _clip,
 }
 
 
@@ -285,11 +310,24 @@ def _largest(after: After, step: Step) -> None:
     kept = tuple(int(label) for label in listed if isinstance(label, int))
     if not kept:
         step.refuse("without applied_labels is not supported")
-    after.postprocess = Postprocess(keep_largest=kept)
+    if len(kept) > 1 and step.value("independent", True) is False:
+        after.postprocess = replace(after.postprocess, connect_all=True)
+    else:
+        after.postprocess = replace(after.postprocess, keep_largest=kept)
+
+
+def _holes(after: After, step: Step) -> None:
+    step.refuse_others("connectivity")
+    if step.value("connectivity") != 1:
+        step.refuse("is supported with connectivity 1 alone")
+    after.postprocess = replace(after.postprocess, fill_holes=True)
 
 
 def _lambda(after: After, step: Step) -> None:
     text = step.arguments.get("func")
+    if text == LIKELIEST and after.activation == "sigmoid":
+        after.decided = True
+        return
     regions = read_region_rule(text) if isinstance(text, str) else None
     halves = isinstance(text, str) and "0.5" in text
     if regions is None or after.activation != "sigmoid" or after.decided == halves:
@@ -303,5 +341,6 @@ _AFTER: dict[str, Callable[[After, Step], None]] = {
     "Invert": _invert,
     "AsDiscrete": _discrete,
     "KeepLargestConnectedComponent": _largest,
+    "FillHoles": _holes,
     "Lambda": _lambda,
 }

@@ -14,10 +14,12 @@ from ..._extras import require
 from ...errors import CardError, ExportError
 from ...types import PathLike
 from ..card import Card
+from ..card_file import card_to_toml
 from ..registry import find_card
-from ..weights import load_network
-from .export_steps import inferer_of, steps_after, steps_before
+from ..weights import file_sha256, load_network
+from .export_steps import inferer_of, is_of_pictures, parts_of_steps, steps_after, steps_before
 from .monai_networks import MONAI_PREFIX
+from .own_bundle import CARD_FILE, MODEL_FILE, OWN_NETWORK, SHA256_KEY
 
 __all__ = ["Exported", "export_bundle"]
 
@@ -42,7 +44,7 @@ def export_bundle(model: str | PathLike | Card, folder: PathLike) -> Exported:
     """Write a model as a MONAI bundle.
 
     The bundle's network and sliding window are named by their place in this package, which must be installed
-    where the bundle is run; its transforms are MONAI's.
+    where the bundle is run; its transforms are MONAI's. The card goes with it, for `add_model` to take back.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def export_bundle(model: str | PathLike | Card, folder: PathLike) -> Exported:
     Raises
     ------
     CardError
-        If the model is one of nnU-Net's, whose way of preparing images MONAI has not.
+        If the model is promptable, or one of nnU-Net's, whose way of preparing images MONAI has not.
     ExportError
         If the folder exists or cannot be written; then nothing is left behind.
     UnknownModel, WeightsError
@@ -73,8 +75,10 @@ def export_bundle(model: str | PathLike | Card, folder: PathLike) -> Exported:
     try:
         for part in ("configs", "models", "docs"):
             (work / part).mkdir()
-        torch.save(state, work / "models" / "model.pt")
-        _write(work / "configs" / "metadata.json", json.dumps(_metadata(card), indent=2) + "\n")
+        torch.save(state, work / MODEL_FILE)
+        metadata = {**_metadata(card), SHA256_KEY: file_sha256(work / MODEL_FILE)}
+        _write(work / "configs" / "metadata.json", json.dumps(metadata, indent=2) + "\n")
+        _write(work / CARD_FILE, card_to_toml(card))
         _write(work / "configs" / "inference.json", json.dumps(_inference(card), indent=2) + "\n")
         _write(work / "docs" / "README.md", _readme(card))
         _write(work / "LICENSE", f"Weights: {card.weights.licence}\nCard and code: {card.licence}\n")
@@ -93,12 +97,20 @@ def _check(card: Card) -> None:
             f"{card.name} prepares images in nnU-Net's way, which MONAI's transforms do not have; export its "
             "nnU-Net folder instead"
         )
-    if card.dimensions != 3:
-        raise CardError(f"{card.name} works on slices; only models of whole volumes are exported")
+    if card.task != "automatic":
+        raise CardError(f"{card.name} waits for prompts, which workflows of MONAI do not give")
+    if is_of_pictures(card) and card.input.spacing is not None:
+        raise CardError(f"{card.name} resamples pictures, whose pixels have no size in MONAI")
 
 
 def _notes(card: Card) -> list[str]:
     notes = []
+    if card.postprocess.instances is not None:
+        notes.append("the bundle gives the model's labels; objects are numbered here alone")
+    if is_of_pictures(card):
+        notes.append("the bundle takes pictures (.png), and no slices of volumes")
+    elif card.dimensions == 2 and card.postprocess.fill_holes:
+        notes.append("the bundle fills holes of volumes, and not those of each slice")
     if card.input.manner == "own" and card.input.spacing is not None:
         notes.append(
             "images that have another spacing than the model's are interpolated by MONAI's transforms, "
@@ -170,16 +182,18 @@ def _metadata(card: Card) -> dict[str, Any]:
 
 
 def _inference(card: Card) -> dict[str, Any]:
+    files = "*.png" if is_of_pictures(card) else "*.nii.gz"
     return {
         "imports": ["$import glob", "$import os"],
         "bundle_root": ".",
         "image_key": "image",
         "dataset_dir": "images",
         "output_dir": "$@bundle_root + '/eval'",
-        "datalist": "$list(sorted(glob.glob(@dataset_dir + '/*.nii.gz')))",
+        "datalist": f"$list(sorted(glob.glob(@dataset_dir + '/{files}')))",
         "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')",
         "network_def": _network_def(card),
         "network": "$@network_def.to(@device)",
+        **parts_of_steps(card),
         "preprocessing": {"_target_": "Compose", "transforms": steps_before(card)},
         "dataset": {
             "_target_": "Dataset",
@@ -213,7 +227,7 @@ def _network_def(card: Card) -> dict[str, Any]:
     arguments = json.loads(json.dumps(card.constructor))
     if card.network.startswith(MONAI_PREFIX):
         return {"_target_": card.network.removeprefix(MONAI_PREFIX), **arguments}
-    return {"_target_": "napari_effseg.nets.create", "name": card.network, **arguments}
+    return {"_target_": OWN_NETWORK, "name": card.network, **arguments}
 
 
 def _readme(card: Card) -> str:
