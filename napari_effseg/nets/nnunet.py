@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -194,16 +195,16 @@ class _Encoder(nn.Module):
         counts = _per_level(config.n_conv_per_stage)
         residual = config.variant == "residual"
         if residual:
-            self.stem = _Stack(
+            self.stem = _stack(
                 config, config.input_channels, widths[0], kernels[0], (1,) * config.spatial_dims, 1
             )
         before = (widths[0] if residual else config.input_channels, *widths[:-1])
         levels = zip(before, widths, kernels, strides, counts, strict=True)
         if residual:
-            self.stages = nn.Sequential(*(_Blocks(config, *sizes) for sizes in levels))
+            self.stages = nn.Sequential(*(_blocks(config, *sizes) for sizes in levels))
         else:
             # The public package wraps a level's convolutions, and has pooling before them in other plans.
-            self.stages = nn.Sequential(*(nn.Sequential(_Stack(config, *sizes)) for sizes in levels))
+            self.stages = nn.Sequential(*(nn.Sequential(_stack(config, *sizes)) for sizes in levels))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         if hasattr(self, "stem"):
@@ -224,7 +225,7 @@ class _Decoder(nn.Module):
         kernels, strides = _by_axis(config.kernel_sizes)[::-1], _by_axis(config.strides)[::-1]
         counts = _per_level(config.n_conv_per_stage_decoder)
         self.stages = nn.ModuleList(
-            _Stack(config, 2 * c, c, kernel, (1,) * dims, count)
+            _stack(config, 2 * c, c, kernel, (1,) * dims, count)
             for c, kernel, count in zip(widths[1:], kernels[1:], counts, strict=True)
         )
         self.transpconvs = nn.ModuleList(
@@ -267,52 +268,32 @@ class _ConvNorm(nn.Module):
         return y
 
 
-class _Stack(nn.Module):
-    """Convolutions of one level; the first changes channels and size."""
 
-    def __init__(
-        self,
-        config: NNUNetConfig,
-        channels_in: int,
-        c: int,
-        kernel: tuple[int, ...],
-        stride: tuple[int, ...],
-        count: int,
-    ) -> None:
-        super().__init__()
-        one = (1,) * config.spatial_dims
-        self.convs = nn.Sequential(
-            _ConvNorm(config, channels_in, c, kernel, stride),
-            *(_ConvNorm(config, c, c, kernel, one) for _ in range(count - 1)),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.convs(x)
-        return y
+def _stack(config: NNUNetConfig, *sizes: Any) -> nn.Sequential:
+    """Make the convolutions of one level, under the name that they have in nnU-Net; sizes as `_level`."""
+    return nn.Sequential(OrderedDict(convs=_level(_ConvNorm, config, *sizes)))
 
 
-class _Blocks(nn.Module):
-    """Residual blocks of one level; the first changes channels and size."""
+def _blocks(config: NNUNetConfig, *sizes: Any) -> nn.Sequential:
+    """Make the residual blocks of one level, under their name; sizes as `_level`."""
+    return nn.Sequential(OrderedDict(blocks=_level(_Residual, config, *sizes)))
 
-    def __init__(
-        self,
-        config: NNUNetConfig,
-        channels_in: int,
-        c: int,
-        kernel: tuple[int, ...],
-        stride: tuple[int, ...],
-        count: int,
-    ) -> None:
-        super().__init__()
-        one = (1,) * config.spatial_dims
-        self.blocks = nn.Sequential(
-            _Residual(config, channels_in, c, kernel, stride),
-            *(_Residual(config, c, c, kernel, one) for _ in range(count - 1)),
-        )
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.blocks(x)
-        return y
+def _level(
+    kind: Callable[..., nn.Module],
+    config: NNUNetConfig,
+    channels_in: int,
+    c: int,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    count: int,
+) -> nn.Sequential:
+    """Make `count` parts of one kind; the first changes channels and size."""
+    one = (1,) * config.spatial_dims
+    return nn.Sequential(
+        kind(config, channels_in, c, kernel, stride),
+        *(kind(config, c, c, kernel, one) for _ in range(count - 1)),
+    )
 
 
 class _Residual(nn.Module):
