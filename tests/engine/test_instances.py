@@ -9,6 +9,9 @@ from torch import nn
 from napari_effseg.engine import segment_with
 from napari_effseg.engine.instances import ObjectGrid, number_objects
 from napari_effseg.engine.objects import object_colour
+from napari_effseg.io import load_labels
+from napari_effseg.io.dataset import read_dataset
+from napari_effseg.metrics import object_score
 from napari_effseg.training.objects import classes_of
 from napari_effseg.volume import Volume
 from napari_effseg.zoo import Instances, OutputSpec, Postprocess, WindowSpec
@@ -204,3 +207,14 @@ def test_slices_of_a_volume_are_numbered_on(card):
     stack = Volume(np.repeat(picture(discs((20, 30))).data, 3, axis=2), np.diag([1.0, 1.0, 4.0, 1.0]))
     labels = segment_with(Bright(), stack, card, device="cpu").labels
     assert [np.unique(labels.data[..., k])[-1] for k in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("rules", "least"), [(BORDER, 0.97), (SPLIT, 0.75)])
+def test_real_nuclei_come_back_from_their_classes(shared_data, rules, least):
+    dataset = read_dataset(shared_data / "dsb2018_nuclei")
+    scores = []
+    for case in dataset.split("test")[:8]:
+        objects = load_labels(case.label).data
+        found = numbered(classes_of(objects, rules, flat_axis=2), rules)
+        scores.append(object_score(objects, found).ap50)
+    assert np.mean(scores) > least
