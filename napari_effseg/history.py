@@ -191,6 +191,10 @@ class History:
         """What `redo` would bring back."""
         return self._actions[self._applied] if self._applied < len(self._actions) else None
 
+    def copy(self) -> History:
+        """Return a history that goes on by itself."""
+        return History(self._actions, self._applied, self._last_id)
+
     def new_id(self) -> int:
         """Return a number that was never given before."""
         self._last_id += 1

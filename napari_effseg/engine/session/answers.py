@@ -23,9 +23,9 @@ from .in_planes import SliceKey, in_planes
 from .propagate import Gap, carry, gaps_between, ticker
 from .scene import Scene
 
-__all__ = ["Answers", "SliceState", "Watch", "apply_event"]
+__all__ = ["SURE", "Answers", "SliceState", "Watch", "apply_event"]
 
-_SURE = 4.0
+SURE = 4.0
 """Logit of what was made by hand, or carried here from elsewhere."""
 
 
@@ -222,7 +222,7 @@ def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[
 
 
 def _nothing(scene: Scene, axis: int) -> Tensor:
-    return torch.full(scene.planes[axis].pixels, -_SURE)
+    return torch.full(scene.planes[axis].pixels, -SURE)
 
 
 def _previous(key: SliceKey, state: SliceState, canvas: Canvas, scene: Scene) -> Tensor | None:
@@ -232,7 +232,7 @@ def _previous(key: SliceKey, state: SliceState, canvas: Canvas, scene: Scene) ->
     if state.logits is None and not shown.any():
         return None
     mask = scene.planes[axis].mask(shown) > 0.5
-    sure = torch.where(mask, _SURE, -_SURE)
+    sure = torch.where(mask, SURE, -SURE)
     if state.logits is None:
         return sure
     return torch.where((state.logits > 0) == mask, state.logits, sure)

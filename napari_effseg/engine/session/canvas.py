@@ -27,6 +27,11 @@ class Patch:
     before: NDArray[np.uint8]
     after: NDArray[np.uint8]
 
+    @classmethod
+    def between(cls, box: IndexBox, before: BoolArray, after: BoolArray) -> Patch:
+        """Patch that turns one content of a box into another."""
+        return cls(box, np.packbits(before), np.packbits(after))
+
 
 class Canvas:
     """A mask (I, J, K) that can be taken back to what it was.
@@ -42,7 +47,7 @@ class Canvas:
     def write(self, box: IndexBox, values: BoolArray) -> Patch:
         """Replace what is in a box, and return how to take it back."""
         part = self.mask[slices_of(box)]
-        patch = Patch(box, np.packbits(part), np.packbits(values))
+        patch = Patch.between(box, part, values)
         part[...] = values
         return patch
 

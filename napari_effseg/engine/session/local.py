@@ -26,12 +26,14 @@ from ...history import (
 )
 from ...prompts import Prompt
 from ...protocols import Listener, SessionObject
+from ...session_state import ObjectVoxels, SessionState, packed, unpacked
 from ...types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, PathLike, Progress
 from ...volume import LabelMap, Volume
 from .answers import Answers, Watch, apply_event
 from .body import SliceBody
 from .canvas import Canvas, Patch
 from .colours import next_colour
+from .restore import step_of
 from .scene import Scene
 from .timeline import Step, Timeline
 
@@ -71,7 +73,7 @@ class LocalSession:
         write: Callable[[LocalSession, PathLike], None] | None = None,
     ) -> None:
         self.scene = Scene(volume)
-        self.history = history or History()
+        self.history = History() if history is None else history
         self._body, self._write = body, write
         self._canvas = Canvas(self.scene.shape)
         self._taken: IntArray = np.zeros(self.scene.shape, np.uint16)
@@ -79,7 +81,58 @@ class LocalSession:
         self._timeline = Timeline(self._canvas, self._apply)
         self._listeners: list[Listener] = []
         self._watch = Watch()
+        self._is_restored = False
         self._sync()
+
+    @classmethod
+    def restored(
+        cls,
+        volume: Volume,
+        body: SliceBody,
+        state: SessionState,
+        write: Callable[[LocalSession, PathLike], None] | None = None,
+    ) -> LocalSession:
+        """Open a session again, its masks shown as they were.
+
+        Raises
+        ------
+        PromptError
+            If it is of another image.
+        """
+        session = cls(volume, body, None, write)
+        if session.scene.sha256 != state.image_sha256:
+            raise PromptError(
+                f"the session is of another image ({state.shape} voxels, this one {session.scene.shape}); "
+                "open the image that it was made on"
+            )
+        session._restore(state)
+        return session
+
+    def state(self, model: str, weights_sha256: str) -> SessionState:
+        """Return all that is needed to go on later.
+
+        Parameters
+        ----------
+        model : str
+            Name of the card.
+        weights_sha256 : str
+        """
+        size = self._taken.size
+        objects = []
+        for finished in self._finished:
+            mask = np.zeros(size, bool)
+            mask[finished.voxels] = True
+            objects.append(ObjectVoxels(finished.commit, packed(mask)))
+        return SessionState(
+            self.scene.sha256,
+            self.scene.shape,
+            self.scene.volume.affine,
+            model,
+            weights_sha256,
+            self.history.copy(),
+            tuple(objects),
+            packed(self._canvas.mask),
+        )
 
     @property
     def mask(self) -> BoolArray:
@@ -149,6 +202,7 @@ class LocalSession:
 
     def hypotheses(self, axis: int, index: int) -> tuple[float, ...]:
         """See `protocols.Session.hypotheses`."""
+        self._settle()
         state = self._timeline.answers.slices.get((axis, index))
         return () if state is None else tuple(one.score for one in state.hypotheses)
 
@@ -225,9 +279,29 @@ class LocalSession:
     ) -> None:
         self.close()
 
+    def _settle(self) -> None:
+        """Replay the object at hand once after it was restored.
+
+        What comes next is then answered as if the session had never been closed. Where the answers are others
+        than those that are shown, as they may be on another machine, what is shown stays.
+        """
+        if not self._is_restored:
+            return
+        self._is_restored = False
+        canvas = Canvas(self.scene.shape)
+
+        def apply(event: Event, answers: Answers) -> tuple[Answers, list[Patch]]:
+            return apply_event(event, answers, canvas, self.scene, self._body, self._taken, Watch())
+
+        timeline = Timeline(canvas, apply)
+        timeline.sync(current_events(self.history.applied))
+        if (canvas.mask == self._canvas.mask).all():
+            self._timeline.restart(timeline.steps)
+
     def _do(self, action: Action) -> None:
         """Do an action; if it cannot be done, the session stays as it was."""
-        before = History(self.history.actions, len(self.history.applied), self.history.last_id)
+        self._settle()
+        before = self.history.copy()
         try:
             self.history.do(action)
             self._sync()
@@ -248,6 +322,21 @@ class LocalSession:
         if boxes:
             for listener in self._listeners:
                 listener(tuple(boxes))
+
+    def _restore(self, state: SessionState) -> None:
+        """Take over history and masks as they were."""
+        self.history = state.history.copy()
+        objects = _by_object(self.history.applied)
+        for (events, commit), kept in zip(objects, state.objects, strict=False):
+            mask = unpacked(kept.bits, self.scene.shape)
+            self._canvas.mask[...] = mask
+            self._timeline.restart([step_of(events, mask, self.scene)])
+            self._finish(commit)
+        mask = unpacked(state.mask_bits, self.scene.shape)
+        self._canvas.mask[...] = mask
+        events = objects[-1][0]
+        self._timeline.restart([step_of(events, mask, self.scene)] if events else [])
+        self._is_restored = bool(events)
 
     def _is_kept(self, objects: Sequence[tuple[tuple[Event, ...], Commit | None]]) -> bool:
         """Whether the finished objects are the first of these."""

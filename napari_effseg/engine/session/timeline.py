@@ -26,9 +26,9 @@ Apply = Callable[[Event, Answers], tuple[Answers, list[Patch]]]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """An event, what it led to, and how to take it back."""
+    """An event, what it led to, and how to take it back; or several whose single steps are not known."""
 
-    event: Event
+    events: tuple[Event, ...]
     answers: Answers
     patches: tuple[Patch, ...]
 
@@ -82,7 +82,7 @@ class Timeline:
         boxes = []
         while self._steps and not self._is_begun_by(events):
             boxes += self._take_back()
-        for event in events[len(self._steps) :]:
+        for event in events[len(self._events) :]:
             boxes += self._go_on(event)
         return boxes
 
@@ -114,7 +114,7 @@ class Timeline:
         if known is not None:
             return self._bring_back(known[-1])
         answers, patches = self._apply(event, self.answers)
-        self._steps.append(Step(event, answers, tuple(patches)))
+        self._steps.append(Step((event,), answers, tuple(patches)))
         return [patch.box for patch in patches]
 
     def _bring_back(self, step: Step) -> list[IndexBox]:
@@ -125,7 +125,7 @@ class Timeline:
 
     @property
     def _events(self) -> list[Event]:
-        return [step.event for step in self._steps]
+        return [event for step in self._steps for event in step.events]
 
 
 def _name(events: Sequence[Event]) -> tuple[int, ...]:
