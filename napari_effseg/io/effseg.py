@@ -17,13 +17,13 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
 from ..errors import EffsegError, ExportError, ImageReadError
 from ..history import Action, Add, Choose, Commit, Edit, History, Propagate, Remove, Stroke
 from ..prompts import Box, Lasso, Mask, Point, Prompt, Scribble
@@ -151,7 +151,7 @@ def _document(state: SessionState, arrays: list[NDArray[Any]]) -> dict[str, Any]
     return {
         "format": "effseg session",
         "version": f"{_MAJOR}.{_MINOR}",
-        "written_by": f"napari-effseg {__version__}",
+        "written_by": f"napari-effseg {version('napari-effseg')}",
         "image": {
             "sha256": state.image_sha256,
             "shape": list(state.shape),
