@@ -31,6 +31,12 @@ __all__ = ["finetune", "finetuning_as_json"]
     "--steps", default=300, show_default=True, help="Most steps; fewer, when nothing gets better any more."
 )
 @click.option(
+    "--minutes",
+    type=float,
+    metavar="N",
+    help="About how long it may take on this machine, instead of --steps: as many as fit.",
+)
+@click.option(
     "--freeze",
     type=click.Choice(["none", "encoder", "all-but-head"]),
     default="none",
@@ -56,6 +62,7 @@ def finetune(
     output: Path | None,
     name: str | None,
     steps: int,
+    minutes: float | None,
     freeze: str,
     learning_rate: float,
     held_back: float | None,
@@ -83,6 +90,7 @@ def finetune(
             output=output,
             name=name,
             steps=steps,
+            minutes=minutes,
             freeze=freeze,  # type: ignore[arg-type]  # click has checked it
             learning_rate=learning_rate,
             held_back=held_back,

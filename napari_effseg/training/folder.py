@@ -6,18 +6,24 @@ import dataclasses
 import itertools
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import ConfigError
 from ..types import Progress
 from ..zoo.card import Card
 from .curves import draw_curves
-from .state import TrainingState
+from .state import HistoryPoint, TrainingState
 
-__all__ = ["drawing", "log_to", "open_run_folder", "refuse_other_run"]
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Seen", "drawing", "kept_config", "log_to", "open_run_folder", "refuse_other_run"]
 
 _CONFIG = "config.toml"
 
@@ -53,6 +59,17 @@ def open_run_folder(folder: Path, config: bytes, resume: bool, origin: str) -> P
     return folder
 
 
+def kept_config(folder: Path) -> dict[str, Any]:
+    """Return the tables of the configuration that a run folder keeps; none where there is no run, or no TOML.
+
+    Whether it is that of the run to go on with, `open_run_folder` checks.
+    """
+    try:
+        return tomllib.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 def refuse_other_run(folder: Path, resume: bool) -> None:
     """Refuse a folder that holds a run which is not to go on.
 
@@ -62,7 +79,9 @@ def refuse_other_run(folder: Path, resume: bool) -> None:
         If there is one.
     """
     if (folder / _CONFIG).is_file() and not resume:
-        raise ConfigError(f"{folder} already holds a run; name another folder with --output, or add --resume")
+        raise ConfigError(
+            f"{folder} already holds a run; name another folder (--output), or go on with it (--resume)"
+        )
 
 
 class Run(Protocol):
@@ -73,7 +92,16 @@ class Run(Protocol):
     state: TrainingState
 
 
-def drawing(trainer: Run, progress: Progress | None, before: Mapping[str, float] | None = None) -> Progress:
+Seen = Callable[[Sequence[HistoryPoint], Mapping[str, float]], None]
+"""Is told of all validations so far, and of the Dice of each label before the first step."""
+
+
+def drawing(
+    trainer: Run,
+    progress: Progress | None,
+    before: Mapping[str, float] | None = None,
+    seen: Seen | None = None,
+) -> Progress:
     """Report progress, and draw the curves again after each validation.
 
     Parameters
@@ -82,6 +110,8 @@ def drawing(trainer: Run, progress: Progress | None, before: Mapping[str, float]
     progress : callable or None
     before : mapping of str to float, optional
         Dice of each label before the first step, drawn as a level.
+    seen : callable, optional
+        Is told after each validation too.
     """
     drawn = 0
 
@@ -90,6 +120,8 @@ def drawing(trainer: Run, progress: Progress | None, before: Mapping[str, float]
         if len(trainer.state.history) > drawn:
             drawn = len(trainer.state.history)
             _write_history(trainer, before or {})
+            if seen is not None:
+                seen(tuple(trainer.state.history), before or {})
         if progress is not None:
             progress(fraction, message)
 

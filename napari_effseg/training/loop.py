@@ -129,7 +129,7 @@ class Trainer:
             while not self.is_finished:
                 if cancel is not None and cancel():
                     self._save(clock, meter)
-                    raise Cancelled(f"stopped after {self.state.step} steps; go on with --resume")
+                    raise Cancelled(f"stopped after {self.state.step} steps; it can go on (--resume)")
                 losses.append(self._step(sampler, loss_of))
                 self.state.seconds = clock.seconds()
                 if self.state.step % run.validate_every == 0 or self._is_over:

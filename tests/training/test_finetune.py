@@ -12,6 +12,7 @@ import napari_effseg as eff
 from napari_effseg import zoo
 from napari_effseg.evaluation import EvaluationOptions, evaluate
 from napari_effseg.training import FinetuneOptions, prepare_finetuning
+from napari_effseg.training.finetune.schedule import Costs, Schedule
 from napari_effseg.training.loop import CHECKPOINT
 
 from .balls import ball, ball_card, ball_folder, list_cases
@@ -325,3 +326,51 @@ def _after_steps(folder, steps):
         return asked > steps
 
     return cancel
+
+
+# --- minutes ---
+
+
+def test_minutes_become_as_many_steps_as_fit():
+    fast, slow = Costs(step=0.1, one_pass=1.0), Costs(step=2.0, one_pass=1.0)
+    assert Schedule.of_minutes(2, fast).steps > 15 * Schedule.of_minutes(2, slow).steps
+    for costs in (fast, slow):
+        assert Schedule.of_minutes(2, costs).seconds(costs) == pytest.approx(120, rel=0.1)
+
+
+def test_large_held_back_cases_leave_time_for_steps():
+    costs = Costs(step=1.0, one_pass=60.0)
+    schedule = Schedule.of_minutes(5, costs)
+    assert schedule.steps > 50
+    assert schedule.steps // schedule.validate_every < 3
+
+
+def test_a_moment_is_one_step_at_least():
+    assert Schedule.of_minutes(1e-6, Costs(step=1.0, one_pass=1.0)).steps == 1
+
+
+def test_a_run_of_minutes_says_its_steps_and_goes_on_with_them(base, data, tmp_path):
+    options = dataclasses.replace(OPTIONS, output=tmp_path / "run", minutes=0.05)
+    job = prepare_finetuning(base, data, options)
+    assert job.plan.steps == job.material.config.run.steps >= 1
+    assert job.plan.minutes == job.material.config.run.minutes > 0
+    assert "minutes" in job.plan.describe()[0]
+    assert job.plan.step_seconds > 0
+    with pytest.raises(eff.Cancelled):
+        job.run(cancel=_after_steps(tmp_path / "run", 1))
+    again = prepare_finetuning(base, data, dataclasses.replace(options, resume=True))
+    assert again.material.config == job.material.config
+    assert again.run().steps >= 1
+
+
+def test_validations_are_seen_as_they_come(base, data, tmp_path):
+    seen = []
+    job = prepare_finetuning(base, data, dataclasses.replace(OPTIONS, output=tmp_path / "run"))
+    job.run(seen=lambda points, before: seen.append((len(points), dict(before))))
+    assert [count for count, _ in seen] == list(range(1, len(seen) + 1))
+    assert set(seen[0][1]) == {"ball"}
+
+
+def test_no_minutes_are_none(base, data):
+    with pytest.raises(eff.ConfigError, match="more than 0"):
+        FinetuneOptions(minutes=0)

@@ -142,7 +142,7 @@ def name_labels(
         known = ", ".join(f"{number} {name}" for number, name in card.label_names.items())
         raise ConfigError(
             f"the label maps hold {_listed(unnamed)}, which nothing names; {card.name} knows {known}. "
-            f"Name it with --label {unnamed[0]}=NAME, or in dataset.json"
+            f"Name it (--label {unnamed[0]}=NAME), or in dataset.json"
         )
     _check_names(names)
     if unseen := sorted(set(names) - found.occurring(training)):
@@ -177,7 +177,7 @@ def match_labels(names: Mapping[int, str], card: Card, new_labels: bool = False)
         if near and not new_labels:
             raise ConfigError(
                 f"label {number} is called {names[number]!r}, which {card.name} does not know.{near} "
-                f"Rename it (--label {number}=NAME), or add --new-labels if it is another structure"
+                f"Rename it (--label {number}=NAME), or say that it is another structure (--new-labels)"
             )
     order = [*(same[label] for label in sorted(same)), *others]
     return LabelMatch(

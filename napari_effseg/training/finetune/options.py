@@ -15,12 +15,11 @@ from ...zoo.card_file import card_to_table
 from ..config import AugmentConfig, DataConfig, OptimiserConfig, RunConfig, TrainConfig
 from .card import is_sided
 from .division import Division
+from .schedule import Schedule
 from .transfer import FREEZES, Freeze
 
 __all__ = ["FinetuneOptions", "config_text", "train_config"]
 
-_VALIDATIONS = 10
-"""In a run that takes all its steps."""
 _PATIENCE = 5
 """Validations without a better one before a run ends early."""
 _WARMUP_STEPS = 20
@@ -39,6 +38,9 @@ class FinetuneOptions:
         Name of the new card; None: ``<model>-finetuned``.
     steps : int
         Most steps of one patch each; fewer, when validation stops getting better.
+    minutes : float or None
+        How long all of it may take on this machine, instead of `steps`: as many as fit are planned, and the
+        time also ends the run.
     freeze : {"none", "encoder", "all-but-head"}
         What keeps the weights it has.
     learning_rate : float
@@ -63,6 +65,7 @@ class FinetuneOptions:
     output: Path | None = None
     name: str | None = None
     steps: int = 300
+    minutes: float | None = None
     freeze: Freeze = "none"
     learning_rate: float = 1e-3
     held_back: float | None = None
@@ -75,13 +78,17 @@ class FinetuneOptions:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ConfigError(f"{self.steps} steps were asked for; expected at least 1")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise ConfigError(f"{self.minutes} minutes were asked for; expected more than 0")
         if not 0 < self.learning_rate < math.inf:
             raise ConfigError(f"the learning rate is {self.learning_rate}; expected more than 0")
         if self.freeze not in FREEZES:
             raise ConfigError(f"freeze is {self.freeze!r}; expected one of {', '.join(FREEZES)}")
 
 
-def train_config(options: FinetuneOptions, draft: Card, division: Division) -> TrainConfig:
+def train_config(
+    options: FinetuneOptions, schedule: Schedule, draft: Card, division: Division
+) -> TrainConfig:
     """Return the configuration of the run; mirrored anatomy is left out where sides have names."""
     return TrainConfig(
         card={},
@@ -89,13 +96,14 @@ def train_config(options: FinetuneOptions, draft: Card, division: Division) -> T
         augment=AugmentConfig(mirror=() if is_sided(draft) else ("LR",)),
         optimiser=OptimiserConfig(
             learning_rate=options.learning_rate,
-            warmup_steps=min(_WARMUP_STEPS, options.steps // 10),
+            warmup_steps=min(_WARMUP_STEPS, schedule.steps // 10),
             clip_norm=_CLIP_NORM,
         ),
         run=RunConfig(
-            steps=options.steps,
+            steps=schedule.steps,
+            minutes=schedule.minutes,
             batch_size=1,
-            validate_every=max(1, options.steps // _VALIDATIONS),
+            validate_every=schedule.validate_every,
             patience=_PATIENCE,
             seed=options.seed,
         ),

@@ -33,6 +33,10 @@ class FinetunePlan:
     learning, values : int
         Numbers that will be learned, and all of the network's.
     device : DeviceInfo
+    minutes : float
+        Time after which it ends too; 0 for none.
+    step_seconds : float
+        Estimate for one step.
     seconds : float
         Estimate for all steps, validations, and the scores before and after.
     memory_bytes : int
@@ -56,6 +60,8 @@ class FinetunePlan:
     learning: int
     values: int
     device: DeviceInfo
+    minutes: float
+    step_seconds: float
     seconds: float
     memory_bytes: int
     licence: str
@@ -71,11 +77,12 @@ class FinetunePlan:
         """Say the plan in a few lines, the first of which is what it will cost."""
         patch = " x ".join(str(side) for side in self.patch)
         patches = "a patch" if self.batch_size == 1 else f"{self.batch_size} patches"
+        time = f" or {self.minutes:.1f} minutes" if self.minutes else ""
         return (
-            f"{self.name}: at most {self.steps} steps of {patches} of {patch} voxels on {self.device.name} "
-            f"({self.device.description}), about {duration_words(self.seconds)} and "
+            f"{self.name}: at most {self.steps} steps{time} of {patches} of {patch} voxels on "
+            f"{self.device.name} ({self.device.description}), about {duration_words(self.seconds)} and "
             f"{self.memory_bytes / 1e9:.1f} GB of {self.free_bytes / 1e9:.1f} GB",
-            f"learning: {self.learning:,} of the {self.values:,} values of {self.base}{_frozen(self.freeze)}",
+            self.describe_learning(),
             f"{len(self.training)} cases of {self.dataset} to learn from; {len(self.held_back)} held back, "
             f"{self.rule}: {', '.join(self.held_back)}",
             f"licence of the new weights, inherited from {self.base}: {self.licence}",
@@ -83,13 +90,25 @@ class FinetunePlan:
             *self._doubts(),
         )
 
+    def describe_learning(self) -> str:
+        """Say what learns and what is frozen."""
+        return (
+            f"learning: {self.learning:,} of the {self.values:,} values of {self.base}{_frozen(self.freeze)}"
+        )
+
     def _doubts(self) -> tuple[str, ...]:
         doubts = []
         if self.memory_bytes > self.free_bytes:
-            less = "" if self.freeze != "none" else "; --freeze encoder needs much less"
+            less = (
+                ""
+                if self.freeze != "none"
+                else "; with the encoder frozen (--freeze encoder) it needs much less"
+            )
             doubts.append(f"this may need more memory than is free{less}")
         if self.seconds > _MUCH_WAITING and self.freeze == "none":
-            doubts.append("--freeze encoder makes steps several times faster, with less to gain")
+            doubts.append(
+                "with the encoder frozen (--freeze encoder) steps are several times faster, with less to gain"
+            )
         if len(self.held_back) < 3:
             cases = f"{len(self.held_back)} held-back case{'s' * (len(self.held_back) > 1)}"
             doubts.append(f"{cases} can tell a large change from none, but not a small one")

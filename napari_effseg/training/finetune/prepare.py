@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -19,7 +19,7 @@ from ...zoo import built_in_cards, find_card, load_network
 from ...zoo.card import Card
 from ..augment import Augmenter, axcodes_of
 from ..data import PatchSampler, TrainingCase, load_cases
-from ..folder import refuse_other_run
+from ..folder import kept_config, refuse_other_run
 from ..losses import activation_of, segmentation_loss
 from .card import check_base, draft_of, with_view_of
 from .division import Division, divide
@@ -29,12 +29,11 @@ from .labels import LabelMatch, find_labels, match_labels, name_labels
 from .options import FinetuneOptions, train_config
 from .plan import FinetunePlan
 from .run import Finetuning, Material
+from .schedule import Costs, Schedule
 from .transfer import freeze, start_network
 
 __all__ = ["prepare_finetuning"]
 
-_SCORINGS = 4
-"""Passes over the held-back cases beside validations: the base, the start, the end, doubt."""
 _BYTES = 4  # of a float32
 
 
@@ -90,12 +89,25 @@ def prepare_finetuning(
     material = _material(base, division, structures, options, share_of(progress, 0.3, 0.9), cancel)
     if progress is not None:
         progress(0.9, "measuring what a step costs")
-    return Finetuning(material, _plan(material, structures, options), folder, options)
+    step, costs = _costs(material, resolve_device(options.device))
+    schedule = _schedule(options, folder, costs)
+    config = train_config(options, schedule, material.draft, division)
+    material = replace(material, config=config)
+    plan = _plan(material, structures, options, step, costs)
+    return Finetuning(material, plan, folder, options)
+
+
+def _schedule(options: FinetuneOptions, folder: Path, costs: Costs) -> Schedule:
+    """Return how long the run is; one that goes on is as long as it was meant to be."""
+    if options.minutes is None:
+        return Schedule.of_steps(options.steps)
+    kept = Schedule.kept(kept_config(folder).get("run", {})) if options.resume else None
+    return kept or Schedule.of_minutes(options.minutes, costs)
 
 
 def _free_name(name: str) -> str:
     if name in {card.name for card in built_in_cards()}:
-        raise ConfigError(f"{name} is a built-in model; give the new one another name with --name")
+        raise ConfigError(f"{name} is a built-in model; give the new one another name (--name)")
     return name
 
 
@@ -124,11 +136,12 @@ def _material(
 ) -> Material:
     """Load cases and weights."""
     draft, match = structures.draft, structures.match
-    augmenter = Augmenter(train_config(options, draft, division).augment, axcodes_of(draft))
+    provisional = Schedule.of_steps(options.steps)  # until it is known what a step costs
+    augmenter = Augmenter(train_config(options, provisional, draft, division).augment, axcodes_of(draft))
     files = [*division.training, *division.held_back]
     cases = load_cases(files, draft, progress, cancel, match.numbers)
     draft = _placed(draft, match, cases)
-    config = train_config(options, draft, division)
+    config = train_config(options, provisional, draft, division)
     base_network = load_network(base)
     network = start_network(base_network, draft, match.kept, options.seed)
     freeze(network, base.network, options.freeze)
@@ -160,9 +173,11 @@ def _placed(draft: Card, match: LabelMatch, cases: Sequence[TrainingCase]) -> Ca
     return draft
 
 
-def _plan(material: Material, structures: _Structures, options: FinetuneOptions) -> FinetunePlan:
+def _plan(
+    material: Material, structures: _Structures, options: FinetuneOptions, step: StepCost, costs: Costs
+) -> FinetunePlan:
     config, division, network = material.config, material.division, material.network
-    cost, seconds = _costs(material, resolve_device(options.device))
+    schedule = Schedule(config.run.steps, config.run.validate_every, config.run.minutes)
     device = resolve_device(options.device)  # again: compiled kernels now are part of what the process holds
     return FinetunePlan(
         base=material.base.name,
@@ -178,8 +193,10 @@ def _plan(material: Material, structures: _Structures, options: FinetuneOptions)
         learning=_count(network, learning=True),
         values=_count(network, learning=False),
         device=device,
-        seconds=seconds,
-        memory_bytes=_memory(material, cost, device),
+        minutes=config.run.minutes,
+        step_seconds=costs.step,
+        seconds=schedule.seconds(costs),
+        memory_bytes=_memory(material, step, device),
         licence=material.base.weights.licence,
         notes=structures.notes,
     )
@@ -189,18 +206,17 @@ def _count(network: nn.Module, learning: bool) -> int:
     return sum(value.numel() for value in network.parameters() if value.requires_grad or not learning)
 
 
-def _costs(material: Material, device: DeviceInfo) -> tuple[StepCost, float]:
-    """Cost of a step, and seconds of the whole run."""
+def _costs(material: Material, device: DeviceInfo) -> tuple[StepCost, Costs]:
+    """Measure a step, and estimate from it what a step with its patches and a pass over the cases take."""
     config, draft = material.config, material.draft
     loss_of = segmentation_loss(config.optimiser, activation_of(draft))
-    cost = measure_step(material.network, loss_of, draft, config.data.patch, device)
+    step = measure_step(material.network, loss_of, draft, config.data.patch, device)
     material.sampler.batch(0, 1)  # warm
     began = time.perf_counter()
     material.sampler.batch(0, 1)
-    a_step = config.run.batch_size * (cost.seconds + time.perf_counter() - began)
-    passes = _SCORINGS + math.ceil(config.run.steps / config.run.validate_every)
-    one_pass = sum(window_seconds(_shape(case), draft, cost) for case in material.held_back)
-    return cost, config.run.steps * a_step + passes * one_pass
+    a_step = config.run.batch_size * (step.seconds + time.perf_counter() - began)
+    one_pass = sum(window_seconds(_shape(case), draft, step) for case in material.held_back)
+    return step, Costs(a_step, one_pass)
 
 
 def _memory(material: Material, cost: StepCost, device: DeviceInfo) -> int:

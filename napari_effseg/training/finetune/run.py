@@ -17,7 +17,7 @@ from ...types import CancelCheck, Progress
 from ...zoo.card import Card
 from ..config import TrainConfig
 from ..data import PatchSampler, TrainingCase
-from ..folder import drawing, log_to, open_run_folder
+from ..folder import Seen, drawing, log_to, open_run_folder
 from ..loop import Trainer
 from ..release import finished_card
 from ..validate import validation_dice
@@ -118,8 +118,20 @@ class Finetuning:
     folder: Path
     options: FinetuneOptions
 
-    def run(self, progress: Progress | None = None, cancel: CancelCheck | None = None) -> FinetuneResult:
+    def run(
+        self,
+        progress: Progress | None = None,
+        cancel: CancelCheck | None = None,
+        seen: Seen | None = None,
+    ) -> FinetuneResult:
         """Finetune, and keep the new weights if they are better on the held-back cases.
+
+        Parameters
+        ----------
+        progress, cancel : callable, optional
+        seen : callable, optional
+            ``seen(points, before)`` after each validation: all of them so far, and the Dice of each label
+            before the first step.
 
         Returns
         -------
@@ -142,19 +154,21 @@ class Finetuning:
             for line in self.plan.describe():
                 _logger.info("%s", line)
             try:
-                return self._run(progress, cancel)
+                return self._run(progress, cancel, seen)
             except (MemoryError, RuntimeError) as err:
                 if isinstance(err, EffsegError) or not is_memory_error(err):
                     raise
                 raise OutOfMemory(
-                    "memory ran out while finetuning; --freeze encoder needs less, and so do other programs "
-                    f"when they are closed ({err})"
+                    "memory ran out while finetuning; with the encoder frozen (--freeze encoder) it needs "
+                    f"less, and closing other programs helps too ({err})"
                 ) from err
 
-    def _run(self, progress: Progress | None, cancel: CancelCheck | None) -> FinetuneResult:
+    def _run(
+        self, progress: Progress | None, cancel: CancelCheck | None, seen: Seen | None
+    ) -> FinetuneResult:
         before = self._score_before(share_of(progress, 0.0, _BEFORE), cancel)
         _logger.info("before: mean Dice %.4f %s", before.mean, before.by_label)
-        trainer = self._trained(share_of(progress, _BEFORE, _AFTER), cancel)
+        trainer = self._trained(share_of(progress, _BEFORE, _AFTER), cancel, seen)
         after = None
         if trainer.best:
             after = self._score_after(trainer, share_of(progress, _AFTER, 1.0), cancel)
@@ -185,7 +199,7 @@ class Finetuning:
             self._best(trainer), made.draft, made.held_back, wanted, self.plan.device.name, progress, cancel
         )
 
-    def _trained(self, progress: Progress, cancel: CancelCheck | None) -> Trainer:
+    def _trained(self, progress: Progress, cancel: CancelCheck | None, seen: Seen | None) -> Trainer:
         """Run the training loop from the checkpoint, or from the start, which is what must be beaten."""
         made = self.material
         device = torch.device(self.plan.device.name)
@@ -196,7 +210,7 @@ class Finetuning:
             trainer.resume()
         else:
             trainer.must_beat(sum(start.values()) / len(start))
-        trainer.run(made.sampler, made.held_back, drawing(trainer, progress, start), cancel)
+        trainer.run(made.sampler, made.held_back, drawing(trainer, progress, start, seen), cancel)
         return trainer
 
     def _publish(self, trainer: Trainer, after: Scores) -> Card:
