@@ -1,4 +1,4 @@
-"""Loaded networks, kept for the next image: loading one again would cost more than a small case."""
+"""Loaded networks in their quick forms, kept for the next image: loading one costs more than a small case."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from ..nets.inference import inference_form
 from ..zoo import load_network
 from ..zoo.card import Card
 
@@ -59,7 +60,7 @@ class NetworkCache:
 
 
 def _load(card: Card, device: str) -> nn.Module:
-    return load_network(card, device)
+    return inference_form(load_network(card, device))
 
 
 cached_network = NetworkCache(_load)

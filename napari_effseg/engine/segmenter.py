@@ -9,6 +9,7 @@ from dataclasses import replace
 from torch import nn
 
 from ..errors import EffsegError, OutOfMemory
+from ..nets.inference import inference_form
 from ..types import CancelCheck, IndexBox, IntArray, PathLike, Progress
 from ..volume import Algorithm, Code, Grid, LabelMap, Volume, crop
 from ..zoo.card import Card
@@ -121,7 +122,7 @@ def segment_with(
 
     def source(name: str) -> nn.Module:
         if name not in copies:
-            copies[name] = copy.deepcopy(network).eval().to(name)
+            copies[name] = inference_form(copy.deepcopy(network).eval().to(name))
         return copies[name]
 
     return _run(source, volume, card, where, boxes, Watch(progress, cancel))

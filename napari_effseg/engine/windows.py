@@ -26,6 +26,7 @@ _MONAI_FLOOR = 1e-3
 _NNUNET_SCALE = 10.0
 ROWS_BYTES = 32 * 2**20
 """Finished rows are handed on in pieces of at most this size, if a single row is not larger."""
+_ADDED_NUMBERS = 1 << 18  # logits of a window that are added at once
 
 
 Weights = Literal["gaussian", "gaussian_nnunet", "gaussian_monai", "constant"]
@@ -238,10 +239,15 @@ class _Sums:
             slice(start - offset, start - offset + side)
             for start, offset, side in zip(place, (self._start, 0, 0), self._tiling.size, strict=True)
         )
-        if self._dtype == torch.float32:
-            self._logits[(slice(None), *here)].addcmul_(logits, self._weights)
-        else:
-            self._logits[(slice(None), *here)] += logits * self._weights
+        sums = self._logits[(slice(None), *here)]
+        # A few rows at a time stay in the caches, also where a voxel's channels are neighbours in memory.
+        step = max(_ADDED_NUMBERS // logits[:, 0].numel(), 1)
+        for row in range(0, logits.shape[1], step):
+            rows = slice(row, row + step)
+            if self._dtype == torch.float32:
+                sums[:, rows].addcmul_(logits[:, rows], self._weights[rows])
+            else:
+                sums[:, rows] += logits[:, rows] * self._weights[rows]
         self._total[here] += self._weights
 
     def finished(self, stop: int) -> Iterator[Rows]:

@@ -6,7 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["LayerNorm2d", "MBConv", "NormedConv", "PatchEmbedding", "VoxelPerceptron", "norm_relu"]
+from ._quick import QuickMBConv, QuickNorm, is_channels_last, normed, quick_chain
+
+__all__ = [
+    "LayerNorm2d",
+    "MBConv",
+    "NormedConv",
+    "PatchEmbedding",
+    "VoxelPerceptron",
+    "instance_norm",
+    "norm_relu",
+]
 
 
 class LayerNorm2d(nn.Module):
@@ -25,6 +35,10 @@ class LayerNorm2d(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        if is_channels_last(x) and not torch.is_grad_enabled():
+            return F.layer_norm(x.movedim(1, -1), x.shape[1:2], self.weight, self.bias, self.eps).movedim(
+                -1, 1
+            )
         variance, mean = torch.var_mean(x, dim=1, keepdim=True, correction=0)
         normed = (x - mean) * torch.rsqrt(variance + self.eps)
         return torch.addcmul(self.bias[:, None, None], normed, self.weight[:, None, None])
@@ -43,6 +57,10 @@ class NormedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         normed: Tensor = self.bn(self.c(x))
         return normed
+
+    def inference_form(self) -> nn.Module:
+        """Return one convolution that does both."""
+        return quick_chain([self.c, self.bn])[0]
 
 
 class MBConv(nn.Module):
@@ -66,6 +84,10 @@ class MBConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         inner = self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(x)))))
         return F.gelu(x + inner)
+
+    def inference_form(self) -> nn.Module:
+        """Return the quick block of the same weights."""
+        return QuickMBConv(*((part.c, part.bn) for part in (self.conv1, self.conv2, self.conv3)))
 
 
 class PatchEmbedding(nn.Module):
@@ -93,6 +115,13 @@ class VoxelPerceptron(nn.Module):
         return mixed
 
 
-def norm_relu(x: Tensor) -> Tensor:
-    """Instance norm without weights, then ReLU."""
-    return F.relu(F.instance_norm(x))
+def instance_norm(x: Tensor) -> Tensor:
+    """Instance norm without weights."""
+    return normed(x, x.shape[1])
+
+
+def norm_relu(x: Tensor, norm: nn.GroupNorm | QuickNorm | None = None) -> Tensor:
+    """Norm, by default an instance norm without weights, then ReLU."""
+    if norm is None:
+        return normed(x, x.shape[1], slope=0.0)
+    return normed(x, norm.num_groups, norm.weight, norm.bias, norm.eps, slope=0.0)

@@ -20,7 +20,7 @@ from ._simd import LANES
 __all__ = ["SOURCE", "forced", "inlined", "kernel"]
 
 _log = logging.getLogger(__name__)
-_SOURCES = ("_simd*.py", "_denormals.py", "_scan_cpu_*.py")
+_SOURCES = ("_simd*.py", "_denormals.py", "_scan_cpu_*.py", "_quick_*.py")
 
 
 def _fingerprint() -> int:

@@ -34,7 +34,7 @@ def cpu_scan(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
     return y, last_state
 
 
-def cpu_scan_on(inputs: ScanInputs, carry: Tensor | None) -> tuple[Tensor, Tensor]:
+def cpu_scan_on(inputs: ScanInputs, carry: Tensor | None, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Scan the next piece of a long sequence, without gradients.
 
     Parameters
@@ -43,6 +43,8 @@ def cpu_scan_on(inputs: ScanInputs, carry: Tensor | None) -> tuple[Tensor, Tenso
         Of this piece.
     carry : Tensor or None
         What the piece before returned, which is changed in place; None for the first.
+    y : Tensor, shape (B, D, L), or None
+        Memory for the result, such as that of the piece before.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def cpu_scan_on(inputs: ScanInputs, carry: Tensor | None) -> tuple[Tensor, Tenso
     carry : Tensor
         For the next piece, which must have the same batch, channels and states.
     """
-    y, carry, _ = _run_forward(inputs, False, carry)
+    y, carry, _ = _run_forward(inputs, False, carry, y)
     return y, carry
 
 
@@ -87,12 +89,12 @@ class _CpuScan(torch.autograd.Function):
 
 
 def _run_forward(
-    inputs: ScanInputs, keep: bool, carry: Tensor | None = None
+    inputs: ScanInputs, keep: bool, carry: Tensor | None = None, y: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return y, the last state as (items, N, LANES), and that at the start of every block, if to be kept."""
     shape = _shape(inputs)
     items = item_count(shape)
-    y = torch.empty_like(inputs.u)
+    y = torch.empty_like(inputs.u) if y is None else y
     states = inputs.u.new_empty(items, shape.states, LANES) if carry is None else carry
     go_on = int(carry is not None)
     checkpoints = inputs.u.new_empty((items, block_count(shape), shape.states, LANES) if keep else 0)

@@ -38,6 +38,7 @@ __all__ = [
     "peek",
     "poke",
     "polynomial",
+    "root",
     "scalar_of",
     "size_of",
     "store",
@@ -261,6 +262,16 @@ def absolute(typingctx: Any, a: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return call_llvm(builder, f"llvm.fabs.{_suffix(a.dtype)}", vector_of(a.dtype), list(args))
+
+    return a(a), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def root(typingctx: Any, a: Any) -> Any:
+    """Return the square root of every lane."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return call_llvm(builder, f"llvm.sqrt.{_suffix(a.dtype)}", vector_of(a.dtype), list(args))
 
     return a(a), codegen
 

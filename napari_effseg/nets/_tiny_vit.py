@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._blocks import LayerNorm2d, MBConv, NormedConv
+from ._quick import QuickPerceptron
 
 __all__ = ["TinyViT"]
 
@@ -179,3 +180,7 @@ class _Mlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mixed: Tensor = self.fc2(F.gelu(self.fc1(self.norm(x))))
         return mixed
+
+    def inference_form(self) -> nn.Module:
+        """Return the norm and the quick perceptron of the same weights."""
+        return nn.Sequential(self.norm, QuickPerceptron(self.fc1, self.fc2))

@@ -19,8 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._blocks import norm_relu
 from ._depthwise import depthwise_conv
+from ._quick import quick_chain
+from ._quick_mamba import QuickMambaLayer
 from .mamba import Mamba
+from .selective_scan import RunningScan
 
 __all__ = ["LightMUNet", "LightMUNetConfig"]
 
@@ -176,6 +180,10 @@ class _MambaLayer(nn.Module):
         image: Tensor = out.unflatten(2, x.shape[2:])
         return image
 
+    def inference_form(self) -> nn.Module | None:
+        """Return the quick layer of the same weights, where the compiled scan runs."""
+        return QuickMambaLayer(self) if RunningScan.can_run(self.norm.weight) else None
+
     def _mix(self, tokens: Tensor, mamba: Callable[[Tensor], Tensor]) -> Tensor:
         """Mix a sequence, or the next piece of one: (B, L, C_in) -> (B, L, C_out)."""
         mixed = mamba(self.norm(tokens)) + self.skip_scale * tokens
@@ -194,8 +202,8 @@ class _ResMambaBlock(nn.Module):
         self.conv2 = _MambaLayer(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed = self.conv1(F.relu(self.norm1(x)))
-        mixed = self.conv2(F.relu(self.norm2(mixed)))
+        mixed = self.conv1(norm_relu(x, self.norm1))
+        mixed = self.conv2(norm_relu(mixed, self.norm2))
         return x + mixed
 
 
@@ -210,8 +218,8 @@ class _ResUpBlock(nn.Module):
         self.conv = _depthwise_separable(dims, channels, channels, kernel=3, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        mixed = self.conv(F.relu(self.norm1(x))) + self.skip_scale * x
-        return F.relu(self.norm2(mixed))
+        mixed = self.conv(norm_relu(x, self.norm1)) + self.skip_scale * x
+        return norm_relu(mixed, self.norm2)
 
 
 _CONV = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -228,6 +236,10 @@ class _Depthwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return depthwise_conv(x, self.conv.weight, self.conv.bias)
+
+    def inference_form(self) -> nn.Module:
+        """Return the quick convolution."""
+        return quick_chain([self.conv])[0]
 
 
 class _Pointwise(nn.Module):

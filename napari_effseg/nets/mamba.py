@@ -29,6 +29,9 @@ _LEAST_PIECE = 1024  # tokens
 _DT_MIN, _DT_MAX, _DT_FLOOR = 1e-3, 1e-1, 1e-4  # steps at initialisation, paper section 3.6
 
 
+_ScanArguments = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
 class _Branch(NamedTuple):
     """The weights of one scan orientation."""
 
@@ -137,20 +140,17 @@ class Mamba(nn.Module):
     def _scan(self, x: Tensor, z: Tensor, suffix: str) -> Tensor:
         """Convolve, project and scan one orientation: x and its gate z, (B, D, L) each -> (B, D, L)."""
         branch = self._branch(suffix)
-        x = F.silu(causal_conv(x, branch.conv1d.weight, cast("Tensor", branch.conv1d.bias)))
-        projected = _mix_channels(branch.x_proj.weight, x)  # (B, R + 2N, L)
+        convolved = causal_conv(x, branch.conv1d.weight, cast("Tensor", branch.conv1d.bias))
+        return selective_scan(*self._scan_arguments(branch, convolved, z), delta_softplus=True)
+
+    def _scan_arguments(self, branch: _Branch, convolved: Tensor, z: Tensor) -> _ScanArguments:
+        """Make u, delta, A, B, C, D, z and delta's bias of a convolved sequence (B, D, L) and its gate."""
+        u = F.silu(convolved)
+        projected = _mix_channels(branch.x_proj.weight, u)  # (B, R + 2N, L)
         dt_low, B, C = projected.split([self.dt_rank, self.d_state, self.d_state], dim=1)
-        return selective_scan(
-            x,
-            _mix_channels(branch.dt_proj.weight, dt_low),  # its bias goes into the scan
-            -torch.exp(_at_least_float32(branch.A_log)),
-            B,
-            C,
-            _at_least_float32(branch.D),
-            z=z,
-            delta_bias=_at_least_float32(branch.dt_proj.bias),
-            delta_softplus=True,
-        )
+        delta = _mix_channels(branch.dt_proj.weight, dt_low)  # its bias goes into the scan
+        A = -torch.exp(_at_least_float32(branch.A_log))
+        return u, delta, A, B, C, _at_least_float32(branch.D), z, _at_least_float32(branch.dt_proj.bias)
 
     def _branch(self, suffix: str) -> _Branch:
         infix = f"{suffix}_log" if suffix else "_log"
@@ -198,21 +198,15 @@ class MambaPieces:
     def __init__(self, block: Mamba, length: int) -> None:
         self.length = length
         self._block, self._branch = block, block._branch("")
-        self._decay = -torch.exp(_at_least_float32(self._branch.A_log))
         self._scan = RunningScan()
         self._past: Tensor | None = None
 
     def __call__(self, hidden: Tensor) -> Tensor:
         """Mix the next piece: (B, l, d_model) -> (B, l, d_model)."""
-        block, branch = self._block, self._branch
+        block = self._block
         x, z = block._project(hidden)
-        x = F.silu(self._convolved(x))
-        projected = _mix_channels(branch.x_proj.weight, x)
-        dt_low, B, C = projected.split([block.dt_rank, block.d_state, block.d_state], dim=1)
-        delta = _mix_channels(branch.dt_proj.weight, dt_low)
-        bias = _at_least_float32(branch.dt_proj.bias)
-        D = _at_least_float32(branch.D)
-        inputs = checked_inputs(x, delta, self._decay, B, C, D, z, bias, delta_softplus=True)
+        arguments = block._scan_arguments(self._branch, self._convolved(x), z)
+        inputs = checked_inputs(*arguments, delta_softplus=True)
         return block.out_proj(self._scan(inputs).to(x.dtype).transpose(1, 2))
 
     def _convolved(self, x: Tensor) -> Tensor:

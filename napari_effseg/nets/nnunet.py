@@ -22,6 +22,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from ._quick import quick_chain
+
 __all__ = ["NNUNet", "NNUNetConfig"]
 
 _CONV: dict[int, Callable[..., nn.Module]] = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -267,6 +269,9 @@ class _ConvNorm(nn.Module):
         y: Tensor = self.nonlin(self.norm(self.conv(x)))
         return y
 
+    def inference_form(self) -> nn.Module:
+        """Return what is called one after the other, as far as it has quick forms."""
+        return nn.Sequential(*quick_chain([self.conv, self.norm, self.nonlin]))
 
 
 def _stack(config: NNUNetConfig, *sizes: Any) -> nn.Sequential:

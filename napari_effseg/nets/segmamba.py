@@ -20,7 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._blocks import VoxelPerceptron, norm_relu
+from ._blocks import VoxelPerceptron, instance_norm, norm_relu
+from ._quick import normed
 from .mamba import Mamba
 
 __all__ = ["SegMamba", "SegMambaConfig"]
@@ -167,7 +168,7 @@ class _Encoder(nn.Module):
             self.downsample_layers, self.gscs, self.stages, self.mlps, strict=True
         ):
             x = stage(gate(down(x)))
-            branches.append(mlp(F.instance_norm(x)))
+            branches.append(mlp(instance_norm(x)))
         return branches
 
 
@@ -249,9 +250,10 @@ class _ResBlock(nn.Module):
             self.conv3 = _Wrapped(nn.Conv3d(channels_in, channels_out, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = F.leaky_relu(F.instance_norm(self.conv1(x)), _SLOPE)
-        inner = F.instance_norm(self.conv2(inner))
-        kept = F.instance_norm(self.conv3(x)) if hasattr(self, "conv3") else x
+        first: Tensor = self.conv1(x)
+        inner = normed(first, first.shape[1], slope=_SLOPE)
+        inner = instance_norm(self.conv2(inner))
+        kept = instance_norm(self.conv3(x)) if hasattr(self, "conv3") else x
         return F.leaky_relu(inner + kept, _SLOPE)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._blocks import VoxelPerceptron, norm_relu
+from ._blocks import VoxelPerceptron, instance_norm, norm_relu
 from .mamba import Mamba
 
 __all__ = ["SegResMamba", "SegResMambaConfig"]
@@ -175,7 +175,7 @@ class _Encoder(nn.Module):
             self.downsample_layers, self.gscs, self.stages, self.mlps, strict=True
         ):
             x = stage(block(down(x)))
-            branches.append(mlp(F.instance_norm(x)))
+            branches.append(mlp(instance_norm(x)))
         return branches
 
 
@@ -286,8 +286,8 @@ class _ResBlock(nn.Module):
         self.conv2 = _Conv(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.conv1(F.relu(self.norm1(x)))
-        added: Tensor = x + self.conv2(F.relu(self.norm2(inner)))
+        inner = self.conv1(norm_relu(x, self.norm1))
+        added: Tensor = x + self.conv2(norm_relu(inner, self.norm2))
         return added
 
 

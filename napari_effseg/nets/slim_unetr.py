@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ._depthwise import depthwise_conv
+from ._quick_slim import QuickSlimBlock
 
 __all__ = ["SlimUNETR", "SlimUNETRConfig"]
 
@@ -239,6 +240,10 @@ class _SlimBlock(nn.Module):
         x = x + self.LocalRD(self.GlobalST(x))
         x = x + self.LineConv2(x)
         return x
+
+    def inference_form(self) -> nn.Module:
+        """Return the quick block of the same weights."""
+        return QuickSlimBlock(self)
 
 
 class _Position(nn.Module):

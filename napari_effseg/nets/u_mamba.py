@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ._quick import quick_chain
 from .mamba import Mamba
 
 __all__ = ["UMamba", "UMambaConfig"]
@@ -345,3 +346,7 @@ class _ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         normed: Tensor = self.all_modules(x)
         return normed
+
+    def inference_form(self) -> nn.Module:
+        """Return the quick convolution and norm."""
+        return nn.Sequential(*quick_chain([self.conv, self.norm]))
