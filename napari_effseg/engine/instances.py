@@ -1,4 +1,4 @@
-"""Number the objects of a label map as its card says: cores grown into borders, or masks split at waists.
+"""Number the objects of a label map as its card says: pieces parted at waists, and grown into borders.
 
 Objects hang together by faces, edges or corners.
 """
@@ -102,16 +102,15 @@ def _in_box(
     if not boxes:
         return None
     box = boxes[0]
-    if rules.border is None:
-        return box, _split(whole[box], rules, spacing)
-    return box, _grown(core[box], whole[box])
+    cores = _split(core[box], rules, spacing) if rules.waist else _components(core[box])
+    return box, cores if rules.border is None else _grown(cores, whole[box])
 
 
-def _grown(core: BoolArray, whole: BoolArray) -> _Numbers:
-    """Grow each component of `core` inside `whole`, step by step; what no core reaches is an object too."""
+def _grown(cores: _Numbers, whole: BoolArray) -> _Numbers:
+    """Grow each core inside `whole`, step by step; what no core reaches is an object too."""
     from scipy import ndimage
 
-    numbers, count = _components(core)
+    numbers, count = cores.copy(), int(cores.max())
     empty = whole & (numbers == 0)
     while True:
         reached = ndimage.maximum_filter(numbers, size=3)
@@ -120,13 +119,12 @@ def _grown(core: BoolArray, whole: BoolArray) -> _Numbers:
             break
         numbers[fresh] = reached[fresh]
         empty &= ~fresh
-    others, _ = _components(empty)
-    numbers[empty] = others[empty] + count
+    numbers[empty] = _components(empty)[empty] + count
     return numbers
 
 
 def _split(mask: BoolArray, rules: Instances, spacing: Sequence[float]) -> _Numbers:
-    """Split a mask into its hills of distance from the edge, and join those without a waist between them."""
+    """Part a mask into its hills of distance from the edge, and join those without a waist between them."""
     from scipy import ndimage
 
     if mask.all():
@@ -147,12 +145,12 @@ def _steps(shape: Sequence[int]) -> list[int]:
     return sorted(step for step in steps if step > 0)
 
 
-def _components(mask: BoolArray) -> tuple[_Numbers, int]:
+def _components(mask: BoolArray) -> _Numbers:
     from scipy import ndimage
 
     numbers = np.empty(mask.shape, dtype=np.int32)
-    count = ndimage.label(mask, structure=np.ones((3,) * mask.ndim), output=numbers)
-    return numbers, int(count)
+    ndimage.label(mask, structure=np.ones((3,) * mask.ndim), output=numbers)
+    return numbers
 
 
 def _fill_holes(objects: _Numbers) -> None:

@@ -41,10 +41,7 @@ def _check_labels(card: Card, rules: Instances, where: Where) -> None:
 
 
 def _check_waist(rules: Instances, where: Where) -> None:
-    given = Instances()
-    if rules.border is not None and (rules.waist, rules.smoothing) != (given.waist, given.smoothing):
-        raise where.error("waist and smoothing are for cards without a border label")
-    if not 0 < rules.waist <= 1:
-        raise where.at("waist").error(f"expected more than 0 and at most 1, got {rules.waist}")
+    if not 0 <= rules.waist <= 1:
+        raise where.at("waist").error(f"expected 0 to 1, got {rules.waist}")
     if rules.smoothing < 0:
         raise where.at("smoothing").error(f"expected 0 or more, got {rules.smoothing}")

@@ -251,10 +251,10 @@ class LabelSpec:
 class Instances:
     """How a label map becomes numbered objects, such as nuclei, at the end.
 
-    With a border label the network tells objects apart itself: each component of `label` is the core of an
-    object and grows back into the border around it; a border without a core is an object of its own. Without
-    one, touching objects are split at their waists: where the way from the middle of one to the middle of
-    the other is narrow. Slices of a 2D card are worked on one by one.
+    Components of `label` are parted at their waists: where the way from the middle of one object to that of
+    the next is narrow. With a border label the network tells objects apart itself: these are then cores,
+    which grow back into the border around them, and a border without a core is an object of its own. Slices
+    of a 2D card are worked on one by one.
     """
 
     label: int = 1
@@ -266,10 +266,10 @@ class Instances:
     smallest: int = 1
     """Objects of fewer voxels of the image are left out."""
     waist: float = 0.85
-    """Without a border label: objects are parted where the passage between them is narrower than this
-    fraction of the narrower object, in (0, 1]."""
+    """Objects are parted where the passage between them is narrower than this fraction of the narrower one;
+    0: nowhere."""
     smoothing: float = 1.0
-    """Without a border label: standard deviation in voxels by which widths are smoothed first."""
+    """Standard deviation in voxels by which widths are smoothed first."""
 
 
 @dataclass(frozen=True)

@@ -176,12 +176,14 @@ def _output(card: Card) -> str:
 
 def _objects(rules: Instances, card: Card) -> str:
     name = card.label_names[rules.label]
-    if rules.border is None:
-        how = f"split where they are narrower than {rules.waist:.0%} of the narrower part"
-    else:
-        how = f"grown back into {card.label_names[rules.border]!r}"
+    ways = []
+    if rules.waist:
+        ways.append(f"split where they are narrower than {rules.waist:.0%} of the narrower part")
+    if rules.border is not None:
+        ways.append(f"grown back into {card.label_names[rules.border]!r}")
     least = f", those below {rules.smallest} voxels left out" if rules.smallest > 1 else ""
-    return f"the pieces of {name!r} are {how} and numbered{least}: {name} 1, {name} 2, ..."
+    done = ", ".join([*ways, "numbered"])
+    return f"the pieces of {name!r} are {done}{least}: {name} 1, {name} 2, ..."
 
 
 def _accuracy(card: Card) -> str:

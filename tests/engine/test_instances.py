@@ -91,6 +91,13 @@ def test_waists_are_measured_in_millimetres(gap):
     assert coarse.max() == numbered(fine).max() == (2 if gap > 10 else 1)
 
 
+def test_cores_are_parted_at_waists_too_unless_told_not_to():
+    classes = classes_of(np.int32(discs((20, 20), (20, 34))), Instances(border=2), flat_axis=2)
+    assert numbered(classes, Instances(border=2, waist=0.0)).max() == 1
+    assert numbered(classes, Instances(border=2, waist=0.7)).max() == 2
+    assert numbered(discs((20, 20), (20, 34)), Instances(waist=0.0)).max() == 1
+
+
 def test_a_border_without_a_core_is_an_object():
     classes = np.zeros((9, 9, 1), np.uint8)
     classes[1:4, 1:4] = 2
@@ -209,7 +216,7 @@ def test_slices_of_a_volume_are_numbered_on(card):
     assert [np.unique(labels.data[..., k])[-1] for k in range(3)] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(("rules", "least"), [(BORDER, 0.97), (SPLIT, 0.75)])
+@pytest.mark.parametrize(("rules", "least"), [(Instances(border=2, waist=0.7), 0.95), (SPLIT, 0.75)])
 def test_real_nuclei_come_back_from_their_classes(shared_data, rules, least):
     dataset = read_dataset(shared_data / "dsb2018_nuclei")
     scores = []

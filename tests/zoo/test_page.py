@@ -99,4 +99,4 @@ def test_the_script_writes_a_page_for_each_built_in_card(tmp_path):
 
 def test_a_page_tells_how_objects_are_numbered():
     page = card_page(dataclasses.replace(FULL, postprocess=zoo.Postprocess(instances=zoo.Instances(1, 2))))
-    assert "grown back into 'liver' and numbered: left kidney 1, left kidney 2, ..." in page
+    assert "grown back into 'liver', numbered: left kidney 1, left kidney 2, ..." in page

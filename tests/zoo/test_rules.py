@@ -144,17 +144,11 @@ def one_label(**rules):
     return dataclasses.replace(card, constructor=constructor, labels=card.labels[:1], postprocess=postprocess)
 
 
-@pytest.mark.parametrize(("field", "value"), [("waist", 0.0), ("waist", 1.1), ("smoothing", -1.0)])
+@pytest.mark.parametrize(("field", "value"), [("waist", -0.1), ("waist", 1.1), ("smoothing", -1.0)])
 def test_how_objects_are_split_has_its_range(field, value):
     check_card(one_label())
     with pytest.raises(CardError, match=rf"instances\.{field}: "):
         check_card(one_label(**{field: value}))
-
-
-def test_a_waist_is_not_for_objects_with_borders():
-    check_card(instances(border=2))
-    with pytest.raises(CardError, match="without a border label"):
-        check_card(instances(border=2, waist=0.5))
 
 
 def test_a_picture_card_has_no_plane():
