@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from ..errors import UnknownModel, VolumeError
+from ..errors import CardError, UnknownModel, VolumeError
 from ..types import IndexBox, PathLike, SpatialShape
 from ..volume import Grid, Volume
 from ..zoo import cards, find_card
@@ -30,9 +30,14 @@ def choose_card(model: str | PathLike | Card | None, volume: Volume, boxes: Sequ
     UnknownModel
         If no card has this name, none fits, or several that do different things fit.
     CardError
-        If the card breaks a rule.
+        If the card breaks a rule, or is of a model that answers clicks.
     """
-    return find_card(model) if model is not None else recommended(volume, boxes, cards())
+    if model is None:
+        return recommended(volume, boxes, cards())
+    card = find_card(model)
+    if card.task != "automatic":
+        raise CardError(f"{card.name} answers clicks and segments nothing by itself; name another model")
+    return card
 
 
 def recommended(volume: Volume, boxes: Sequence[IndexBox], known: Mapping[str, Card]) -> Card:
@@ -72,6 +77,8 @@ def fits(card: Card, volume: Volume, boxes: Sequence[IndexBox] = ()) -> bool:
 
 def misfit(card: Card, volume: Volume, boxes: Sequence[IndexBox] = ()) -> str | None:
     """Say why a card does not fit an image, or return None if it does."""
+    if card.task != "automatic":
+        return "it answers clicks"
     if volume.is_flat != (card.dimensions == 2):
         return "it takes volumes" if card.dimensions == 3 else "it takes slices and pictures"
     if volume.modality is not None and volume.modality.upper() not in card.input.modality:

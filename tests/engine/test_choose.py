@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 
 from napari_effseg import zoo
-from napari_effseg.engine.choose import fits, recommended
-from napari_effseg.errors import UnknownModel
+from napari_effseg.engine.choose import choose_card, fits, recommended
+from napari_effseg.errors import CardError, UnknownModel
 
 from .builders import card_for, labelled, noise_volume
 
@@ -65,3 +65,12 @@ def test_a_picture_fits_a_picture_model():
     card = dataclasses.replace(card_for(2, plane=None))
     assert fits(card, noise_volume((30, 20, 1)))
     assert not fits(card_for(), noise_volume((30, 20, 1)))
+
+
+def test_a_model_that_answers_clicks_is_neither_proposed_nor_run_by_itself():
+    clicks = dataclasses.replace(named("prompt-unet"), task="promptable")
+    with pytest.raises(UnknownModel, match="answers clicks"):
+        recommended(noise_volume(), (), registry(clicks))
+    assert recommended(noise_volume(), (), registry(clicks, named("other"))).name == "other"
+    with pytest.raises(CardError, match="answers clicks"):
+        choose_card(clicks, noise_volume(), ())
