@@ -80,7 +80,8 @@ def models(
 
 @models.command(
     epilog="Examples: effseg models add spleen_ct_segmentation.zip; "
-    "effseg models add Dataset003_Liver/nnUNetTrainer__nnUNetPlans__3d_fullres --orientation RAS"
+    "effseg models add Dataset003_Liver/nnUNetTrainer__nnUNetPlans__3d_fullres --orientation RAS; "
+    "effseg models add runs/mine/card.toml"
 )
 @click.argument("source")
 @click.option("--name", help="What the model is called here; default: its own name.")
@@ -114,8 +115,14 @@ def add(
     """Add a model: a MONAI bundle or an nnU-Net v2 model folder, a zip file of one, or its https address.
 
     It is read once and stored as safetensors and a card; no code in it is run. What is not supported is
-    named.
+    named. A card of our own (.toml, such as finetuning writes it) is copied with its weights.
     """
+    if source.endswith(".toml"):
+        from ..zoo.own_models import keep_card
+
+        kept = keep_card(source)
+        console.result(f"added {kept.name}: {kept.path}")
+        return
     from ..zoo.foreign.add import add_model
     from ..zoo.foreign.draft import AddOptions
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.zoo.foreign import bundles
+from tests.zoo.synthetic import synthetic_card
 
 from .test_json_docs import NAMED
 
@@ -92,3 +93,15 @@ def test_what_is_not_there_is_one_line(effseg: Command, arguments: list[str], sa
     ran = effseg("models", *arguments)
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)
     assert said in ran.err
+
+
+@pytest.mark.usefixtures("models")
+def test_a_card_of_our_own_is_added_and_then_found_everywhere(
+    effseg: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = synthetic_card(tmp_path / "run", name="mine")
+    assert "added mine" in effseg("models", "add", card.path).out
+    assert "mine" in effseg("models", "--organ", "liver").out
+    again = effseg("models", "add", card.path)
+    assert (again.code, len(again.err.splitlines())) == (2, 1)
+    assert "the name mine is taken" in again.err

@@ -87,7 +87,7 @@ class FinetunePlan:
             f"{self.rule}: {', '.join(self.held_back)}",
             f"licence of the new weights, inherited from {self.base}: {self.licence}",
             *self.notes,
-            *self._doubts(),
+            *self.doubts(),
         )
 
     def describe_learning(self) -> str:
@@ -96,7 +96,8 @@ class FinetunePlan:
             f"learning: {self.learning:,} of the {self.values:,} values of {self.base}{_frozen(self.freeze)}"
         )
 
-    def _doubts(self) -> tuple[str, ...]:
+    def doubts(self) -> tuple[str, ...]:
+        """Say what may make somebody plan it otherwise."""
         doubts = []
         if self.memory_bytes > self.free_bytes:
             less = (
