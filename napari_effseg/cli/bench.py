@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["bench"]
 
-_UNKNOWN = "unknown"
+_UNKNOWN = "-"
+_WHAT = ("name", "input")
+_NOTE = """GFLOPs: 2 a multiply-add; scans: those of selective scans. eager: seconds of the plain form, where the
+network has another. Joules and CO2e are estimates: 10 W for each busy core of a CPU, 475 g a kWh."""
 
 
 @click.command(epilog="Example: effseg bench hippocampus-lightm-unet --peers --json bench.json")
@@ -26,8 +29,9 @@ _UNKNOWN = "unknown"
 @click.option(
     "--peers",
     is_flag=True,
-    help="Measure others' networks, the papers' sizes and training steps, too (extra [train]; minutes).",
+    help="Measure others' networks, the papers' sizes and training steps, too (extra [train]; ten minutes).",
 )
+@click.option("--slow", is_flag=True, help="With --peers: SAM ViT-B's encoder and Swin UNETR's step, too.")
 @click.option("--scan/--no-scan", default=True, show_default=True, help="Measure the selective scan, too.")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write every number (docs/json.md).")
 @click.option("--picture", type=FILE, metavar="FILE.png", help="Draw Dice against time, memory as area.")
@@ -38,6 +42,7 @@ def bench(
     interrupt: Interrupt,
     models: tuple[str, ...],
     peers: bool,
+    slow: bool,
     scan: bool,
     json_file: Path | None,
     picture: Path | None,
@@ -46,9 +51,12 @@ def bench(
 ) -> None:
     """Measure one pass over one window of MODELS (default: all cards).
 
-    Parameters, operations (2 a multiply-add; scans apart), median seconds, peak memory above torch itself,
-    and an estimate of the energy; of a training step too with --peers.
+    Parameters, operations (2 a multiply-add; scans apart), median seconds of the form that segments and of
+    the plain one ("eager"), peak memory above torch itself, and estimates of energy and CO2; with --peers
+    also of training steps. Keep the machine quiet meanwhile.
     """
+    if slow and not peers:
+        raise click.UsageError("--slow adds to what --peers measures; give both")
     files = [file for file in (json_file, picture) if file is not None]
     for file in files:
         check_output(file)
@@ -57,8 +65,9 @@ def bench(
         from ..zoo.registry import find_card, read_registry
 
         cards = [find_card(model) for model in models] or list(read_registry().cards.values())
+        scores = evaluation.dice_scores(cards) if picture is not None else {}
         with interrupt.between_steps(), console.progress() as progress:
-            report = evaluation.bench(cards, device, peers, progress, interrupt.cancel)
+            report = evaluation.bench(cards, device, peers, slow, progress, interrupt.cancel)
             scans = evaluation.bench_scan(progress=progress, cancel=interrupt.cancel) if scan else ()
         if json_file is not None:
             document = {
@@ -69,7 +78,7 @@ def bench(
             }
             staged.place_for(json_file).write_text(as_json(document), encoding="utf-8")
         if picture is not None:
-            evaluation.draw_dice_against_time(report, cards, staged.place_for(picture))
+            evaluation.draw_dice_against_time(report, scores, staged.place_for(picture))
         staged.commit()
     _say(report, scans, console)
 
@@ -79,6 +88,7 @@ def _say(report: BenchReport, scans: tuple[ScanRow, ...], console: Console) -> N
     console.result(f"on {info.name} ({info.description}), batch of one\n{_passes(report.rows)}")
     if any(row.training for row in report.rows):
         console.result(f"\none training step with Adam\n{_steps(report.rows)}")
+    console.result(f"\n{_NOTE}")
     for sentence in report.left_out:
         console.warn(sentence)
     if scans:
@@ -86,28 +96,20 @@ def _say(report: BenchReport, scans: tuple[ScanRow, ...], console: Console) -> N
 
 
 def _passes(rows: tuple[BenchRow, ...]) -> str:
-    head = (
-        "name",
-        "input",
-        "parameters",
-        "GFLOPs",
-        "scan GFLOPs",
-        "seconds",
-        "a second",
-        "peak MB",
-        "energy J",
-    )
+    head = (*_WHAT, "params M", "GFLOPs", "scans", "seconds", "eager", "a second", "MB", "~J", "~mg CO2e")
     body = [
         (
             row.name,
             _input(row),
-            f"{row.parameters:,}",
+            f"{row.parameters / 1e6:.2f}",
             f"{row.operations / 1e9:.2f}",
             f"{row.scan_operations / 1e9:.2f}",
             f"{row.seconds:.3f}",
+            _number(row.eager_seconds, ".3f"),
             f"{1 / row.seconds:.2f}",
             f"{row.peak_memory_bytes / 1e6:.0f}",
             _number(row.energy_joules, ".1f"),
+            _number(row.co2_grams, ".2f", 1000),
         )
         for row in rows
     ]
@@ -115,7 +117,7 @@ def _passes(rows: tuple[BenchRow, ...]) -> str:
 
 
 def _steps(rows: tuple[BenchRow, ...]) -> str:
-    head = ("name", "input", "seconds", "peak MB", "energy J", "mg CO2e")
+    head = (*_WHAT, "seconds", "MB", "~J", "~mg CO2e")
     body = [
         (
             row.name,

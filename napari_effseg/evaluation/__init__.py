@@ -2,7 +2,7 @@
 
 from .accuracy import CaseResult, Evaluation, EvaluationOptions, Spread, evaluate, evaluate_corrupted
 from .comparison import BenchReport, BenchRow, TrainingStep, bench
-from .picture import draw_dice_against_time
+from .picture import dice_scores, draw_dice_against_time
 from .scan_bench import ScanRow, bench_scan
 from .transforms import Guise, make_guise, transform_names
 
@@ -18,6 +18,7 @@ __all__ = [
     "TrainingStep",
     "bench",
     "bench_scan",
+    "dice_scores",
     "draw_dice_against_time",
     "evaluate",
     "evaluate_corrupted",

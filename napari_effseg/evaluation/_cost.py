@@ -5,6 +5,7 @@ Memory is a process's own high-water mark, so each measurement wants a process o
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Callable
@@ -23,8 +24,10 @@ from ..nets.selective_scan import RunningScan
 
 __all__ = ["Operations", "Run", "count_operations", "count_parameters", "one_pass", "one_step", "timed"]
 
-_LEAST_RUNS, _LEAST_SECONDS = 3, 2.0
-_ENOUGH_SECONDS = 12.0
+_LEAST_RUNS, _LEAST_SECONDS = 3, 1.5
+_ENOUGH_SECONDS = 6.0
+_LONG_SECONDS = 5.0
+"""A first run of this length counts: what it does once, such as compiling, is little to that."""
 _WATTS_A_CORE = 10.0
 """Power of a busy CPU core in W: an assumption (nominal powers of 65 to 280 W over 8 to 32 cores)."""
 _SCAN_OPERATIONS = 9  # a state update, the convention of Mamba's authors
@@ -70,15 +73,16 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_operations(network: nn.Module, example: Tensor) -> Operations:
-    """Count the operations of one pass.
+    """Count the operations of one pass, without computing it: the network is turned into shapes.
 
     Selective scans and their causal convolutions are computed in ways that differ by device and that torch's
     counter sees or does not see, so stand-ins take their places while counting.
     """
     scans: list[int] = []
 
-    def scan(u: Tensor, delta: Tensor, A: Tensor, *_: Tensor | None, z: Tensor | None, **__: Any) -> Tensor:
-        scans.append(u.numel() * (_SCAN_OPERATIONS * A.shape[1] + 1 + (z is not None)))
+    def scan(u: Tensor, delta: Tensor, A: Tensor, *others: Tensor | None, **_: Any) -> Tensor:
+        D, z = others[2:4]
+        scans.append(u.numel() * (_SCAN_OPERATIONS * A.shape[1] + (D is not None) + (z is not None)))
         return u
 
     def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -86,8 +90,7 @@ def count_operations(network: nn.Module, example: Tensor) -> Operations:
         return padded[..., : x.shape[-1]]
 
     # torch's counter stumbles over parameters that are a module's input, if they want gradients.
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    network.requires_grad_(False)
+    shapes = copy.deepcopy(network).requires_grad_(False).eval().to("meta")
     with (
         torch.inference_mode(),
         mock.patch.object(mamba, "selective_scan", scan),
@@ -95,9 +98,7 @@ def count_operations(network: nn.Module, example: Tensor) -> Operations:
         mock.patch.object(RunningScan, "can_run", return_value=False),
         FlopCounterMode(display=False) as counter,
     ):
-        network(example)
-    for parameter in learning:
-        parameter.requires_grad_(True)
+        shapes(example.to("meta"))
     return Operations(int(counter.get_total_flops()), sum(scans))
 
 
@@ -130,29 +131,41 @@ def one_step(network: nn.Module, example: Tensor) -> Callable[[], None]:
 
 
 def timed(run: Callable[[], None], device: torch.device) -> Run:
-    """Repeat a run that is warm: at least three times and two seconds, but no more after twelve seconds."""
-    process, seconds, power = psutil.Process(), list[float](), list[float]()
-    busy = _core_seconds(process)
+    """Time runs after a first: at least three and 1.5 seconds, none after six; or a long first one alone."""
+    busy, first = _core_seconds(), _seconds_of(run)
+    if first > _LONG_SECONDS:
+        return Run(first, first, _energy(device, [first], _core_seconds() - busy, _power_watts(device)))
+    busy, seconds, power = _core_seconds(), list[float](), list[float]()
     while sum(seconds) < _LEAST_SECONDS or (len(seconds) < _LEAST_RUNS and sum(seconds) < _ENOUGH_SECONDS):
-        started = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - started)
-        if device.type == "cuda":
-            power.extend(_power_watts(device))
-    energy = None
-    if device.type == "cuda" and power:
-        energy = statistics.fmean(power) * statistics.fmean(seconds)
-    elif device.type == "cpu":
-        energy = (_core_seconds(process) - busy) / len(seconds) * _WATTS_A_CORE
+        seconds.append(_seconds_of(run))
+        power.extend(_power_watts(device))
+    energy = _energy(device, seconds, _core_seconds() - busy, power)
     return Run(statistics.median(seconds), min(seconds), energy)
 
 
-def _core_seconds(process: psutil.Process) -> float:
-    used = process.cpu_times()
+def _seconds_of(run: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _energy(device: torch.device, seconds: list[float], busy: float, power: list[float]) -> float | None:
+    """Joules of one run, an estimate; `busy` core-seconds and `power` in W are those of all runs."""
+    if device.type == "cpu":
+        return busy / len(seconds) * _WATTS_A_CORE
+    return statistics.fmean(power) * statistics.fmean(seconds) if power else None
+
+
+def _core_seconds() -> float:
+    """Time that this process has computed, on all cores."""
+    used = psutil.Process().cpu_times()
     return float(used.user + used.system)
 
 
 def _power_watts(device: torch.device) -> list[float]:
+    """Read what a CUDA device takes now; nothing where nobody knows."""
+    if device.type != "cuda":
+        return []
     try:
         return [torch.cuda.power_draw(device) / 1000]
     except (ImportError, RuntimeError):  # no NVML bindings, or a device that keeps silent

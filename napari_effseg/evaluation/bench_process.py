@@ -15,6 +15,7 @@ import psutil
 import torch
 
 from ..engine.device import peak_memory_bytes, resolve_device
+from ..nets.inference import inference_form
 from ._cost import count_operations, count_parameters, one_pass, one_step, timed
 from .subjects import Subject
 
@@ -32,21 +33,34 @@ def main() -> None:
 def _measure(subject: Subject, device: str, training: bool) -> dict[str, Any]:
     info = resolve_device(device)
     target = torch.device(info.name)
-    subject.load_package()  # the package's own memory is not the network's
+    subject.load_package()  # the package's own memory is not the network's, nor the optimiser's code
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     before = 0 if target.type == "cuda" else psutil.Process().memory_info().rss
     built = subject.build().to(target)
     example = torch.randn(subject.input_shape, generator=torch.Generator().manual_seed(0)).to(target)
-    run = (one_step if training else one_pass)(built, example)
-    run()  # caches are warm then, kernels compiled
-    found = {**asdict(timed(run, target)), "peak_memory_bytes": peak_memory_bytes(info) - before}
-    if not training:
-        operations = count_operations(built, example)
-        found |= {
-            "parameters": count_parameters(built),
-            "operations": operations.products,
-            "scan_operations": operations.scans,
-        }
-    return found
+    if training:
+        step = asdict(timed(one_step(built, example), target))
+        return {**step, "peak_memory_bytes": peak_memory_bytes(info) - before}
+    found = asdict(timed(one_pass(inference_form(built.eval()), example), target))
+    found["peak_memory_bytes"] = peak_memory_bytes(info) - before
+    return found | _of_the_plain_form(subject, _layers(built), example)
+
+
+def _of_the_plain_form(subject: Subject, layers: list[type], example: torch.Tensor) -> dict[str, Any]:
+    """Count parameters and operations, and time the plain form if it has other layers than those measured."""
+    plain = subject.build().to(example.device)
+    operations = count_operations(plain, example)
+    other = _layers(plain) != layers
+    return {
+        "eager_seconds": timed(one_pass(plain, example), example.device).seconds if other else None,
+        "parameters": count_parameters(plain),
+        "operations": operations.products,
+        "scan_operations": operations.scans,
+    }
+
+
+def _layers(network: torch.nn.Module) -> list[type]:
+    return [type(module) for module in network.modules()]
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class TrainingStep:
 
 @dataclass(frozen=True)
 class BenchRow:
-    """One network on one input, batch of one.
+    """One network on one input, batch of one, in the form that the engine runs: see `nets.inference`.
 
     Attributes
     ----------
@@ -70,9 +70,13 @@ class BenchRow:
     peak_memory_bytes : int
         Most that the process held, less what it held with torch loaded and no network; on CUDA most that
         tensors held. Weights and input are in it.
+    eager_seconds : float or None
+        Median of the network's plain form in the same process; None where it has no other.
     energy_joules : float or None
         An estimate of one pass: on a CPU its busy core-seconds at 10 W each; on CUDA the power that the
         driver reports, None where it reports none.
+    co2_grams : float or None
+        An estimate: 475 g of CO2 equivalent a kWh.
     training : TrainingStep or None
         None where it was not asked for, and for a part of a network.
     """
@@ -86,8 +90,10 @@ class BenchRow:
     scan_operations: int
     seconds: float
     fastest_seconds: float
+    eager_seconds: float | None
     peak_memory_bytes: int
     energy_joules: float | None
+    co2_grams: float | None
     training: TrainingStep | None
 
 
@@ -112,6 +118,7 @@ def bench(
     cards: Sequence[Card],
     device: str = "auto",
     with_peers: bool = False,
+    slow: bool = False,
     progress: Progress | None = None,
     cancel: CancelCheck | None = None,
 ) -> BenchReport:
@@ -125,8 +132,10 @@ def bench(
     device : str
         As for `segment`.
     with_peers : bool
-        Whether to measure networks of others on the same windows, and all of them at the papers' sizes,
-        training steps included (needs MONAI; takes minutes).
+        Whether to measure nnU-Net's network on the same windows, and networks of others and ours at the
+        papers' sizes, with the training steps that papers claim something of (needs MONAI; takes minutes).
+    slow : bool
+        Whether to measure, with the peers, also those that take minutes each.
     progress, cancel : callable, optional
 
     Raises
@@ -139,7 +148,7 @@ def bench(
     subjects = own = [card_subject(card) for card in cards]
     if with_peers:
         require("monai.networks.nets", "train", "the comparison with peers")
-        subjects = own + [peer for card in cards for peer in peers_of(card)] + list(paper_subjects())
+        subjects = own + [peer for card in cards for peer in peers_of(card)] + list(paper_subjects(slow))
     unique = list({(entry.name, entry.input_shape): entry for entry in subjects}.values())
     rows, left_out = [], []
     for done, entry in enumerate(unique):
@@ -147,7 +156,7 @@ def bench(
             size = " x ".join(map(str, entry.input_shape[2:]))
             progress(done / len(unique), f"{entry.name}, {size}")
         try:
-            rows.append(measure(entry, info.name, with_peers and not entry.part, cancel))
+            rows.append(measure(entry, info.name, entry.steps, cancel))
         except EffsegError as err:
             if entry in own or isinstance(err, Cancelled):
                 raise
@@ -179,10 +188,15 @@ def measure(subject: Subject, device: str, training: bool, cancel: CancelCheck |
     step = None
     if training:
         taken = _in_process(subject, device, True, cancel)
-        energy = taken["energy_joules"]
-        step = TrainingStep(**taken, co2_grams=None if energy is None else energy / 3.6e6 * _GRAMS_A_KWH)
-    shape = subject.input_shape
-    return BenchRow(subject.name, subject.network, subject.is_peer, shape, training=step, **found)
+        step = TrainingStep(**taken, co2_grams=_co2_grams(taken["energy_joules"]))
+    shape, co2 = subject.input_shape, _co2_grams(found["energy_joules"])
+    return BenchRow(
+        subject.name, subject.network, subject.is_peer, shape, co2_grams=co2, training=step, **found
+    )
+
+
+def _co2_grams(joules: float | None) -> float | None:
+    return None if joules is None else joules / 3.6e6 * _GRAMS_A_KWH
 
 
 def _in_process(subject: Subject, device: str, training: bool, cancel: CancelCheck | None) -> dict[str, Any]:

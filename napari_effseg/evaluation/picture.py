@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .._extras import require
 from ..errors import ConfigError
 from ..zoo import Card
-from .comparison import BenchReport
+from .comparison import BenchReport, BenchRow
 
-__all__ = ["draw_dice_against_time"]
+__all__ = ["dice_scores", "draw_dice_against_time"]
+
+DiceScores = dict[tuple[str, str], float]
+"""Mean Dice on the test split, by data set and card."""
 
 _AREA_A_MB = 1.0  # square points
+_SMALLEST_AREA = 4.0
 
 
-def draw_dice_against_time(report: BenchReport, cards: Sequence[Card], path: Path) -> None:
-    """Draw each card's test Dice against its time for a window, one chart a data set.
+def dice_scores(cards: Sequence[Card]) -> DiceScores:
+    """Look up each card's mean Dice on a test split, for a picture that can then be drawn.
 
     Parameters
     ----------
-    report : BenchReport
-        With a row for each card.
     cards : sequence of Card
         Those without a measured mean Dice are left out.
-    path : Path
-        PNG to write.
 
     Raises
     ------
@@ -42,20 +43,43 @@ def draw_dice_against_time(report: BenchReport, cards: Sequence[Card], path: Pat
     }
     if not scores:
         raise ConfigError("no model's card names a mean Dice on a test split; there is nothing to draw")
+    _figures()
+    return scores
+
+
+def draw_dice_against_time(report: BenchReport, scores: DiceScores, path: Path) -> None:
+    """Draw each card's test Dice against its time for a window, one chart a data set.
+
+    Parameters
+    ----------
+    report : BenchReport
+        With a row for each card.
+    scores : dict
+        From `dice_scores`.
+    path : Path
+        PNG to write.
+    """
     rows = {row.name: row for row in report.rows}
     datasets = sorted({dataset for dataset, _ in scores})
-    figures = require("matplotlib.figure", "train", "the picture")
-    figure = figures.Figure(figsize=(6 * len(datasets), 4.5), layout="constrained")
+    figure = _figures().Figure(figsize=(6 * len(datasets), 4.5), layout="constrained")
     for place, dataset in enumerate(datasets, start=1):
         axes = figure.add_subplot(1, len(datasets), place)
-        for (of, name), dice in scores.items():
-            if of != dataset or name not in rows:
-                continue
-            row = rows[name]
-            area = max(_AREA_A_MB * row.peak_memory_bytes / 1e6, 4.0)
-            axes.scatter(row.seconds, dice, s=area, alpha=0.6)
-            axes.annotate(name, (row.seconds, dice), textcoords="offset points", xytext=(0, 12), ha="center")
+        _fill(axes, {name: dice for (of, name), dice in scores.items() if of == dataset}, rows)
         axes.set(xscale="log", xlabel="seconds a window", ylabel="mean Dice, test split", title=dataset)
         axes.margins(0.3)
     figure.supxlabel(f"{report.device.description}; area: peak memory of a pass", fontsize="small")
     figure.savefig(path, dpi=120, format="png")
+
+
+def _fill(axes: Any, scores: dict[str, float], rows: dict[str, BenchRow]) -> None:
+    """Put a disc for each card that was measured."""
+    for name, dice in scores.items():
+        if name in rows:
+            row = rows[name]
+            area = max(_AREA_A_MB * row.peak_memory_bytes / 1e6, _SMALLEST_AREA)
+            axes.scatter(row.seconds, dice, s=area, alpha=0.6)
+            axes.annotate(name, (row.seconds, dice), textcoords="offset points", xytext=(0, 12), ha="center")
+
+
+def _figures() -> Any:
+    return require("matplotlib.figure", "train", "the picture")

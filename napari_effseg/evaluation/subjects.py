@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -19,7 +19,6 @@ _MULTIPLE = 32
 """Sides that all peers take (five halvings)."""
 _SMALLEST_SIDE = 4  # voxels, of nnU-Net's deepest features
 _PAPER_VOLUME = (96, 96, 96)
-_PAPER_PICTURES = (512, 1024)
 _MONAI = ("BasicUNet", "DynUNet", "SegResNet", "SwinUNETR", "UNETR")
 
 
@@ -38,6 +37,8 @@ class Subject:
         (B, C, *S).
     part : str
         Name of the module that is measured; empty for the whole network.
+    steps : bool
+        Whether a training step is worth its time: where a paper claims something of it, and beside that.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Subject:
     constructor: dict[str, Any] = field(hash=False)
     input_shape: tuple[int, ...]
     part: str = ""
+    steps: bool = False
 
     @property
     def is_peer(self) -> bool:
@@ -83,15 +85,21 @@ def card_subject(card: Card) -> Subject:
 
 
 def peers_of(card: Card) -> tuple[Subject, ...]:
-    """Return the peers for one window of a card, its sides rounded up to what they take."""
+    """Return nnU-Net's network for one window of a card, its sides rounded up to what it takes."""
     size = round_up(card.window.size)
     classes = len(card.labels) + (card.output.activation == "softmax")
-    return _convolutional_peers(size, len(card.input.channels), classes)
+    return _convolutional_peers(size, len(card.input.channels), classes)[:1]
 
 
-def paper_subjects() -> tuple[Subject, ...]:
-    """Return the networks at sizes of their papers: volumes of 96 voxels a side, pictures of 512 and 1024."""
-    return (*_volumes(), *(subject for side in _PAPER_PICTURES for subject in _pictures(side)))
+def paper_subjects(slow: bool = False) -> tuple[Subject, ...]:
+    """Return the networks at sizes of their papers: volumes of 96 voxels a side, pictures of 512 and 1024.
+
+    Parameters
+    ----------
+    slow : bool
+        Also those that take minutes and of which no claim depends: SAM ViT-B's encoder, Swin UNETR's steps.
+    """
+    return (*_volumes(slow), *_small_pictures(), *_large_pictures(slow))
 
 
 def round_up(size: Sequence[int]) -> tuple[int, ...]:
@@ -99,50 +107,61 @@ def round_up(size: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.ceil(side / _MULTIPLE) * _MULTIPLE for side in size)
 
 
-def _volumes() -> tuple[Subject, ...]:
+def _volumes(slow: bool) -> tuple[Subject, ...]:
     """One channel, three classes."""
     shape = (1, 1, *_PAPER_VOLUME)
     tokens = math.prod(side // 32 for side in _PAPER_VOLUME)
     chans = {"in_chans": 1, "out_chans": 3}
     channels = {"in_channels": 1, "out_channels": 3}
     ours = (
-        Subject("Slim UNETR", "slim-unetr", {**channels, "embedding_dim": tokens}, shape),
-        Subject("SegResMamba", "segresmamba", {**chans, "slim": True}, shape),
+        Subject("Slim UNETR", "slim-unetr", {**channels, "embedding_dim": tokens}, shape, steps=True),
+        Subject("SegResMamba", "segresmamba", {**chans, "slim": True}, shape, steps=True),
         Subject("SegResMamba, Mamba off", "segresmamba", {**chans, "slim": True, "use_mamba": False}, shape),
-        Subject("LightM-UNet", "lightm-unet", {"spatial_dims": 3, **channels}, shape),
-        Subject("U-Net of LightM-UNet's GFLOPs", "unet", {"spatial_dims": 3, **channels, **_EQUAL}, shape),
-        Subject("SegMamba", "segmamba", chans, shape),
+        Subject("LightM-UNet", "lightm-unet", {"spatial_dims": 3, **channels}, shape, steps=True),
+        Subject(
+            "U-Net of equal GFLOPs", "unet", {"spatial_dims": 3, **channels, **_EQUAL}, shape, steps=True
+        ),
+        Subject("SegMamba", "segmamba", chans, shape, steps=True),
     )
     swin = {**channels, "feature_size": 48}
     unetr = {**channels, "img_size": _PAPER_VOLUME}
+    nnunet, segresnet, basic = _convolutional_peers(_PAPER_VOLUME, 1, 3)
     return (
         *ours,
-        Subject("Swin UNETR (MONAI)", "monai.SwinUNETR", swin, shape),
-        Subject("UNETR (MONAI)", "monai.UNETR", unetr, shape),
-        *_convolutional_peers(_PAPER_VOLUME, 1, 3),
+        Subject("Swin UNETR (MONAI)", "monai.SwinUNETR", swin, shape, steps=slow),
+        Subject("UNETR (MONAI)", "monai.UNETR", unetr, shape, steps=True),
+        replace(segresnet, steps=True),
+        nnunet,
+        basic,
     )
 
 
 _EQUAL: dict[str, Any] = {"features": (8, 16, 32, 64)}
-"""A plain U-Net of about as many operations as LightM-UNet's class defaults: 23.9 to 22.0 GFLOPs at 96 voxels
+"""Of a plain U-Net of about as many operations as LightM-UNet's class defaults: 23.9 to 22.0 GFLOPs at 96 voxels
 a side, of which 9.7 are scans."""
 
 
-def _pictures(side: int) -> tuple[Subject, ...]:
-    """Three channels, one class; of the SAM family the encoders, which is where their time goes."""
-    shape = (1, 3, side, side)
-    plain = {"in_channels": 3, "out_channels": 1}
-    subjects = [
-        Subject("HRMedSeg", "hrmedseg", {"img_size": side}, shape),
-        Subject("LightM-UNet 2D", "lightm-unet", {"spatial_dims": 2, **plain}, shape),
-        Subject("U-Net 2D", "unet", {"spatial_dims": 2, **plain}, shape),
-    ]
-    if side == 1024:  # the only size that they take
-        subjects += [
-            Subject("MobileSAM's encoder", "sam", {"encoder": "tiny-vit"}, shape, "image_encoder"),
-            Subject("SAM ViT-B's encoder", "sam", {"encoder": "vit-b"}, shape, "image_encoder"),
-        ]
-    return tuple(subjects)
+def _small_pictures() -> tuple[Subject, ...]:
+    """Three channels, one class, 512 pixels a side."""
+    shape = (1, 3, 512, 512)
+    plain = {"spatial_dims": 2, "in_channels": 3, "out_channels": 1}
+    return (
+        Subject("HRMedSeg", "hrmedseg", {"img_size": 512}, shape),
+        Subject("LightM-UNet 2D", "lightm-unet", plain, shape),
+        Subject("U-Net 2D", "unet", plain, shape),
+    )
+
+
+def _large_pictures(slow: bool) -> tuple[Subject, ...]:
+    """1024 pixels a side; of the SAM family, which takes no other, the encoders: there their time goes."""
+    shape, part = (1, 3, 1024, 1024), "image_encoder"
+    found = (
+        Subject("HRMedSeg", "hrmedseg", {"img_size": 1024}, shape, steps=True),
+        Subject("MobileSAM's encoder", "sam", {"encoder": "tiny-vit"}, shape, part),
+    )
+    return (
+        (*found, Subject("SAM ViT-B's encoder", "sam", {"encoder": "vit-b"}, shape, part)) if slow else found
+    )
 
 
 def _convolutional_peers(size: Sequence[int], channels: int, classes: int) -> tuple[Subject, ...]:

@@ -157,6 +157,23 @@ def test_bench_measures_and_writes_numbers(effseg: Command, tmp_path: Path) -> N
     assert row["seconds"] > 0
 
 
+@pytest.mark.usefixtures("models")
+def test_a_picture_without_a_measured_dice_is_refused_before_anything_is_measured(
+    effseg: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_effseg.evaluation.bench", lambda *_: pytest.fail("measured"))
+    ran = effseg("bench", "synthetic", "--picture", tmp_path / "it.png")
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert "nothing to draw" in ran.err
+    assert not (tmp_path / "it.png").exists()
+
+
+def test_slow_peers_without_peers_are_refused(effseg: Command) -> None:
+    ran = effseg("bench", "synthetic", "--slow")
+    assert ran.code == 2
+    assert "--peers" in ran.err
+
+
 def test_train_says_what_is_missing(effseg: Command) -> None:
     ran = effseg("train", "missing.toml")
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)

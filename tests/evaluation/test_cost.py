@@ -10,9 +10,10 @@ import torch
 
 from napari_effseg import nets
 from napari_effseg.errors import Cancelled, EffsegError
+from napari_effseg.evaluation import _cost
 from napari_effseg.evaluation._cost import count_operations, count_parameters
 from napari_effseg.evaluation.comparison import bench, measure
-from napari_effseg.evaluation.picture import draw_dice_against_time
+from napari_effseg.evaluation.picture import dice_scores, draw_dice_against_time
 from napari_effseg.evaluation.subjects import Subject, paper_subjects, peers_of, round_up
 from napari_effseg.zoo.card import Accuracy
 from tests.zoo.synthetic import draft_card
@@ -45,6 +46,20 @@ def test_three_orientations_cost_three_scans() -> None:
     assert three == 3 * plain
 
 
+def test_what_is_slow_is_measured_on_request_alone() -> None:
+    names, slow = ({s.name for s in paper_subjects(slow=slow)} for slow in (False, True))
+    assert slow - names == {"SAM ViT-B's encoder"}
+    assert not any(s.steps for s in paper_subjects() if s.part or s.name.startswith("Swin"))
+
+
+def test_a_long_first_run_is_timed_alone(monkeypatch) -> None:
+    runs: list[int] = []
+    monkeypatch.setattr(_cost, "_LONG_SECONDS", 0.0)
+    found = _cost.timed(lambda: runs.append(1), torch.device("cpu"))
+    assert len(runs) == 1
+    assert found.seconds == found.fastest_seconds
+
+
 def test_a_linear_layer_costs_two_operations_a_multiply_add() -> None:
     counted = count_operations(torch.nn.Linear(5, 7), torch.zeros(3, 5))
     assert (counted.products, counted.scans) == (2 * 3 * 5 * 7, 0)
@@ -57,6 +72,7 @@ def test_a_measurement_says_everything() -> None:
     assert row.training is not None
     assert 0 < row.training.fastest_seconds <= row.training.seconds
     assert row.energy_joules is not None
+    assert row.eager_seconds is None or row.eager_seconds > 0
     assert row.training.co2_grams is not None
     json.dumps(dataclasses.asdict(row))
 
@@ -94,7 +110,7 @@ def test_peers_take_the_rounded_window_and_give_its_classes() -> None:
         assert peer.is_peer
 
 
-@pytest.mark.parametrize("subject", paper_subjects(), ids=lambda s: f"{s.name} {s.input_shape[-1]}")
+@pytest.mark.parametrize("subject", paper_subjects(slow=True), ids=lambda s: f"{s.name} {s.input_shape[-1]}")
 def test_every_network_of_the_papers_can_be_built(subject: Subject) -> None:
     pytest.importorskip("monai")
     assert count_parameters(subject.build()) > 0
@@ -108,7 +124,7 @@ def test_networks_whose_modules_are_given_parameters_are_counted() -> None:
 
 def test_a_plain_network_of_equal_operations_is_compared() -> None:
     volumes = {subject.name: subject for subject in paper_subjects() if subject.input_shape[-1] == 96}
-    ours, plain = volumes["LightM-UNet"], volumes["U-Net of LightM-UNet's GFLOPs"]
+    ours, plain = volumes["LightM-UNet"], volumes["U-Net of equal GFLOPs"]
     counted = [count_operations(s.build().eval(), torch.zeros(1, 1, 48, 48, 48)) for s in (ours, plain)]
     assert counted[1].products == pytest.approx(counted[0].products + counted[0].scans, rel=0.15)
 
@@ -118,7 +134,9 @@ def test_the_picture_shows_cards_with_a_measured_dice(tmp_path) -> None:
     card = draft_card()
     score = Accuracy("a data set", "test", 3, "dice", "mean", 0.9, 0.01, "effseg evaluate")
     report = bench([card], "cpu")
-    draw_dice_against_time(report, [dataclasses.replace(card, accuracy=(score,))], tmp_path / "it.png")
+    draw_dice_against_time(
+        report, dice_scores([dataclasses.replace(card, accuracy=(score,))]), tmp_path / "it.png"
+    )
     assert (tmp_path / "it.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(EffsegError, match="nothing to draw"):
-        draw_dice_against_time(report, [card], tmp_path / "none.png")
+        dice_scores([card])
