@@ -20,7 +20,7 @@ __all__ = ["bench"]
 
 _UNKNOWN = "-"
 _WHAT = ("name", "input")
-_NOTE = """GFLOPs: 2 a multiply-add; scans: those of selective scans. eager: seconds of the plain form, where the
+_NOTE = """GFLOPs: 2 a multiply-add; scans: those of selective scans. eager: seconds of the plain form, if the
 network has another. Joules and CO2e are estimates: 10 W for each busy core of a CPU, 475 g a kWh."""
 
 

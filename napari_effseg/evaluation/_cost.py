@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -22,10 +22,20 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..nets import mamba
 from ..nets.selective_scan import RunningScan
 
-__all__ = ["Operations", "Run", "count_operations", "count_parameters", "one_pass", "one_step", "timed"]
+__all__ = [
+    "Operations",
+    "Run",
+    "Warm",
+    "count_operations",
+    "count_parameters",
+    "one_pass",
+    "one_step",
+    "timed",
+    "warmed",
+]
 
 _LEAST_RUNS, _LEAST_SECONDS = 3, 1.5
-_ENOUGH_SECONDS = 6.0
+_ENOUGH_SECONDS = 4.0
 _LONG_SECONDS = 5.0
 """A first run of this length counts: what it does once, such as compiling, is little to that."""
 _WATTS_A_CORE = 10.0
@@ -67,13 +77,28 @@ class Run:
     energy_joules: float | None
 
 
+@dataclass(frozen=True)
+class Warm:
+    """A run that has been done.
+
+    Attributes
+    ----------
+    run : callable
+    took : (float, float) or None
+        Seconds and busy core-seconds, if they were so many that they count.
+    """
+
+    run: Callable[[], None]
+    took: tuple[float, float] | None
+
+
 def count_parameters(network: nn.Module) -> int:
     """Return the number of trainable values."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def count_operations(network: nn.Module, example: Tensor) -> Operations:
-    """Count the operations of one pass, without computing it: the network is turned into shapes.
+def count_operations(network: nn.Module, shape: Sequence[int]) -> Operations:
+    """Count the operations of one pass over an input of a shape, without computing it.
 
     Selective scans and their causal convolutions are computed in ways that differ by device and that torch's
     counter sees or does not see, so stand-ins take their places while counting.
@@ -98,7 +123,7 @@ def count_operations(network: nn.Module, example: Tensor) -> Operations:
         mock.patch.object(RunningScan, "can_run", return_value=False),
         FlopCounterMode(display=False) as counter,
     ):
-        shapes(example.to("meta"))
+        shapes(torch.empty(tuple(shape), device="meta"))
     return Operations(int(counter.get_total_flops()), sum(scans))
 
 
@@ -118,6 +143,9 @@ def one_step(network: nn.Module, example: Tensor) -> Callable[[], None]:
     """Return a training step with Adam, to be called as often as wanted; the loss is a mean."""
     network.train()
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-5)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()  # changes nothing, and makes the moments, as in every step but a training's first
 
     def run() -> None:
         output = network(example)
@@ -130,30 +158,48 @@ def one_step(network: nn.Module, example: Tensor) -> Callable[[], None]:
     return run
 
 
-def timed(run: Callable[[], None], device: torch.device) -> Run:
-    """Time runs after a first: at least three and 1.5 seconds, none after six; or a long first one alone."""
-    busy, first = _core_seconds(), _seconds_of(run)
-    if first > _LONG_SECONDS:
-        return Run(first, first, _energy(device, [first], _core_seconds() - busy, _power_watts(device)))
-    busy, seconds, power = _core_seconds(), list[float](), list[float]()
-    while sum(seconds) < _LEAST_SECONDS or (len(seconds) < _LEAST_RUNS and sum(seconds) < _ENOUGH_SECONDS):
-        seconds.append(_seconds_of(run))
-        power.extend(_power_watts(device))
-    energy = _energy(device, seconds, _core_seconds() - busy, power)
-    return Run(statistics.median(seconds), min(seconds), energy)
-
-
-def _seconds_of(run: Callable[[], None]) -> float:
-    started = time.perf_counter()
+def warmed(run: Callable[[], None]) -> Warm:
+    """Run twice, as a first run compiles and sets up; a run that takes long, once, and take its time."""
+    began, busy = time.perf_counter(), _core_seconds()
     run()
-    return time.perf_counter() - started
+    took = time.perf_counter() - began
+    if took > _LONG_SECONDS:
+        return Warm(run, (took, _core_seconds() - busy))
+    run()
+    return Warm(run, None)
 
 
-def _energy(device: torch.device, seconds: list[float], busy: float, power: list[float]) -> float | None:
-    """Joules of one run, an estimate; `busy` core-seconds and `power` in W are those of all runs."""
+def timed(runs: Sequence[Warm], device: torch.device) -> list[Run]:
+    """Time runs in turn, so that what else the machine does falls on all of them.
+
+    Each at least three times and 1.5 seconds, but no more after four seconds; those that take long have been
+    timed.
+    """
+    taken: list[list[tuple[float, float]]] = [[] if warm.took is None else [warm.took] for warm in runs]
+    power: list[list[float]] = [_power_watts(device) if warm.took else [] for warm in runs]
+    while wanting := [n for n, warm in enumerate(runs) if warm.took is None and _wants_more(taken[n])]:
+        for n in wanting:
+            began, busy = time.perf_counter(), _core_seconds()
+            runs[n].run()
+            taken[n].append((time.perf_counter() - began, _core_seconds() - busy))
+            power[n].extend(_power_watts(device))
+    return [_run_of(some, watts, device) for some, watts in zip(taken, power, strict=True)]
+
+
+def _wants_more(taken: list[tuple[float, float]]) -> bool:
+    total = sum(seconds for seconds, _ in taken)
+    return total < _LEAST_SECONDS or (len(taken) < _LEAST_RUNS and total < _ENOUGH_SECONDS)
+
+
+def _run_of(taken: list[tuple[float, float]], watts: list[float], device: torch.device) -> Run:
+    """Sum up runs of so many seconds and busy core-seconds each."""
+    seconds = [some for some, _ in taken]
+    energy = None
     if device.type == "cpu":
-        return busy / len(seconds) * _WATTS_A_CORE
-    return statistics.fmean(power) * statistics.fmean(seconds) if power else None
+        energy = statistics.fmean(busy for _, busy in taken) * _WATTS_A_CORE
+    elif watts:
+        energy = statistics.fmean(watts) * statistics.fmean(seconds)
+    return Run(statistics.median(seconds), min(seconds), energy)
 
 
 def _core_seconds() -> float:

@@ -16,7 +16,7 @@ import torch
 
 from ..engine.device import peak_memory_bytes, resolve_device
 from ..nets.inference import inference_form
-from ._cost import count_operations, count_parameters, one_pass, one_step, timed
+from ._cost import one_pass, one_step, timed, warmed
 from .subjects import Subject
 
 __all__ = ["main"]
@@ -34,28 +34,22 @@ def _measure(subject: Subject, device: str, training: bool) -> dict[str, Any]:
     info = resolve_device(device)
     target = torch.device(info.name)
     subject.load_package()  # the package's own memory is not the network's, nor the optimiser's code
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    if training:
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     before = 0 if target.type == "cuda" else psutil.Process().memory_info().rss
     built = subject.build().to(target)
     example = torch.randn(subject.input_shape, generator=torch.Generator().manual_seed(0)).to(target)
+    first = warmed(one_step(built, example) if training else one_pass(inference_form(built.eval()), example))
+    peak = peak_memory_bytes(info) - before
     if training:
-        step = asdict(timed(one_step(built, example), target))
-        return {**step, "peak_memory_bytes": peak_memory_bytes(info) - before}
-    found = asdict(timed(one_pass(inference_form(built.eval()), example), target))
-    found["peak_memory_bytes"] = peak_memory_bytes(info) - before
-    return found | _of_the_plain_form(subject, _layers(built), example)
-
-
-def _of_the_plain_form(subject: Subject, layers: list[type], example: torch.Tensor) -> dict[str, Any]:
-    """Count parameters and operations, and time the plain form if it has other layers than those measured."""
-    plain = subject.build().to(example.device)
-    operations = count_operations(plain, example)
-    other = _layers(plain) != layers
+        return {**asdict(timed([first], target)[0]), "peak_memory_bytes": peak}
+    plain = subject.build().to(target)
+    others = [warmed(one_pass(plain, example))] if _layers(plain) != _layers(built) else []
+    found, *eager = timed([first, *others], target)
     return {
-        "eager_seconds": timed(one_pass(plain, example), example.device).seconds if other else None,
-        "parameters": count_parameters(plain),
-        "operations": operations.products,
-        "scan_operations": operations.scans,
+        **asdict(found),
+        "peak_memory_bytes": peak,
+        "eager_seconds": eager[0].seconds if eager else None,
     }
 
 

@@ -16,6 +16,7 @@ from ..engine.device import DeviceInfo, resolve_device
 from ..errors import Cancelled, EffsegError
 from ..types import CancelCheck, Progress
 from ..zoo import Card
+from ._cost import count_operations, count_parameters
 from .subjects import Subject, card_subject, paper_subjects, peers_of
 
 __all__ = ["BenchReport", "BenchRow", "TrainingStep", "bench", "measure"]
@@ -189,9 +190,19 @@ def measure(subject: Subject, device: str, training: bool, cancel: CancelCheck |
     if training:
         taken = _in_process(subject, device, True, cancel)
         step = TrainingStep(**taken, co2_grams=_co2_grams(taken["energy_joules"]))
-    shape, co2 = subject.input_shape, _co2_grams(found["energy_joules"])
+    built, shape = subject.build(), subject.input_shape
+    operations = count_operations(built, shape)
     return BenchRow(
-        subject.name, subject.network, subject.is_peer, shape, co2_grams=co2, training=step, **found
+        subject.name,
+        subject.network,
+        subject.is_peer,
+        shape,
+        count_parameters(built),
+        operations.products,
+        operations.scans,
+        co2_grams=_co2_grams(found["energy_joules"]),
+        training=step,
+        **found,
     )
 
 

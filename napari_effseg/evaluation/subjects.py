@@ -19,7 +19,7 @@ _MULTIPLE = 32
 """Sides that all peers take (five halvings)."""
 _SMALLEST_SIDE = 4  # voxels, of nnU-Net's deepest features
 _PAPER_VOLUME = (96, 96, 96)
-_MONAI = ("BasicUNet", "DynUNet", "SegResNet", "SwinUNETR", "UNETR")
+_MONAI = ("DynUNet", "SegResNet", "SwinUNETR", "UNETR")
 
 
 @dataclass(frozen=True)
@@ -125,19 +125,18 @@ def _volumes(slow: bool) -> tuple[Subject, ...]:
     )
     swin = {**channels, "feature_size": 48}
     unetr = {**channels, "img_size": _PAPER_VOLUME}
-    nnunet, segresnet, basic = _convolutional_peers(_PAPER_VOLUME, 1, 3)
+    nnunet, segresnet = _convolutional_peers(_PAPER_VOLUME, 1, 3)
     return (
         *ours,
         Subject("Swin UNETR (MONAI)", "monai.SwinUNETR", swin, shape, steps=slow),
         Subject("UNETR (MONAI)", "monai.UNETR", unetr, shape, steps=True),
         replace(segresnet, steps=True),
         nnunet,
-        basic,
     )
 
 
 _EQUAL: dict[str, Any] = {"features": (8, 16, 32, 64)}
-"""Of a plain U-Net of about as many operations as LightM-UNet's class defaults: 23.9 to 22.0 GFLOPs at 96 voxels
+"""Of a plain U-Net of about as many operations as LightM-UNet's defaults: 23.9 to 22.0 GFLOPs at 96 voxels
 a side, of which 9.7 are scans."""
 
 
@@ -171,7 +170,6 @@ def _convolutional_peers(size: Sequence[int], channels: int, classes: int) -> tu
     return (
         Subject("nnU-Net (MONAI DynUNet)", "monai.DynUNet", planned, shape),
         Subject("SegResNet (MONAI)", "monai.SegResNet", {**common, "init_filters": 16}, shape),
-        Subject("BasicUNet (MONAI)", "monai.BasicUNet", common, shape),
     )
 
 

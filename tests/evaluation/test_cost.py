@@ -28,7 +28,7 @@ SMALL = Subject(
 
 def test_the_class_defaults_cost_what_the_specification_counts() -> None:
     network = nets.create("lightm-unet").eval()
-    counted = count_operations(network, torch.zeros(1, 1, 64, 64, 64))
+    counted = count_operations(network, (1, 1, 64, 64, 64))
     assert count_parameters(network) == 381_813
     assert round(counted.products / 1e9, 1) == 3.6
     assert round(counted.scans / 1e9, 1) == 2.9
@@ -36,13 +36,13 @@ def test_the_class_defaults_cost_what_the_specification_counts() -> None:
 
 def test_a_scan_costs_nine_operations_a_state_update() -> None:
     block = nets.Mamba(6, d_state=4, expand=2)
-    assert count_operations(block, torch.zeros(2, 10, 6)).scans == 2 * 10 * 12 * (9 * 4 + 2)
+    assert count_operations(block, (2, 10, 6)).scans == 2 * 10 * 12 * (9 * 4 + 2)
 
 
 def test_three_orientations_cost_three_scans() -> None:
-    example = torch.zeros(1, 10, 6)
-    plain = count_operations(nets.Mamba(6), example).scans
-    three = count_operations(nets.Mamba(6, bimamba_type="v3", nslices=5), example).scans
+    shape = (1, 10, 6)
+    plain = count_operations(nets.Mamba(6), shape).scans
+    three = count_operations(nets.Mamba(6, bimamba_type="v3", nslices=5), shape).scans
     assert three == 3 * plain
 
 
@@ -52,16 +52,24 @@ def test_what_is_slow_is_measured_on_request_alone() -> None:
     assert not any(s.steps for s in paper_subjects() if s.part or s.name.startswith("Swin"))
 
 
-def test_a_long_first_run_is_timed_alone(monkeypatch) -> None:
+def test_a_long_run_is_done_once(monkeypatch) -> None:
     runs: list[int] = []
     monkeypatch.setattr(_cost, "_LONG_SECONDS", 0.0)
-    found = _cost.timed(lambda: runs.append(1), torch.device("cpu"))
+    (found,) = _cost.timed([_cost.warmed(lambda: runs.append(1))], torch.device("cpu"))
     assert len(runs) == 1
     assert found.seconds == found.fastest_seconds
 
 
+def test_short_runs_take_turns(monkeypatch) -> None:
+    runs: list[str] = []
+    monkeypatch.setattr(_cost, "_LEAST_SECONDS", 0.0)
+    both = [_cost.warmed(lambda name=name: runs.append(name)) for name in "ab"]
+    _cost.timed(both, torch.device("cpu"))
+    assert "".join(runs) == "aabb" + "ab" * 3
+
+
 def test_a_linear_layer_costs_two_operations_a_multiply_add() -> None:
-    counted = count_operations(torch.nn.Linear(5, 7), torch.zeros(3, 5))
+    counted = count_operations(torch.nn.Linear(5, 7), (3, 5))
     assert (counted.products, counted.scans) == (2 * 3 * 5 * 7, 0)
 
 
@@ -118,14 +126,14 @@ def test_every_network_of_the_papers_can_be_built(subject: Subject) -> None:
 
 def test_networks_whose_modules_are_given_parameters_are_counted() -> None:
     network = nets.create("hrmedseg", dim=24, img_size=64)
-    assert count_operations(network, torch.zeros(1, 3, 64, 64)).products > 0
+    assert count_operations(network, (1, 3, 64, 64)).products > 0
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
 def test_a_plain_network_of_equal_operations_is_compared() -> None:
     volumes = {subject.name: subject for subject in paper_subjects() if subject.input_shape[-1] == 96}
     ours, plain = volumes["LightM-UNet"], volumes["U-Net of equal GFLOPs"]
-    counted = [count_operations(s.build().eval(), torch.zeros(1, 1, 48, 48, 48)) for s in (ours, plain)]
+    counted = [count_operations(s.build(), (1, 1, 48, 48, 48)) for s in (ours, plain)]
     assert counted[1].products == pytest.approx(counted[0].products + counted[0].scans, rel=0.15)
 
 
