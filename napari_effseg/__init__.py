@@ -44,6 +44,8 @@ _HOME_OF = {
     "WeightsError": "errors",
     "load": "io",
     "load_labels": "io",
+    "open_session": "sessions",
+    "resume": "sessions",
     "save": "io",
     "segment": "engine",
 }
@@ -78,6 +80,8 @@ __all__ = [
     "load",
     "load_labels",
     "nets",
+    "open_session",
+    "resume",
     "save",
     "segment",
 ]
@@ -104,6 +108,7 @@ if TYPE_CHECKING:
     )
     from .io import load, load_labels, save
     from .prompts import Box, Lasso, Mask, Point, Scribble
+    from .sessions import open_session, resume
     from .volume import Algorithm, Code, LabelMap, Volume
 
 

@@ -1,0 +1,151 @@
+"""Open a click session on an image, or go on with one: networks, cards and files brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import CardError, UnknownModel
+from .types import PathLike
+from .volume import Volume
+
+if TYPE_CHECKING:
+    from .engine.session.body import SliceBody
+    from .engine.session.local import LocalSession
+    from .zoo.card import Card
+
+__all__ = ["open_session", "resume"]
+
+_TASK = "promptable"
+
+
+def open_session(volume: Volume, model: str | PathLike | Card = "auto", device: str = "auto") -> LocalSession:
+    """Open a click session on an image.
+
+    Parameters
+    ----------
+    volume : Volume
+    model : str, path or Card
+        A promptable model; "auto": the one with the best measured Dice.
+    device : str
+        "auto", "cpu", "cuda[:n]" or "mps".
+
+    Returns
+    -------
+    protocols.Session
+        To be closed, or used in a ``with`` block.
+
+    Raises
+    ------
+    UnknownModel
+        If there is no such model, or none that answers clicks.
+    CardError
+        If the model answers no clicks.
+    WeightsError
+        If its weights are missing or not what the card says.
+
+    Examples
+    --------
+    >>> import napari_effseg as eff
+    >>> with eff.open_session(eff.load("scan.nii.gz")) as session:  # doctest: +SKIP
+    ...     session.add(eff.Point((40, 50, 20)))
+    ...     session.commit(name="left atrium")
+    ...     session.save("case.effseg")
+    """
+    from .engine.session.local import LocalSession
+
+    card = _card(model)
+    return LocalSession(volume, _body(card, device), write=_writer(card))
+
+
+def resume(
+    path: PathLike, volume: Volume, model: str | PathLike | Card = "auto", device: str = "auto"
+) -> LocalSession:
+    """Go on with a session that was saved, its masks as they were.
+
+    Parameters
+    ----------
+    path : path
+        An ``.effseg`` file.
+    volume : Volume
+        The image that it was made on.
+    model : str, path or Card
+        "auto": the model that it was made with.
+    device : str
+        As for `open_session`.
+
+    Raises
+    ------
+    ImageReadError
+        If the file is missing or damaged.
+    PromptError
+        If it is of another image.
+    UnknownModel, CardError, WeightsError
+        As `open_session`.
+    """
+    from .engine.session.local import LocalSession
+    from .io.effseg import read_session
+
+    state = read_session(path)
+    card = _card(state.model if model == "auto" else model)
+    return LocalSession.restored(volume, _body(card, device), state, _writer(card))
+
+
+def _card(model: str | PathLike | Card) -> Card:
+    from .zoo import cards, find_card
+
+    if model != "auto":
+        card = find_card(model)
+        if card.task != _TASK:
+            raise CardError(f"{card.name} answers no clicks; effseg segment runs it by itself")
+        return card
+    known = [card for card in cards().values() if card.task == _TASK]
+    if not known:
+        raise UnknownModel(
+            "no model that answers clicks is installed; name the card of one, such as a run of effseg train"
+        )
+    return max(known, key=_measured_dice)
+
+
+def _measured_dice(card: Card) -> float:
+    return max((row.mean for row in card.accuracy if row.metric.startswith("dice")), default=0.0)
+
+
+def _body(card: Card, device: str) -> SliceBody:
+    """Load a card's network, and put it behind the words of a body."""
+    import torch
+
+    from .engine.device import resolve_device
+    from .engine.session.fusion import FusionBody
+    from .engine.session.sam import EmbeddingCache, SamBody
+    from .nets import SAM, ClickUNet, HRMedSeg
+    from .zoo import load_network
+
+    target = torch.device(resolve_device(device).name)
+    network = load_network(card, str(target))
+    if isinstance(network, ClickUNet):
+        return FusionBody(network, card.window.size[0], target)
+    if isinstance(network, HRMedSeg | SAM):
+        return SamBody(network, target, EmbeddingCache())
+    raise CardError(f"{card.name}: the network {card.network} answers no clicks")
+
+
+def _writer(card: Card) -> Callable[[LocalSession, PathLike], None]:
+    """Return what saves a session of this card."""
+    from .io.effseg import write_session
+
+    def write(session: LocalSession, path: PathLike) -> None:
+        write_session(session.state(_name(card), card.weights.sha256), path)
+
+    return write
+
+
+def _name(card: Card) -> str:
+    """Name under which the card is found again: that of a card that is installed, else its file."""
+    from .zoo import cards
+
+    known = cards().get(card.name)
+    if known is not None or card.path is None:
+        return card.name
+    return str(Path(card.path).resolve())
