@@ -36,8 +36,8 @@ __all__ = [
 
 _LEAST_RUNS, _LEAST_SECONDS = 3, 1.5
 _ENOUGH_SECONDS = 4.0
-_LONG_SECONDS = 5.0
-"""A first run of this length counts: what it does once, such as compiling, is little to that."""
+_SHORT_SECONDS, _LONG_SECONDS = 1.0, 5.0
+"""A first run of the latter length counts: what it does once, such as compiling, is little to that."""
 _WATTS_A_CORE = 10.0
 """Power of a busy CPU core in W: an assumption (nominal powers of 65 to 280 W over 8 to 32 cores)."""
 _SCAN_OPERATIONS = 9  # a state update, the convention of Mamba's authors
@@ -159,13 +159,14 @@ def one_step(network: nn.Module, example: Tensor) -> Callable[[], None]:
 
 
 def warmed(run: Callable[[], None]) -> Warm:
-    """Run twice, as a first run compiles and sets up; a run that takes long, once, and take its time."""
+    """Run, as a first run compiles and sets up; twice if it is short; a long run is timed by that."""
     began, busy = time.perf_counter(), _core_seconds()
     run()
     took = time.perf_counter() - began
     if took > _LONG_SECONDS:
         return Warm(run, (took, _core_seconds() - busy))
-    run()
+    if took < _SHORT_SECONDS:
+        run()
     return Warm(run, None)
 
 

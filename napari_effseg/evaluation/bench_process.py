@@ -13,8 +13,9 @@ from typing import Any
 
 import psutil
 import torch
+from torch import Tensor
 
-from ..engine.device import peak_memory_bytes, resolve_device
+from ..engine.device import DeviceInfo, peak_memory_bytes, resolve_device
 from ..nets.inference import inference_form
 from ._cost import one_pass, one_step, timed, warmed
 from .subjects import Subject
@@ -37,20 +38,30 @@ def _measure(subject: Subject, device: str, training: bool) -> dict[str, Any]:
     if training:
         torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     before = 0 if target.type == "cuda" else psutil.Process().memory_info().rss
-    built = subject.build().to(target)
     example = torch.randn(subject.input_shape, generator=torch.Generator().manual_seed(0)).to(target)
-    first = warmed(one_step(built, example) if training else one_pass(inference_form(built.eval()), example))
+    found = _measure_pass(subject, info, example, before)
+    return {"step": _measure_step(subject, info, example, before) if training else None, **found}
+
+
+def _measure_pass(subject: Subject, info: DeviceInfo, example: Tensor, before: int) -> dict[str, Any]:
+    """Measure the form that segments, in turn with the plain one where that is another."""
+    built = subject.build().to(example.device)
+    first = warmed(one_pass(inference_form(built.eval()), example))
     peak = peak_memory_bytes(info) - before
-    if training:
-        return {**asdict(timed([first], target)[0]), "peak_memory_bytes": peak}
-    plain = subject.build().to(target)
+    plain = subject.build().to(example.device)
     others = [warmed(one_pass(plain, example))] if _layers(plain) != _layers(built) else []
-    found, *eager = timed([first, *others], target)
+    found, *eager = timed([first, *others], example.device)
     return {
         **asdict(found),
         "peak_memory_bytes": peak,
         "eager_seconds": eager[0].seconds if eager else None,
     }
+
+
+def _measure_step(subject: Subject, info: DeviceInfo, example: Tensor, before: int) -> dict[str, Any]:
+    """Measure a step, which needs more memory than the pass that was measured before it."""
+    (found,) = timed([warmed(one_step(subject.build().to(example.device), example))], example.device)
+    return {**asdict(found), "peak_memory_bytes": peak_memory_bytes(info) - before}
 
 
 def _layers(network: torch.nn.Module) -> list[type]:

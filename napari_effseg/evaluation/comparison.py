@@ -185,11 +185,9 @@ def measure(subject: Subject, device: str, training: bool, cancel: CancelCheck |
     EffsegError
         If the measuring process ended without numbers.
     """
-    found = _in_process(subject, device, False, cancel)
-    step = None
-    if training:
-        taken = _in_process(subject, device, True, cancel)
-        step = TrainingStep(**taken, co2_grams=_co2_grams(taken["energy_joules"]))
+    found = _in_process(subject, device, training, cancel)
+    taken = found.pop("step")
+    step = TrainingStep(**taken, co2_grams=_co2_grams(taken["energy_joules"])) if taken else None
     built, shape = subject.build(), subject.input_shape
     operations = count_operations(built, shape)
     return BenchRow(
@@ -234,7 +232,6 @@ def _in_process(subject: Subject, device: str, training: bool, cancel: CancelChe
                     raise Cancelled("stopped while measuring") from None
     if process.returncode != 0:
         why = said.strip().splitlines()[-1] if said.strip() else f"it ended with {process.returncode}"
-        what = "a training step" if training else "a pass"
-        raise EffsegError(f"{subject.name} could not be measured ({what}): {why}")
+        raise EffsegError(f"{subject.name} could not be measured: {why}")
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found
