@@ -48,11 +48,16 @@ class _Rate:
     seconds_per_voxel_and_channel: float
 
 
-# Measured on one thread of an x86 server CPU; LightM-UNet: 75 to 135 bytes, 3e-7 to 9e-7 s.
+# Measured on one and two threads of an x86 server CPU, which runs the quick forms: `effseg bench` tells times.
+# Bytes are twice what tensors held, for what convolutions take beside them; of the first two, a process's.
 _RATES = {
-    "lightm-unet": _Rate("init_filters", 8, 100.0, 4e-7),
-    "slim-unetr": _Rate("embed_dim", 96, 4.5, 4e-9),
-    "nnunet": _Rate("features_per_stage", 32, 100.0, 4e-7),  # not measured: as the others
+    "lightm-unet": _Rate("init_filters", 8, 100.0, 3e-7),
+    "slim-unetr": _Rate("embed_dim", 96, 4.5, 1.5e-9),
+    "segresmamba": _Rate("feat_size", 48, 8.0, 5e-8),
+    "hrmedseg": _Rate("dim", 96, 1.0, 5e-9),
+    "hrmedsegsam": _Rate("dim", 96, 1.0, 5e-9),
+    "unet": _Rate("features", 32, 55.0, 1.3e-7),
+    "nnunet": _Rate("features_per_stage", 32, 55.0, 2.2e-7),
 }
 _UNKNOWN = _Rate("init_filters", 16, 100.0, 4e-7)
 _CUDA_THREADS = 200.0

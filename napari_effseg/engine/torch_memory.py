@@ -32,10 +32,10 @@ class TorchMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run an operation, then count the storages that are new among its results."""
-        given = {id(x.untyped_storage()) for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)}
+        given = {id(x.untyped_storage()) for x in tree_leaves((args, kwargs)) if _has_storage(x)}
         result = func(*args, **(kwargs or {}))
         for x in tree_leaves(result):
-            if isinstance(x, torch.Tensor):
+            if _has_storage(x):
                 storage = x.untyped_storage()
                 if id(storage) not in given and id(storage) not in self._known:
                     self._add(storage)
@@ -51,3 +51,8 @@ class TorchMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
     def _remove(self, name: int, size: int) -> None:
         self._known.discard(name)
         self.held -= size
+
+
+def _has_storage(x: object) -> bool:
+    """Whether it is a tensor with memory that torch knows; oneDNN's own tensors keep theirs to themselves."""
+    return isinstance(x, torch.Tensor) and not x.is_mkldnn

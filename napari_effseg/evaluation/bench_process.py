@@ -6,6 +6,8 @@ can then be blamed on this one network.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import json
 import sys
 from dataclasses import asdict
@@ -40,6 +42,7 @@ def _measure(subject: Subject, device: str, training: bool) -> dict[str, Any]:
     before = 0 if target.type == "cuda" else psutil.Process().memory_info().rss
     example = torch.randn(subject.input_shape, generator=torch.Generator().manual_seed(0)).to(target)
     found = _measure_pass(subject, info, example, before)
+    _give_back_memory()
     return {"step": _measure_step(subject, info, example, before) if training else None, **found}
 
 
@@ -62,6 +65,13 @@ def _measure_step(subject: Subject, info: DeviceInfo, example: Tensor, before: i
     """Measure a step, which needs more memory than the pass that was measured before it."""
     (found,) = timed([warmed(one_step(subject.build().to(example.device), example))], example.device)
     return {**asdict(found), "peak_memory_bytes": peak_memory_bytes(info) - before}
+
+
+def _give_back_memory() -> None:
+    """Let the system have what the pass has freed, so that the step's high-water mark is its own."""
+    gc.collect()
+    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):  # glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _layers(network: torch.nn.Module) -> list[type]:

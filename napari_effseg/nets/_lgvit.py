@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ._blocks import MBConv, PatchEmbedding
-from ._quick import QuickPerceptron
+from ._quick_lgvit import QuickLinearBlock
 
 __all__ = ["LGViT"]
 
@@ -106,6 +106,10 @@ class _Block(nn.Module):
         mixed: Tensor = checkpoint(self._mix, x, use_reentrant=False)
         return mixed
 
+    def inference_form(self) -> nn.Module:
+        """Return the quick block of the same weights."""
+        return QuickLinearBlock(self)
+
     def _mix(self, x: Tensor) -> Tensor:
         n = self.norm1(x)
         x = x + self._drop(self.out_proj(self.attn(n) * F.silu(self.act_proj(n))))
@@ -130,10 +134,6 @@ class _Mlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         mixed: Tensor = self.fc2(F.gelu(self.fc1(x)))
         return mixed
-
-    def inference_form(self) -> nn.Module:
-        """Return the quick perceptron of the same weights."""
-        return QuickPerceptron(self.fc1, self.fc2)
 
 
 class _LinearAttention(nn.Module):

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 __all__ = [
+    "GELU",
     "QuickConv",
+    "QuickLinear",
     "QuickMBConv",
     "QuickNorm",
     "QuickPerceptron",
@@ -46,7 +48,7 @@ class Activation(NamedTuple):
 
 
 _NONE = Activation()
-_GELU = Activation("gelu", (), "none")
+GELU = Activation("gelu", (), "none")
 
 
 class Geometry(NamedTuple):
@@ -163,17 +165,24 @@ class QuickTransposed(nn.Module):
         return whole.reshape(x.shape[0], *sides, -1).movedim(-1, 1)
 
 
-class QuickPerceptron(nn.Module):
-    """Two linear layers with GELU between, of tokens (..., C)."""
+class QuickLinear(nn.Module):
+    """A linear layer by oneDNN, of tokens (..., C), and the activation that follows it."""
 
-    def __init__(self, first: nn.Linear, last: nn.Linear) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: Activation = _NONE) -> None:
         super().__init__()
-        self._first, self._last = _arranged_linear(first), _arranged_linear(last)
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None)
+        self._bias, self._activation = None if bias is None else bias.detach(), activation
 
     def forward(self, x: Tensor) -> Tensor:
         linear = torch.ops.mkldnn._linear_pointwise
-        wide = linear(x, *self._first, *_GELU)
-        return cast("Tensor", linear(wide, *self._last, *_NONE))
+        return cast("Tensor", linear(x, self._weight, self._bias, *self._activation))
+
+
+class QuickPerceptron(nn.Sequential):
+    """Two linear layers with GELU between, of tokens (..., C)."""
+
+    def __init__(self, first: nn.Linear, last: nn.Linear) -> None:
+        super().__init__(QuickLinear(first.weight, first.bias, GELU), QuickLinear(last.weight, last.bias))
 
 
 class QuickMBConv(nn.Module):
@@ -243,13 +252,6 @@ def is_channels_last(x: Tensor) -> bool:
 def channels_last(x: Tensor) -> Tensor:
     """Lay (B, C, *S) out so that the channels of a voxel are neighbours, strides of sides of 1 included."""
     return x.movedim(1, -1).contiguous().movedim(-1, 1)
-
-
-def _arranged_linear(linear: nn.Linear) -> tuple[Tensor, Tensor | None]:
-    """Weight, in oneDNN's order, and bias."""
-    bias = cast("Tensor | None", linear.bias)
-    arranged = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
-    return arranged, None if bias is None else bias.detach()
 
 
 def quick_chain(parts: Sequence[nn.Module]) -> list[nn.Module]:
@@ -339,7 +341,7 @@ def _activation_of(module: nn.Module) -> Activation | None:
     if slope is not None:
         return Activation("leaky_relu", (slope,)) if slope else Activation("relu")
     if type(module) is nn.GELU and module.approximate == "none":
-        return _GELU
+        return GELU
     return None
 
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._quick import Activation, Geometry, QuickConv, channels_last, folded, normed
+from ._quick import GELU, Geometry, QuickConv, QuickLinear, channels_last, folded, normed
 
 __all__ = ["QuickSlimBlock"]
 
@@ -65,14 +65,11 @@ class _QuickPerceptron(nn.Module):
 
     def __init__(self, perceptron: Any) -> None:
         super().__init__()
-        weight = perceptron.line_conv_0.weight.flatten(1).detach()
-        self._widen = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+        self._widen = QuickLinear(perceptron.line_conv_0.weight.flatten(1), None, GELU)
         self._narrow = perceptron.line_conv_1.weight.flatten(1).t()
 
     def forward(self, x: Tensor) -> Tensor:
-        linear = torch.ops.mkldnn._linear_pointwise
-        wide = linear(_rows(x), self._widen, None, *Activation("gelu", (), "none"))
-        return _back(torch.addmm(_rows(x), wide, self._narrow), x)
+        return _back(torch.addmm(_rows(x), self._widen(_rows(x)), self._narrow), x)
 
 
 class _QuickAttention(nn.Module):
