@@ -58,10 +58,10 @@ def test_a_folder_that_is_not_there_is_reported(tmp_path, monkeypatch):
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_broken_cards(folders):
-    put(folders[0], "spleen-segresmamba")
+    put(folders[0], "spleen-attention")
     (folders[1] / "broken.toml").write_text("", encoding="utf-8")
-    with pytest.raises(UnknownModel, match=r"Did you mean spleen-segresmamba\?.*broken.toml") as caught:
-        zoo.find_card("spleen-segresmanba")
+    with pytest.raises(UnknownModel, match=r"Did you mean spleen-attention\?.*broken.toml") as caught:
+        zoo.find_card("spleen-atention")
     assert isinstance(caught.value, KeyError)
 
 
