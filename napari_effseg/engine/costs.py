@@ -48,7 +48,7 @@ class _Rate:
     seconds_per_voxel_and_channel: float
 
 
-# Measured on one and two threads of an x86 server CPU, which runs the quick forms: `effseg bench` tells times.
+# Measured on one and two threads of an x86 CPU, which runs the quick forms: `effseg bench` tells the times.
 # Bytes are twice what tensors held, for what convolutions take beside them; of the first two, a process's.
 _RATES = {
     "lightm-unet": _Rate("init_filters", 8, 100.0, 3e-7),
