@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import VolumeError
+from ..types import IntArray
 from ..volume import LabelMap, Volume, view_of
 from .label_looks import names_in, own_colours, rgb_of
 from .placement import level_array, placement_of
@@ -15,7 +16,7 @@ from .source import source_of
 if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
 
-__all__ = ["frames_of", "labels_of_layer", "layer_to_volume"]
+__all__ = ["array_of_labels", "frames_of", "labels_of_layer", "layer_to_volume"]
 
 
 def frames_of(layer: Layer) -> int:
@@ -82,6 +83,11 @@ def labels_of_layer(layer: Labels, frame: int = 0) -> LabelMap:
     present = {*names, *bare.counts(), *own_colours(layer)}
     colours = {label: rgb_of(layer, label) for label in sorted(present)}
     return LabelMap(data, view.source.affine, names, colours, dict(source.codes) if source else {})
+
+
+def array_of_labels(layer: Labels) -> IntArray:
+    """Array of a layer of labels in the order of its axes, which is that of the image that it lies on."""
+    return np.asarray(_spatial_last(layer, 0))
 
 
 def _spatial_last(layer: Layer, level: int) -> Any:

@@ -21,7 +21,7 @@ from .inference import Handlers, Inference
 from .measure import LabelRow, measure_labels, rows_as_text
 from .placement import grid_of_layer
 from .reading_view import go_to
-from .source import DOUBT, source_of
+from .source import shows_doubt, source_of
 from .words import sentence, trouble
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class LabelTable:
         with contextlib.suppress(VolumeError):
             grid = grid_of_layer(labels)
             for layer in reversed(list(self._viewer.layers)):
-                if not isinstance(layer, Image) or layer.ndim != labels.ndim or _is_doubt(layer):
+                if not isinstance(layer, Image) or layer.ndim != labels.ndim or shows_doubt(layer):
                     continue
                 if same_grid(grid_of_layer(layer), grid, _GRID_TOLERANCE_MM):
                     return layer
@@ -217,8 +217,3 @@ def save_layer(layer: Labels, path: Path) -> str:
         warnings.simplefilter("always")
         written = save(labels_of_layer(layer), path, **known)
     return " ".join((f"Wrote {written}.", *(sentence(str(one.message)) for one in said)))
-
-
-def _is_doubt(layer: Image) -> bool:
-    source = source_of(layer)
-    return source is not None and source.channel == DOUBT

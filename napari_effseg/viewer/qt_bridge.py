@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from psygnal import Signal as PsygnalSignal
 from qtpy.QtCore import QObject, Signal, Slot
 
 from .inference import Inference
@@ -22,12 +23,21 @@ class Lease:
     Attributes
     ----------
     inference : Inference
+    models_changed : Signal
+        Emitted when one who shares has told that there is another model.
     """
+
+    models_changed = PsygnalSignal()
 
     def __init__(self, inference: Inference, sharers: set[Lease]) -> None:
         self.inference = inference
         self._sharers = sharers
         sharers.add(self)
+
+    def tell_of_models(self, *_: object) -> None:
+        """Tell all who share that there is another model."""
+        for lease in tuple(self._sharers):
+            lease.models_changed.emit()
 
     def leave(self, *_: object) -> None:
         """Give the share back; more than once does no harm."""

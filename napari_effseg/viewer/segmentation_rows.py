@@ -30,6 +30,7 @@ __all__ = [
     "RegionRows",
     "RunRows",
     "combo",
+    "fill",
     "named",
     "say",
     "wrapped",
@@ -73,7 +74,7 @@ def say(label: QLabel, text: str) -> None:
     label.setVisible(bool(text))
 
 
-def _fill(box: QComboBox, entries: list[tuple[str, Any]], chosen: Any) -> None:
+def fill(box: QComboBox, entries: list[tuple[str, Any]], chosen: Any) -> None:
     """Show entries of text and data; nothing is emitted."""
     with QSignalBlocker(box):
         same = [box.itemText(at) for at in range(box.count())] == [text for text, _ in entries]
@@ -105,7 +106,7 @@ class ImageRows(QWidget):
 
     def show_state(self, state: SegmentationState) -> None:
         """Show what is chosen."""
-        _fill(self.image, [(layer.name, layer) for layer in state.images], state.image)
+        fill(self.image, [(layer.name, layer) for layer in state.images], state.image)
         why_not = "" if state.images else "No image is open."
         enable(self.image, "The layer that is segmented", why_not or ("" if state.is_idle else BUSY))
         if not state.images:
@@ -120,7 +121,7 @@ class ImageRows(QWidget):
         if list(self.channels) != roles:
             self._rebuild(roles)
         for role, box in self.channels.items():
-            _fill(box, [(layer.name, layer) for layer in state.images], state.channels.get(role))
+            fill(box, [(layer.name, layer) for layer in state.images], state.channels.get(role))
             enable(box, f"The layer that is the model's channel {role}", "" if state.is_idle else BUSY)
 
     def _rebuild(self, roles: list[str]) -> None:
@@ -205,7 +206,7 @@ class RegionRows(QWidget):
         """Show the region, or that there is none."""
         busy = "" if state.is_idle else BUSY
         no_image = "Open an image first." if state.image is None else ""
-        _fill(
+        fill(
             self.layer,
             [("Whole image", None), *((layer.name, layer) for layer in state.shapes)],
             state.region_layer,

@@ -10,6 +10,7 @@ from qtpy.QtGui import QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QVBoxLayout, QWidget
 
 from .label_table_widget import LabelTableWidget
+from .looks import text_colours
 from .model_rows import ModelRows
 from .qt_bridge import Lease, lease_inference
 from .segmentation_rows import DeviceRow, ImageRows, RegionRows, RunRows
@@ -24,8 +25,6 @@ __all__ = ["SegmentationWidget"]
 _TOGETHER_MS = 10
 """Changes that come within this time are shown together."""
 _WIDTH = 360  # the title of the dock fits
-_ON_LIGHT = {"error": "#9a1220", "warning": "#6f4a00"}
-_ON_DARK = {"error": "#ff8a80", "warning": "#ffca3a"}
 
 
 def _leave(panel: AutomaticSegmentation, lease: Lease, *_: object) -> None:
@@ -96,6 +95,7 @@ class SegmentationWidget(QWidget):
         self.run_rows.cancel_wanted.connect(panel.cancel)
         self.run_rows.details_wanted.connect(self._copy_details)
         panel.store.changed.connect(self._show_soon)
+        self._lease.models_changed.connect(panel.look_again)
         self._viewer.events.theme.connect(self._show_soon)
         self.cancel_key = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         self.cancel_key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -109,7 +109,7 @@ class SegmentationWidget(QWidget):
         state = self.panel.store.now
         for rows in (self.image_rows, self.model_rows, self.device_row, self.region_rows):
             rows.show_state(state)
-        self.run_rows.show_state(state, self._colours())
+        self.run_rows.show_state(state, text_colours(self._viewer.theme))
         self.cancel_key.setEnabled(not state.is_idle)
         if state.stage is not self._shown_stage:
             self._shown_stage = state.stage
@@ -119,13 +119,6 @@ class SegmentationWidget(QWidget):
         """Bring progress or outcome into sight, where the dock is lower than what it holds."""
         rows = self.run_rows
         self.scroll.ensureWidgetVisible(rows.status if rows.progress.isHidden() else rows.progress)
-
-    def _colours(self) -> dict[str, str]:
-        """Colours for trouble and warnings that can be read on the viewer's background."""
-        from napari.utils.theme import get_theme
-
-        red, green, blue = get_theme(self._viewer.theme).background.as_rgb_tuple()[:3]
-        return _ON_LIGHT if 0.299 * red + 0.587 * green + 0.114 * blue > 127 else _ON_DARK
 
     def _copy_details(self) -> None:
         clipboard = QGuiApplication.clipboard()

@@ -18,13 +18,13 @@ from .inference import Handlers, Inference
 from .label_table import LabelTable
 from .placement import placement_of
 from .running import Run, Runner, warm_up
-from .source import DOUBT, source_of
+from .source import shows_doubt
 from .state import PlanWords, SegmentationState, Store
 from .words import device_options, queue_words, trouble
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer
+    from napari.layers import Image
 
     from ..engine import DeviceInfo
 
@@ -122,6 +122,10 @@ class AutomaticSegmentation:
         """Narrow the list of models down; what is chosen stays chosen."""
         self.store.set(wish=wish)
 
+    def look_again(self, *_: object) -> None:
+        """Look which models there are and which fit; one may have been added."""
+        self._check_models()
+
     def choose_device(self, name: str) -> None:
         """Compute there."""
         self.store.set(device=name)
@@ -176,7 +180,7 @@ class AutomaticSegmentation:
         from napari.layers import Image, Shapes
 
         layers = list(self._viewer.layers)
-        images = tuple(layer for layer in layers if isinstance(layer, Image) and not _is_doubt(layer))
+        images = tuple(layer for layer in layers if isinstance(layer, Image) and not shows_doubt(layer))
         shapes = tuple(layer for layer in layers if isinstance(layer, Shapes))
         self._region.forget_removed()
         now = self.store.now
@@ -339,8 +343,3 @@ def _find_devices(progress: Progress, cancel: CancelCheck) -> tuple[DeviceInfo, 
     from ..engine import available_devices
 
     return available_devices()
-
-
-def _is_doubt(layer: Layer) -> bool:
-    source = source_of(layer)
-    return source is not None and source.channel == DOUBT

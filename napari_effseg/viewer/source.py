@@ -12,7 +12,7 @@ from ..volume import Code, IntensityWindow, Reorientation
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-__all__ = ["DOUBT", "METADATA_KEY", "REPORT_KEY", "LayerSource", "Lead", "source_of"]
+__all__ = ["DOUBT", "METADATA_KEY", "REPORT_KEY", "LayerSource", "Lead", "shows_doubt", "source_of"]
 
 METADATA_KEY = "effseg"
 REPORT_KEY = "effseg_report"
@@ -90,3 +90,9 @@ def source_of(layer: Layer) -> LayerSource | None:
     """Return what we know about where a layer comes from; None for a layer of another plugin."""
     source = layer.metadata.get(METADATA_KEY)
     return source if isinstance(source, LayerSource) else None
+
+
+def shows_doubt(layer: Layer) -> bool:
+    """Whether a layer shows how unsure a model was."""
+    source = source_of(layer)
+    return source is not None and source.channel == DOUBT

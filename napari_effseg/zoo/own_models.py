@@ -16,7 +16,7 @@ from .card_file import read_card, write_card
 from .registry import cards
 from .weights import verify, weights_path
 
-__all__ = ["free_name", "keep_card"]
+__all__ = ["free_name", "keep_card", "runs_folder"]
 
 
 def keep_card(source: PathLike | Card, folder: PathLike | None = None) -> Card:
@@ -59,6 +59,11 @@ def keep_card(source: PathLike | Card, folder: PathLike | None = None) -> Card:
             with contextlib.suppress(OSError):  # the first error is the one to report
                 made.unlink(missing_ok=True)
         raise
+
+
+def runs_folder() -> Path:
+    """Return the folder of finetunings that were begun in a window: beside the user's models."""
+    return models_folder().parent / "finetuning"
 
 
 def free_name(wanted: str) -> str:

@@ -44,7 +44,7 @@ from .run import FinetuneResult, Finetuning
 
 __all__ = ["Wire", "main", "serve"]
 
-_NICENESS = 10  # of Unix: whoever works in a window comes first
+_NICENESS = 5  # of Unix: whoever works in a window comes first
 
 
 class Wire:
