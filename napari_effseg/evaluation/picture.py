@@ -66,7 +66,7 @@ def draw_dice_against_time(report: BenchReport, scores: DiceScores, path: Path) 
         axes = figure.add_subplot(1, len(datasets), place)
         _fill(axes, {name: dice for (of, name), dice in scores.items() if of == dataset}, rows)
         axes.set(xscale="log", xlabel="seconds a window", ylabel="mean Dice, test split", title=dataset)
-        axes.margins(0.3)
+        axes.margins(x=0.5, y=0.3)
     figure.supxlabel(f"{report.device.description}; area: peak memory of a pass", fontsize="small")
     figure.savefig(path, dpi=120, format="png")
 
