@@ -1,22 +1,51 @@
 """Make the pictures of the documentation anew: ``python docs/_make_pictures.py`` (needs the extra [train]).
 
-Everything shown is what the commands and the package give for the sample cases; nothing is retouched.
+Everything shown is what the commands and the package give for real cases that may be passed on; nothing is
+retouched. ``python docs/_make_pictures.py models`` makes those of the pages of the models alone; models whose
+cases do not travel in the package want the folder of data sets that EFFSEG_DATA names.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 import napari_effseg as eff
 from napari_effseg.cli import main
+from napari_effseg.io.dataset import read_dataset
 from napari_effseg.overlay import overlay_picture
+from napari_effseg.samples import find_sample, write_sample
+from napari_effseg.zoo import Card, built_in_cards
 
 IMAGES = Path(__file__).parent / "images"
+SAMPLES = {"hippocampus": "hippocampus"}
+"""Structure, with which the names of cards begin, and the sample case that shows it."""
+DATASETS = {
+    "left-ventricle": "sunnybrook_lv2d",
+    "nuclei": "dsb2018_nuclei",
+    "retinal-vessels": "fives_vessels",
+}
+"""Structure and data set, where no sample case shows it; the first test case is taken."""
+MOST_BYTES = 150_000
+_BACKGROUND, _INK, _LINE = (18, 18, 20), (235, 235, 235), 24
+
+
+@dataclass(frozen=True)
+class Case:
+    """A real case with its reference, and what must be said of it."""
+
+    image: Path
+    reference: Path
+    about: str
 
 
 def tour(folder: Path) -> None:
@@ -42,6 +71,73 @@ def located(folder: Path) -> None:
     assert main(["segment", str(head), "-o", str(folder / "head_seg.nii.gz"), "--overlay", str(picture)]) == 0
 
 
+def models(folder: Path) -> None:
+    """Draw for each model what it gives for a real case, beside the reference."""
+    for card in built_in_cards():
+        case = case_of(card, folder)
+        if case is None:
+            print(f"{card.name}: no case that may be passed on is here; no picture")  # noqa: T201  a script
+            continue
+        volume, truth = eff.load(case.image), eff.load_labels(case.reference)
+        found = eff.segment(volume, card).labels
+        truth = eff.LabelMap(truth.data, truth.affine, found.names, found.colours)
+        picture = side_by_side(
+            {"model": overlay_picture(volume, found, truth), "reference": overlay_picture(volume, truth)}
+        )
+        caption = f"Labels of {card.name} and the reference, {case.about}"
+        save_small(picture, IMAGES / f"model_{card.name}.png", caption)
+
+
+def case_of(card: Card, folder: Path) -> Case | None:
+    """Return a case for a card that was not trained on, and may be passed on; None if none is here."""
+    structure = next((name for name in (*SAMPLES, *DATASETS) if card.name.startswith(name)), None)
+    if structure in SAMPLES:
+        sample = find_sample(SAMPLES[structure])
+        image, reference = folder / "image.nii.gz", folder / "reference.nii.gz"
+        write_sample(sample, image, reference)
+        return Case(image, reference, f"on the sample case {sample.name} ({sample.licence})")
+    data = os.environ.get("EFFSEG_DATA", "")
+    if structure is None or not data:
+        return None
+    dataset = read_dataset(Path(data) / DATASETS[structure])
+    if not dataset.redistributable:
+        return None
+    case = dataset.split("test")[0]
+    assert case.label is not None
+    about = f"on {case.name} of {dataset.name} ({dataset.licence}; {dataset.citation})"
+    return Case(case.images[0], case.label, about)
+
+
+def side_by_side(pictures: dict[str, Image.Image]) -> Image.Image:
+    """Put pictures below each other if they are wide, else beside each other, with their names above."""
+    font = ImageFont.load_default(size=14)
+    wide = max(picture.width for picture in pictures.values()) > 500
+    places, x, y = [], 0, 0
+    for picture in pictures.values():
+        places.append((x, y))
+        x, y = (0, y + picture.height + _LINE) if wide else (x + picture.width, 0)
+    width = max(x + picture.width for (x, _), picture in zip(places, pictures.values(), strict=True))
+    height = max(
+        y + _LINE + picture.height for (_, y), picture in zip(places, pictures.values(), strict=True)
+    )
+    sheet = Image.new("RGB", (width, height), _BACKGROUND)
+    for (x, y), (name, picture) in zip(places, pictures.items(), strict=True):
+        ImageDraw.Draw(sheet).text((x + 12, y + 6), name, _INK, font)
+        sheet.paste(picture, (x, y + _LINE))
+    return sheet
+
+
+def save_small(picture: Image.Image, path: Path, caption: str) -> None:
+    """Save a picture with its caption, with as many colours as its size allows."""
+    info = PngInfo()
+    info.add_itxt("Description", caption)
+    for colours in (256, 128, 64, 32):
+        picture.quantize(colours).save(path, optimize=True, pnginfo=info)
+        if path.stat().st_size < MOST_BYTES:
+            return
+    raise AssertionError(f"{path} is larger than {MOST_BYTES} bytes")
+
+
 def draw_doubt(volume: eff.Volume, labels: eff.LabelMap, doubt: np.ndarray) -> Figure:
     """Draw the fullest sagittal slice with the labels' outline, and its doubt."""
     i = int(np.argmax((labels.data > 0).sum((1, 2))))
@@ -65,5 +161,5 @@ if __name__ == "__main__":
     matplotlib.use("agg")
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        tour(Path(temporary))
-        located(Path(temporary))
+        for make in (models,) if sys.argv[1:] == ["models"] else (tour, located, models):
+            make(Path(temporary))

@@ -53,7 +53,7 @@ _PLANES = (
 )
 
 
-def overlay_picture(volume: Volume, labels: LabelMap) -> Image:
+def overlay_picture(volume: Volume, labels: LabelMap, slices_of: LabelMap | None = None) -> Image:
     """Draw the slices that hold most of the structures, with the structures' outlines and a legend.
 
     Parameters
@@ -62,6 +62,8 @@ def overlay_picture(volume: Volume, labels: LabelMap) -> Image:
         The image; three channels are shown as red, green, blue, else the first channel is.
     labels : LabelMap
         Its label map, on the same grid.
+    slices_of : LabelMap, optional
+        Another label map on the grid, whose fullest slices are shown instead, such as to compare the two.
 
     Returns
     -------
@@ -75,14 +77,18 @@ def overlay_picture(volume: Volume, labels: LabelMap) -> Image:
     """
     from PIL import Image, ImageDraw
 
-    if not same_grid(volume.grid, labels.grid):
+    shown = labels if slices_of is None else slices_of
+    if not (same_grid(volume.grid, labels.grid) and same_grid(volume.grid, shown.grid)):
         raise VolumeError(
             f"the image has {volume.shape} voxels and the label map {labels.shape}, or they lie at different "
             "places; an overlay needs both on one grid"
         )
     image, found = reorient(volume, ("R", "A", "S")), reorient(labels, ("R", "A", "S"))
+    at = reorient(shown, ("R", "A", "S"))
     planes = [plane for plane in _PLANES if image.shape[plane.columns] > 1 and image.shape[plane.rows] > 1]
-    panels = [_panel(image, found, plane) for plane in planes or _PLANES[:1]]
+    panels = [
+        _panel(image, found, plane, _fullest_slice(at.data, plane.across)) for plane in planes or _PLANES[:1]
+    ]
     legend = _legend(labels)
     width = sum(panel.width for panel in panels) + _MARGIN * (len(panels) + 1)
     height = max(panel.height for panel in panels) + 2 * _MARGIN + _LINE * (len(legend) + 1)
@@ -103,10 +109,9 @@ def label_colour(labels: LabelMap, label: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _panel(image: Volume, labels: LabelMap, plane: _Plane) -> Image:
+def _panel(image: Volume, labels: LabelMap, plane: _Plane, index: int) -> Image:
     from PIL import Image, ImageDraw
 
-    index = _fullest_slice(labels.data, plane.across)
     grey = _as_displayed(image.data, plane, index)
     ids = _as_displayed(labels.data, plane, index)
     size = _panel_size(image, plane)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,10 +31,18 @@ def _no_models_of_the_user(tmp_path_factory: pytest.TempPathFactory, monkeypatch
     monkeypatch.setenv("EFFSEG_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what fixtures of whole modules remember away from the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EFFSEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _cache_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remember times, and keep fetched weights, where the user's own are not."""
-    monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    """Remember times, and keep fetched weights, where neither the user's own nor another test's are."""
+    monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex}"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -89,3 +89,14 @@ def test_a_legend_of_hundreds_of_objects_stays_short() -> None:
     volume, labels = case()
     many = {number: f"object {number}" for number in range(1, 501)}
     assert overlay_picture(volume, LabelMap(labels.data, AFFINE, many)).height < 900
+
+
+def test_two_label_maps_are_compared_on_the_same_slices() -> None:
+    volume, labels = case()
+    moved = LabelMap(np.roll(labels.data, 3, axis=2), AFFINE, labels.names, labels.colours)
+    ours, theirs = (overlay_picture(volume, one, slices_of=labels) for one in (labels, moved))
+    assert np.array_equal(np.asarray(ours)[12, 12], np.asarray(theirs)[12, 12])
+    nothing = LabelMap(np.zeros_like(labels.data), AFFINE)
+    bare = np.asarray(overlay_picture(volume, nothing, slices_of=labels))
+    free = ~((np.asarray(ours)[: bare.shape[0], : bare.shape[1]] != bare).any(axis=-1))
+    assert free[12:332, 12:332].mean() > 0.5  # the same image lies below both

@@ -8,14 +8,17 @@ Paths, best first:
     The authors' fused kernel; CUDA tensors up to float32, where the package mamba-ssm is installed.
 ``chunked-torch``
     Plain torch operations; any device.
+``triton-cuda``
+    Triton kernels; float32 CUDA tensors, only on request: nobody has seen them run on a GPU yet.
 ``reference``
     The formula as a loop; only on request.
 
-``EFFSEG_SCAN=reference``, ``chunked`` or ``numba`` in the environment forces one.
+``EFFSEG_SCAN=reference``, ``chunked``, ``numba`` or ``triton`` in the environment forces one.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 from functools import cache
@@ -43,7 +46,8 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 _NUMBA, _CUDA, _CHUNKED, _REFERENCE = "numba-cpu", "mamba-ssm-cuda", "chunked-torch", "reference"
-_FORCED = {"reference": _REFERENCE, "chunked": _CHUNKED, "numba": _NUMBA}
+_TRITON = "triton-cuda"
+_FORCED = {"reference": _REFERENCE, "chunked": _CHUNKED, "numba": _NUMBA, "triton": _TRITON}
 
 
 @overload
@@ -183,7 +187,7 @@ def scan_path(device: torch.device | str, dtype: torch.dtype, states: int = 16) 
     Returns
     -------
     str
-        "numba-cpu", "mamba-ssm-cuda", "chunked-torch" or "reference".
+        "numba-cpu", "mamba-ssm-cuda", "chunked-torch", "triton-cuda" or "reference".
 
     Raises
     ------
@@ -231,6 +235,11 @@ def run_path(path: str, inputs: ScanInputs) -> tuple[Tensor, Tensor]:
         return cpu_scan(inputs)
     if path == _CUDA:
         return cuda_scan(inputs)
+    if path == _TRITON:
+        from ._scan_triton import triton_scan  # Triton is imported on first use
+
+        with torch.autocast(inputs.u.device.type, enabled=False):
+            return triton_scan(inputs)
     with torch.autocast(inputs.u.device.type, enabled=False):
         return reference_scan(inputs) if path == _REFERENCE else chunked_scan(inputs)
 
@@ -239,7 +248,7 @@ def _path(kind: str, dtype: torch.dtype, states: int, gradients: bool) -> str:
     """Choose a path for a device type; the CPU kernels are compiled here, those for gradients on request."""
     forced = os.environ.get("EFFSEG_SCAN", "")
     if forced:
-        return _forced_path(forced, kind)
+        return _forced_path(forced, kind, dtype)
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     if kind == "cpu" and _numba_problem(wide, gradients) is None:
         return _NUMBA
@@ -248,7 +257,7 @@ def _path(kind: str, dtype: torch.dtype, states: int, gradients: bool) -> str:
     return _CHUNKED
 
 
-def _forced_path(name: str, kind: str) -> str:
+def _forced_path(name: str, kind: str, dtype: torch.dtype) -> str:
     if name not in _FORCED:
         known = ", ".join(sorted(_FORCED))
         raise ConfigError(
@@ -256,7 +265,20 @@ def _forced_path(name: str, kind: str) -> str:
         )
     if name == "numba" and kind != "cpu":
         raise ConfigError(f"EFFSEG_SCAN=numba is for tensors on the CPU, but these are on {kind!r}; unset it")
+    if name == "triton":
+        _check_triton(kind, dtype)
     return _FORCED[name]
+
+
+def _check_triton(kind: str, dtype: torch.dtype) -> None:
+    """Refuse what the Triton kernels cannot do; its interpreter takes tensors on the CPU."""
+    if importlib.util.find_spec("triton") is None:
+        raise ConfigError("EFFSEG_SCAN=triton needs the package triton, which is not installed; unset it")
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"
+    if dtype == torch.float64 or (kind != "cuda" and not interpreted):
+        raise ConfigError(
+            f"EFFSEG_SCAN=triton is for float32 tensors on CUDA, but these are {dtype} on {kind!r}; unset it"
+        )
 
 
 @cache

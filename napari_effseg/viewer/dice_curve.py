@@ -63,11 +63,10 @@ class DiceCurve(QWidget):
         if self._before is not None:
             painter.setPen(QPen(text, 1, Qt.PenStyle.DotLine))
             painter.drawLine(self._place(0, self._before), self._place(self._last, self._before))
-        colour = self.palette().highlight().color()
-        painter.setPen(QPen(colour, 2))
+        painter.setPen(QPen(text, 2))
         places = [self._place(step, dice) for step, dice in self._points]
         painter.drawPolyline(QPolygonF(places))
-        painter.setBrush(colour)
+        painter.setBrush(text)
         for place in places:
             painter.drawEllipse(place, _DOT, _DOT)
         painter.end()

@@ -70,8 +70,9 @@ class ProgressRows(QWidget):
     def show_state(self, state: FinetuneState, colours: dict[str, str]) -> None:
         """Show plan, progress and outcome."""
         is_idle = state.stage is FinetuneStage.IDLE
-        self.plan.show_facts(state.plan)
-        say(self.notes, "\n".join(f"⚠ {note}" for note in state.notes))
+        is_ready = state.stage is FinetuneStage.READY
+        self.plan.show_facts(state.plan if is_ready else ())  # read by then, and the room is needed
+        say(self.notes, "\n".join(f"⚠ {note}" for note in state.notes) if is_ready else "")
         self.notes.setStyleSheet(f"color: {colours['warning']}")
         say(self.why_not, state.why_not_prepare if is_idle else "")
         self._show_button(state)

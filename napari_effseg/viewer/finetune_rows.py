@@ -139,7 +139,7 @@ class StructureRows(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines = small_table("Structures", ("Label", "Structure", "To the model"), _NAME)
+        self.lines = small_table("Structures", ("Label", "Structure", "Model"), _NAME)
         self.lines.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.boxes: dict[int, QComboBox] = {}
         column = QVBoxLayout(self)

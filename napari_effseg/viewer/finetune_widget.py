@@ -50,7 +50,7 @@ class FinetuneWidget(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_TOGETHER_MS)
         self._timer.timeout.connect(self._show_state)
-        self._shown_stage = FinetuneStage.IDLE
+        self._shown = (FinetuneStage.IDLE, False, False)
         self._build()
         self._connect()
         self._show_state()
@@ -122,15 +122,17 @@ class FinetuneWidget(QWidget):
             rows.show_state(state)
         self.progress_rows.show_state(state, text_colours(self._viewer.theme))
         self.stop_key.setEnabled(state.is_busy)
-        if state.stage is not self._shown_stage:
-            self._shown_stage = state.stage
+        shown = (state.stage, bool(state.points), bool(state.scores))
+        if shown != self._shown:
+            self._shown = shown
             QTimer.singleShot(_TOGETHER_MS, self._show_progress)  # when the rows have their places
 
     def _show_progress(self) -> None:
-        """Bring the button with what stands around it into sight."""
+        """Bring the button, and what stands below it, into sight."""
         rows = self.progress_rows
-        self.scroll.ensureWidgetVisible(rows.status)
-        self.scroll.ensureWidgetVisible(rows.button)
+        for widget in (rows.scores, rows.status, rows.curve, rows.button):
+            if widget.isVisible():
+                self.scroll.ensureWidgetVisible(widget)
 
     def _copy_details(self) -> None:
         clipboard = QGuiApplication.clipboard()

@@ -51,10 +51,20 @@ def cards_table(cards: Iterable[Card], *, links: bool = True) -> str:
     return _table(("Model", "Images", "Labels", "Parameters", "Mean Dice", "Licence of weights"), rows)
 
 
-def card_page(card: Card) -> str:
-    """Return a card as a page in Markdown, ending in a newline."""
+def card_page(card: Card, picture: str = "", caption: str = "") -> str:
+    """Return a card as a page in Markdown, ending in a newline.
+
+    Parameters
+    ----------
+    card : Card
+    picture : str
+        Path of a picture of a real case, from the page; "" for none.
+    caption : str
+        What it shows.
+    """
     sections = [
         f"# {card.title}\n\n{card.summary}",
+        f"![{caption}]({picture})\n\n*{caption}*" if picture else "",
         _command(card),
         f"## Intended use\n\n{card.intended_use}",
         "## Limits\n\n" + "\n".join(f"- {limit}" for limit in card.limits) if card.limits else "",

@@ -85,7 +85,7 @@ def test_times_add_up_and_memory_is_the_largest(results):
     volume = Volume(np.zeros((20, 16, 12), np.float32), OBLIQUE)
     plan = engine.plan_segmentation(volume, "hippocampus-lightm-unet", "cpu")
     long = dataclasses.replace(plan, seconds=300.0, peak_memory_bytes=2 * 10**9)
-    said = together([dataclasses.replace(plan, seconds=120.0), long])
+    said = together([dataclasses.replace(plan, seconds=120.0, peak_memory_bytes=10**9), long])
     assert said == "2 models one after the other: about 7 min in all, and at most 2.0 GB"
     assert together([plan]) == ""
 

@@ -100,3 +100,18 @@ def test_the_script_writes_a_page_for_each_built_in_card(tmp_path):
 def test_a_page_tells_how_objects_are_numbered():
     page = card_page(dataclasses.replace(FULL, postprocess=zoo.Postprocess(instances=zoo.Instances(1, 2))))
     assert "grown back into 'liver', numbered: left kidney 1, left kidney 2, ..." in page
+
+
+def test_a_picture_of_a_real_case_is_shown_with_its_caption():
+    page = card_page(FULL, "../images/model_synthetic.png", "Labels and reference (CC0 1.0)")
+    assert "![Labels and reference (CC0 1.0)](../images/model_synthetic.png)" in page
+    assert "![" not in card_page(FULL)
+
+
+def test_every_built_in_card_has_a_small_picture_with_a_caption():
+    script = runpy.run_path(str(SCRIPT))
+    for card in zoo.built_in_cards():
+        path, caption = script["picture_of"](card.name)
+        assert path, f"no picture of {card.name}: python docs/_make_pictures.py models"
+        assert caption.startswith(f"Labels of {card.name}")
+        assert (SCRIPT.parent / "models" / path).resolve().stat().st_size < 150_000
