@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from .data import PatchSampler, TrainingCase
 from .energy import EnergyMeter
 from .losses import Loss, activation_of, segmentation_loss
 from .optimise import build_optimiser, learning_rate
-from .state import HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
+from .state import Clock, HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
 from .validate import validation_dice
 
 __all__ = ["Trainer"]
@@ -29,17 +28,6 @@ __all__ = ["Trainer"]
 _logger = logging.getLogger(__name__)
 
 CHECKPOINT = "checkpoint.pt"
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """When this sitting began, and how much time earlier sittings took."""
-
-    began: float
-    before: float
-
-    def seconds(self) -> float:
-        return self.before + time.monotonic() - self.began
 
 
 class Trainer:
@@ -121,7 +109,7 @@ class Trainer:
         Cancelled
             If `cancel` said so; `resume` goes on from there.
         """
-        run, clock = self.config.run, _Clock(time.monotonic(), self.state.seconds)
+        run, clock = self.config.run, Clock(self.state)
         loss_of = segmentation_loss(self.config.optimiser, activation_of(self.card))
         losses: list[float] = []
         saved = time.monotonic()
@@ -131,7 +119,7 @@ class Trainer:
                     self._save(clock, meter)
                     raise Cancelled(f"stopped after {self.state.step} steps; it can go on (--resume)")
                 losses.append(self._step(sampler, loss_of))
-                self.state.seconds = clock.seconds()
+                clock.tell(self.state)
                 if self.state.step % run.validate_every == 0 or self._is_over:
                     self._validate(validation, float(np.mean(losses)), clock)
                     losses.clear()
@@ -173,10 +161,13 @@ class Trainer:
         scores = [point.mean_dice for point in self.state.history]
         return len(scores) - 1 - scores.index(self.state.best) if self.state.best in scores else len(scores)
 
-    def _validate(self, cases: list[TrainingCase], loss: float, clock: _Clock) -> None:
+    def _validate(self, cases: list[TrainingCase], loss: float, clock: Clock) -> None:
         scores: Mapping[str, float] = validation_dice(self.average.net, cases, self.card, self.device)
         mean = float(np.mean(list(scores.values())))
-        point = HistoryPoint(self.state.step, clock.seconds(), loss, dict(scores), mean)
+        clock.tell(self.state)
+        point = HistoryPoint(
+            self.state.step, self.state.seconds, loss, dict(scores), mean, self.state.core_seconds
+        )
         self.state.history.append(point)
         _logger.info("step %d: loss %.4f, validation Dice %.4f %s", point.step, loss, mean, dict(scores))
         if mean > self.state.best:
@@ -185,9 +176,9 @@ class Trainer:
                 name: value.detach().cpu().clone() for name, value in self.average.net.state_dict().items()
             }
 
-    def _save(self, clock: _Clock, meter: EnergyMeter) -> float:
+    def _save(self, clock: Clock, meter: EnergyMeter) -> float:
         """Write the checkpoint and return when."""
-        self.state.seconds = clock.seconds()
+        clock.tell(self.state)
         spent = meter.take()
         self.state.energy_kwh += spent.energy_kwh
         self.state.co2_kg += spent.co2_kg

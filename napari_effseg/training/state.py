@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch.optim import Optimizer
 
 from ..errors import WeightsError
 
-__all__ = ["HistoryPoint", "TrainingState", "WeightAverage", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Clock", "HistoryPoint", "TrainingState", "WeightAverage", "load_checkpoint", "save_checkpoint"]
 
 
 _Net = TypeVar("_Net", bound=nn.Module)
@@ -35,6 +36,8 @@ class HistoryPoint:
     dice : dict of str to float
         Mean Dice of each label over the validation cases.
     mean_dice : float
+    core_seconds : float
+        Time that cores worked on it so far, however busy the machine was.
     """
 
     step: int
@@ -42,6 +45,7 @@ class HistoryPoint:
     loss: float
     dice: dict[str, float]
     mean_dice: float
+    core_seconds: float = 0.0
 
 
 @dataclass
@@ -54,6 +58,8 @@ class TrainingState:
         Steps done.
     seconds : float
         Time spent.
+    core_seconds : float
+        Time that this process's threads spent on cores: that of a busy machine is not counted.
     best : float
         Best mean Dice on the validation split; its weights are kept apart.
     history : list of HistoryPoint
@@ -63,10 +69,24 @@ class TrainingState:
 
     step: int = 0
     seconds: float = 0.0
+    core_seconds: float = 0.0
     best: float = -1.0
     history: list[HistoryPoint] = field(default_factory=list)
     energy_kwh: float = 0.0
     co2_kg: float = 0.0
+
+
+class Clock:
+    """Time since now, on top of what a run has taken before."""
+
+    def __init__(self, state: TrainingState) -> None:
+        self._seconds = state.seconds - time.monotonic()
+        self._core_seconds = state.core_seconds - time.process_time()
+
+    def tell(self, state: TrainingState) -> None:
+        """Bring the times of a run up to date."""
+        state.seconds = self._seconds + time.monotonic()
+        state.core_seconds = self._core_seconds + time.process_time()
 
 
 class WeightAverage(Generic[_Net]):

@@ -133,3 +133,13 @@ def test_minutes_of_earlier_sittings_count(trainer, held_back):
     second = trainer(**changes)
     second.resume()
     assert second.is_finished
+
+
+def test_time_on_cores_goes_on_where_a_run_was(trainer, held_back):
+    first = trainer()
+    first.state.core_seconds = 1e6
+    first.run(Sampler(), held_back)
+    assert 1e6 < first.state.history[-1].core_seconds <= first.state.core_seconds < 1e6 + 3600
+    second = trainer()
+    second.resume()
+    assert second.state.core_seconds == first.state.core_seconds

@@ -18,7 +18,7 @@ from ...zoo.card import Card
 from ..config import TrainConfig
 from ..loop import CHECKPOINT
 from ..optimise import build_optimiser, learning_rate
-from ..state import HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
+from ..state import Clock, HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
 from .loss import hypotheses_loss
 from .rounds import Rounds
 from .sampler import Example, ExampleSampler
@@ -81,22 +81,21 @@ class ClickTrainer:
         Cancelled
             If `cancel` said so; `resume` goes on from there.
         """
-        run, began, before = self._run, time.monotonic(), self.state.seconds
+        run, clock = self._run, Clock(self.state)
         losses: list[float] = []
         saved = time.monotonic()
         while self.state.step < run.steps:
             if cancel is not None and cancel():
-                self._save(before + time.monotonic() - began)
+                self._save(clock)
                 raise Cancelled(f"stopped after {self.state.step} steps; go on with --resume")
             losses.append(self._step(sampler))
-            seconds = before + time.monotonic() - began
             if self.state.step % run.validate_every == 0 or self.state.step == run.steps:
-                self._validate(validation, float(np.mean(losses)), seconds)
+                self._validate(validation, float(np.mean(losses)), clock)
                 losses.clear()
-                self._save(seconds)
+                self._save(clock)
                 saved = time.monotonic()
             elif time.monotonic() - saved > 60 * run.checkpoint_minutes:
-                self._save(seconds)
+                self._save(clock)
                 saved = time.monotonic()
             if progress is not None:
                 progress(self.state.step / run.steps, f"step {self.state.step} of {run.steps}")
@@ -174,10 +173,13 @@ class ClickTrainer:
     def _laid_out(self, inputs: Tensor) -> Tensor:
         return inputs.to(self._device).contiguous(memory_format=torch.channels_last)
 
-    def _validate(self, validation: Mapping[str, Sequence[Example]], loss: float, seconds: float) -> None:
+    def _validate(self, validation: Mapping[str, Sequence[Example]], loss: float, clock: Clock) -> None:
         scores = click_dice(self.average.net, validation, self._device)
         mean = float(np.mean(list(scores.values())))
-        self.state.history.append(HistoryPoint(self.state.step, seconds, loss, scores, mean))
+        state = self.state
+        clock.tell(state)
+        point = HistoryPoint(state.step, state.seconds, loss, scores, mean, state.core_seconds)
+        state.history.append(point)
         _logger.info("step %d: loss %.4f, mean Dice %.4f %s", self.state.step, loss, mean, scores)
         if mean > self.state.best:
             self.state.best = mean
@@ -185,6 +187,6 @@ class ClickTrainer:
                 name: value.detach().cpu().clone() for name, value in self.average.net.state_dict().items()
             }
 
-    def _save(self, seconds: float) -> None:
-        self.state.seconds = seconds
+    def _save(self, clock: Clock) -> None:
+        clock.tell(self.state)
         save_checkpoint(self.checkpoint, self.state, self.net, self.average, self._optimiser, self.best)
