@@ -52,8 +52,11 @@ def plane_of(prompt: Prompt, spacing: Spacing, shown: int | None = None) -> int:
     Returns
     -------
     int
-        The prompt's own; else the one shown; else that of the largest spacing, the last of equals.
+        The prompt's own (of a line along an axis, which lies in two planes, the one shown); else the one shown;
+        else that of the largest spacing, the last of equals.
     """
+    if shown is not None and shown in _flat_axes(prompt):
+        return shown
     if prompt.axis is not None:
         return prompt.axis
     if shown is not None:
@@ -96,6 +99,14 @@ def voxels_of(prompt: Prompt, shape: SpatialShape) -> tuple[IndexBox, NDArray[np
     return (low, high), np.ones([b - a for a, b in zip(low, high, strict=True)], bool)
 
 
+def _flat_axes(prompt: Prompt) -> tuple[int, ...]:
+    """Axes along which a prompt that is drawn does not extend."""
+    if isinstance(prompt, Point | Mask):
+        return ()
+    low, last = _reach(prompt)
+    return tuple(axis for axis in range(3) if low[axis] == last[axis])
+
+
 def _reach(prompt: Point | Box | Scribble | Lasso) -> tuple[_Index, _Index]:
     """First and last voxel along each axis."""
     if isinstance(prompt, Point):
@@ -134,7 +145,9 @@ def _stamp(
     radius: float,
 ) -> None:
     """Set the voxels within `radius` of a piece of the line, and the line's own."""
-    steps = int(np.ceil(np.abs(second - first).max())) + 1
+    steps = int(
+        np.ceil(np.abs(second - first).max())
+    )  # more would leave the line between diagonal neighbours
     path = np.linspace(first, second, steps + 1)
     own = np.round(path).astype(int) - start
     own = own[((own >= 0) & (own < inside.shape)).all(axis=1)]

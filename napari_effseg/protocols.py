@@ -113,6 +113,25 @@ class Session(Protocol):
         """
         ...
 
+    def chosen(self, axis: int, index: int) -> int:
+        """Return the rank of the mask that a slice shows, of those that its prompts may mean."""
+        ...
+
+    def preview(self, prompt: Prompt, *, shown: int | None = None) -> tuple[tuple[IndexBox, BoolArray], ...]:
+        """Return what a prompt would make of the mask, box by box; nothing changes, and nothing is kept.
+
+        Parameters
+        ----------
+        prompt, shown
+            As `add`.
+
+        Raises
+        ------
+        PromptError
+            As `add`.
+        """
+        ...
+
     def propagate(
         self, axis: int = 2, *, progress: Progress | None = None, cancel: CancelCheck | None = None
     ) -> None:

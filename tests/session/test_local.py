@@ -221,3 +221,32 @@ def test_the_same_prompts_mark_the_same_anatomy_in_every_storage_order(axcodes, 
             session.add(Point(voxel, positive=positive, axis=axis))
     assert one.mask.any()
     assert (turn.apply(one.mask) == two.mask).all()
+
+
+def test_a_preview_is_what_the_prompt_will_make_and_changes_nothing():
+    session = opened()
+    session.add(Point((4, 4, 2), axis=2))
+    before, told = session.mask.copy(), []
+    session.listen(told.append)
+    next_point = Point((9, 6, 2), axis=2)
+    ((box, values),) = session.preview(next_point)
+    assert (session.mask == before).all() and not told and session.undo_words == "point"
+    session.add(next_point)
+    assert (session.mask[tuple(slice(*ends) for ends in zip(*box, strict=True))] == values).all()
+
+
+def test_a_session_says_which_mask_of_a_slice_it_shows():
+    session = opened()
+    session.add(Point((4, 4, 2), axis=2))
+    session.choose(2, 2, 1)
+    assert (session.chosen(2, 2), session.chosen(2, 3)) == (1, 0)
+    session.undo()
+    assert session.chosen(2, 2) == 0
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_line_along_an_axis_is_meant_in_the_plane_that_was_shown(axis):
+    session = opened()
+    line = [(6, 6, 2), (6, 6, 4)]  # lies in planes across I and J
+    session.add(Scribble(line), shown=axis)
+    assert session.hypotheses(axis, 6) and not session.hypotheses(1 - axis, 6)

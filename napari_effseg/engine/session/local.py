@@ -31,7 +31,7 @@ from ...types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, PathLik
 from ...volume import LabelMap, Volume
 from .answers import Answers, Watch, apply_event
 from .body import SliceBody
-from .canvas import Canvas, Patch
+from .canvas import Canvas, Patch, slices_of
 from .colours import next_colour
 from .restore import step_of
 from .scene import Scene
@@ -214,6 +214,21 @@ class LocalSession:
                 f"mask {hypothesis} of slice {index} was chosen; there are {known}, numbered from 0"
             )
         self._do(Choose(axis, index, hypothesis))
+
+    def chosen(self, axis: int, index: int) -> int:
+        """See `protocols.Session.chosen`."""
+        self._settle()
+        state = self._timeline.answers.slices.get((axis, index))
+        return 0 if state is None else state.chosen
+
+    def preview(self, prompt: Prompt, *, shown: int | None = None) -> tuple[tuple[IndexBox, BoolArray], ...]:
+        """See `protocols.Session.preview`."""
+        self._settle()
+        _, patches = self._apply(Add(0, prompt, shown), self._timeline.answers)
+        found = tuple((patch.box, self._canvas.mask[slices_of(patch.box)].copy()) for patch in patches)
+        for patch in reversed(patches):
+            self._canvas.take_back(patch)
+        return found
 
     def propagate(
         self, axis: int = 2, *, progress: Progress | None = None, cancel: CancelCheck | None = None
