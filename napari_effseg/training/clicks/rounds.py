@@ -84,16 +84,18 @@ class Rounds:
         """Keep an answer for the next round."""
         self.maps[which, _PREVIOUS] = probabilities
 
-    @torch.no_grad()
-    def answers(self, network: ClickUNet, device: torch.device) -> Tensor:
+    @torch.inference_mode()
+    def answers(self, network: ClickUNet, device: torch.device, which: Sequence[int] | None = None) -> Tensor:
         """Probabilities of the answers that a user would be shown, shape (B, S, S).
 
-        After one prompt the hypothesis with the best score; later the first.
+        After one prompt the hypothesis with the best score; later the first. Of the examples `which` alone,
+        in that order, if it is given.
         """
-        inputs = self.inputs.to(device).contiguous(memory_format=torch.channels_last)
+        chosen = list(range(len(self.prompts)) if which is None else which)
+        inputs = self.inputs[chosen].to(device).contiguous(memory_format=torch.channels_last)
         logits, scores = (found.cpu() for found in network.ranked(inputs))
-        scores = scores.clone()
-        scores[torch.from_numpy(self.prompts > 1)] = -torch.inf
-        scores[torch.from_numpy(self.prompts > 1), 0] = 0
+        settled = torch.from_numpy(self.prompts[chosen] > 1)
+        scores = torch.where(settled[:, None], torch.full_like(scores, -torch.inf), scores)
+        scores[settled, 0] = 0
         best = scores.argmax(dim=1)
         return logits[torch.arange(len(best)), best].sigmoid()

@@ -161,14 +161,14 @@ class ClickTrainer:
         last: bool,
     ) -> None:
         self.net.eval()
-        answers = rounds.answers(self.net, self._device)
-        for which in behind:
+        answers = rounds.answers(self.net, self._device, behind)
+        for which, answer in zip(behind, answers, strict=True):
             left = wanted[which] - int(rounds.prompts[which])
-            mask = answers[which] > 0.5
+            mask = answer > 0.5
             for _ in range(left if last else (left + 1) // 2):
                 if not rounds.click(which, mask, scribble=bool(random.random() < self._clicks.scribble)):
                     break
-            rounds.remember(which, answers[which])
+            rounds.remember(which, answer)
 
     def _laid_out(self, inputs: Tensor) -> Tensor:
         return inputs.to(self._device).contiguous(memory_format=torch.channels_last)
