@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .engine.session.local import LocalSession
     from .zoo.card import Card
 
-__all__ = ["open_session", "resume"]
+__all__ = ["open_session", "promptable_card", "resume"]
 
 _TASK = "promptable"
 
@@ -55,7 +55,7 @@ def open_session(volume: Volume, model: str | PathLike | Card = "auto", device: 
     """
     from .engine.session.local import LocalSession
 
-    card = _card(model)
+    card = promptable_card(model)
     return LocalSession(volume, _body(card, device), write=_writer(card))
 
 
@@ -88,11 +88,25 @@ def resume(
     from .io.effseg import read_session
 
     state = read_session(path)
-    card = _card(state.model if model == "auto" else model)
+    card = promptable_card(state.model if model == "auto" else model)
     return LocalSession.restored(volume, _body(card, device), state, _writer(card))
 
 
-def _card(model: str | PathLike | Card) -> Card:
+def promptable_card(model: str | PathLike | Card = "auto") -> Card:
+    """Find a model that answers clicks.
+
+    Parameters
+    ----------
+    model : str, path or Card
+        "auto": the one with the best measured Dice.
+
+    Raises
+    ------
+    UnknownModel
+        If there is no such model, or none that answers clicks.
+    CardError
+        If the model answers no clicks.
+    """
     from .zoo import cards, find_card
 
     if model != "auto":
