@@ -81,6 +81,7 @@ def models(
 @models.command(
     epilog="Examples: effseg models add spleen_ct_segmentation.zip; "
     "effseg models add Dataset003_Liver/nnUNetTrainer__nnUNetPlans__3d_fullres --orientation RAS; "
+    "effseg models add sam_vit_b_01ec64.pth --name sam-vit-b --licence Apache-2.0; "
     "effseg models add runs/mine/card.toml"
 )
 @click.argument("source")
@@ -114,6 +115,7 @@ def add(
 ) -> None:
     """Add a model: a MONAI bundle or an nnU-Net v2 model folder, a zip file of one, or its https address.
 
+    A checkpoint of SAM, MobileSAM, MedSAM or HRMedSegSAM (.pth) becomes a model for effseg prompt.
     It is read once and stored as safetensors and a card; no code in it is run. What is not supported is
     named. A card of our own (.toml, such as finetuning writes it) is copied with its weights.
     """

@@ -20,7 +20,8 @@ from .bundle import is_bundle, read_bundle
 from .draft import NOT_STATED, AddOptions, Draft
 from .nnunet import is_nnunet, read_nnunet
 from .own_bundle import is_own_bundle, read_own_bundle
-from .sources import Download, model_folder
+from .sam_checkpoint import is_checkpoint, read_sam
+from .sources import Download, check_sha256, model_folder
 
 if TYPE_CHECKING:
     import torch
@@ -63,11 +64,12 @@ def add_model(
     Parameters
     ----------
     source : path or str
-        A MONAI bundle or an nnU-Net v2 model folder, a zip file of one, or its https address.
+        A MONAI bundle or an nnU-Net v2 model folder, a zip file of one, or its https address; or a checkpoint
+        of SAM, MobileSAM, MedSAM or HRMedSegSAM.
     options : AddOptions, optional
         What the files do not tell.
     sha256 : str, optional
-        Of the zip file; needed for an address.
+        Of the file; needed for an address.
     folder : path, optional
         Where it is stored; default: the user's models, which are found by name.
     progress, cancel : callables, optional
@@ -86,11 +88,19 @@ def add_model(
     """
     options = options or AddOptions()
     target = Path(folder) if folder is not None else models_folder()
+    if is_checkpoint(str(source)):
+        path = Path(source).expanduser()
+        if sha256 is not None:
+            check_sha256(path, sha256, str(path))
+        return _kept(read_sam(path, options), options, target)
     with model_folder(str(source), Download(sha256, progress, cancel, opener)) as place:
-        draft = _read(place, options)
-        _check_name(draft.card.name, target)
-        _check_fit(draft)
-        return Added(_store(draft, options, target), draft.notes)
+        return _kept(_read(place, options), options, target)
+
+
+def _kept(draft: Draft, options: AddOptions, folder: Path) -> Added:
+    _check_name(draft.card.name, folder)
+    _check_fit(draft)
+    return Added(_store(draft, options, folder), draft.notes)
 
 
 def remove_model(name: str) -> Path:
