@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Cancelled, ExportWarning, OutOfMemory, PromptError
+from ..errors import Cancelled, ExportWarning, PromptError
 from ._case import CaseInput
 from ._console import table
 from ._interrupt import Interrupt
+from ._memory import memory_in_words
 from ._options import as_json
 from ._outputs import StagedFiles
 from ._prompts import Given
@@ -58,7 +59,7 @@ class Work:
         """Give the prompts, in order; one that does not fit is named."""
         for number, one in enumerate(given):
             progress(number / (len(given) + 1), one.said)
-            with _naming(one.said), _memory():
+            with _naming(one.said), memory_in_words():
                 for prompt in one.prompts(self.volume, self.axis):
                     if interrupt.cancel():
                         raise Cancelled("stopped between two prompts")
@@ -78,7 +79,7 @@ class Work:
         axis = self.axis if first is None else plane_of(first, self.volume.spacing, self.axis)
         if self.volume.shape[axis] == 1:
             raise PromptError(f"--propagate needs several slices along axis {'IJK'[axis]}; the image has one")
-        with _naming("--propagate"), _memory():
+        with _naming("--propagate"), memory_in_words():
             self.session.propagate(axis, progress=progress, cancel=interrupt.cancel)
 
     def labels(self, label: int | None, name: str, finish: bool, session_file: Path | None) -> LabelMap:
@@ -129,7 +130,7 @@ def open_work(case: CaseInput, model: str, device: str, axis: int | None, sessio
 
     volume = io.load(case.reference, frame=case.frame, series=case.series, level=case.level)
     across = plane_of(Point((0, 0, 0)), volume.spacing, axis)
-    with _memory():
+    with memory_in_words():
         if session_file is None or not session_file.exists():
             card = sessions.promptable_card(model)
             return Work(case, volume, card, device, sessions.open_session(volume, card, device), across)
@@ -211,18 +212,3 @@ def _naming(said: str) -> Iterator[None]:
         yield
     except PromptError as err:
         raise PromptError(f"{said}: {err}") from err
-
-
-@contextmanager
-def _memory() -> Iterator[None]:
-    """Say in our words that memory ran out, where torch says it in its own."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as err:
-        from ..engine.ladder import is_memory_error
-
-        if not is_memory_error(err):
-            raise
-        raise OutOfMemory(
-            "not enough memory for this image; close other programs, or crop the image"
-        ) from err

@@ -1,33 +1,49 @@
-"""`effseg evaluate`: a model against the references of a data set."""
+"""`effseg evaluate`: a model against the references of data sets."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._console import Console, speaks, table
+from ._clicks import (
+    ByClicks,
+    answers_clicks,
+    click_options,
+    clicks_as_json,
+    clicks_as_table,
+    evaluate_by_clicks,
+)
+from ._console import Console, ProgressBar, speaks, table
 from ._interrupt import Interrupt
 from ._options import FILE, as_json, device_option, held_back_option, label_option
 from ._outputs import StagedFiles, check_output
 
 if TYPE_CHECKING:
-    from ..evaluation import Evaluation, Spread
+    from ..evaluation import Evaluation, EvaluationOptions, Spread
 
 __all__ = ["evaluate", "evaluation_as_json"]
 
 _METRICS = (("dice", "dice"), ("hausdorff95_mm", "hd95_mm"), ("surface_dice", "nsd"))
 """Attribute of a score, and its name in tables and JSON."""
+_TOLERANCE_MM = 1.0
 
 
 @click.command(
-    epilog="Example: effseg evaluate hippocampus-lightm-unet data/msd_hippocampus --json scores.json"
+    epilog="Example: effseg evaluate hippocampus-lightm-unet data/msd_hippocampus --json scores.json; "
+    "effseg evaluate prompt-unet data/hearts data/lungs --baseline grow-cut"
 )
 @click.argument("model")
-@click.argument("dataset", type=FILE)
-@click.option("--split", default="test", show_default=True, help="training, validation or test.")
+@click.argument("datasets", nargs=-1, type=FILE, metavar="DATASET...")
+@click.option(
+    "--split",
+    default="test",
+    show_default=True,
+    help="training, validation or test; by clicks also all, which is every list together.",
+)
 @click.option(
     "--transform",
     default="none",
@@ -43,10 +59,13 @@ _METRICS = (("dice", "dice"), ("hausdorff95_mm", "hd95_mm"), ("surface_dice", "n
     help="Score the images as they are, and again noisy, blurred, unevenly lit and coarse: one table.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of transforms and corruptions that draw numbers.")
-@click.option("--tolerance", default=1.0, show_default=True, metavar="MM", help="Of the surface Dice (NSD).")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N cases.")
+@click.option(
+    "--tolerance", default=_TOLERANCE_MM, show_default=True, metavar="MM", help="Of the surface Dice (NSD)."
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N cases of each set.")
 @held_back_option
 @label_option
+@click_options
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write every score (docs/json.md).")
 @device_option
 @click.pass_obj
@@ -54,7 +73,7 @@ _METRICS = (("dice", "dice"), ("hausdorff95_mm", "hd95_mm"), ("surface_dice", "n
 def evaluate(
     interrupt: Interrupt,
     model: str,
-    dataset: Path,
+    datasets: tuple[Path, ...],
     split: str,
     transform: str,
     corrupted: bool,
@@ -63,40 +82,86 @@ def evaluate(
     limit: int | None,
     held_back: float | None,
     labels: dict[int, str],
+    by_clicks: ByClicks,
     json_file: Path | None,
     device: str,
     console: Console,
 ) -> None:
-    """Score MODEL on the whole images of DATASET.
+    """Score MODEL on the whole images of each DATASET.
 
     DATASET is a folder with a dataset.json as in the Decathlon, or with images/ and labels/ (or imagesTr/ and
     labelsTr/) of equal names, all of them in the split "training".
 
-    Dice, the 95 % Hausdorff distance in mm and the surface Dice a structure; a structure that was missed
-    counts with Dice 0 and the diagonal of the image.
+    Of a model that segments by itself: Dice, the 95 % Hausdorff distance in mm and the surface Dice a
+    structure; a structure that was missed counts with Dice 0 and the diagonal of the image.
+
+    Of a model that answers clicks: Dice after 1, 3 and 5 simulated clicks, a box, box + 3 and box + 5 clicks,
+    and the clicks until Dice is 0.90. MODEL may then be a baseline without learning: random-walker, grow-cut
+    or flood-fill.
     """
     if json_file is not None:
         check_output(json_file)
+    if not datasets and not by_clicks.groups:
+        raise click.UsageError("no data set was given; give a folder with a dataset.json")
     with StagedFiles([json_file] if json_file else [], interrupt) as staged:
-        from .. import evaluation
+        if answers_clicks(model):
+            automatic = {"transform": transform != "none", "corrupt": corrupted, "held-back": held_back}
+            _refuse(automatic | {"label": labels, "tolerance": tolerance != _TOLERANCE_MM})
+            from ..evaluation.clicks import ClickOptions
 
-        options = evaluation.EvaluationOptions(
-            split, device, transform, tolerance, seed, limit, held_back, labels
-        )
-        with interrupt.between_steps(), console.progress() as progress:
-            if corrupted:
-                every = evaluation.evaluate_corrupted(model, dataset, options, progress, interrupt.cancel)
-            else:
-                every = (evaluation.evaluate(model, dataset, options, progress, interrupt.cancel),)
+            asked = ClickOptions(split, limit, seed=seed)
+            with interrupt.between_steps(), console.progress() as progress:
+                found = evaluate_by_clicks(model, datasets, by_clicks, asked, device, progress, interrupt)
+            documents, said = [clicks_as_json(one) for one in found], clicks_as_table(found)
+            warnings = [warning for one in found[0].sets for warning in one.warnings]
+        else:
+            by_clicks.refuse()
+            from ..evaluation import EvaluationOptions
+
+            options = EvaluationOptions(split, device, transform, tolerance, seed, limit, held_back, labels)
+            with interrupt.between_steps(), console.progress() as progress:
+                sets = _evaluate_sets(model, datasets, corrupted, options, progress, interrupt)
+            documents = [evaluation_as_json(one) for every in sets for one in every]
+            said = "\n\n".join(
+                _as_table_of_corruptions(one) if corrupted else _as_table(one[0]) for one in sets
+            )
+            warnings = [warning for every in sets for warning in every[0].warnings]
         if json_file is not None:
-            documents = [evaluation_as_json(found) for found in every]
-            document = {"evaluations": documents} if corrupted else documents[0]
+            document = {"evaluations": documents} if len(documents) > 1 else documents[0]
             staged.place_for(json_file).write_text(as_json(document), encoding="utf-8")
-        scores = _as_table_of_corruptions(every) if corrupted else _as_table(every[0])
         staged.commit()
-    for warning in every[0].warnings:
+    for warning in dict.fromkeys(warnings):
         console.warn(warning)
-    console.result(scores)
+    console.result(said)
+
+
+def _evaluate_sets(
+    model: str,
+    datasets: Sequence[Path],
+    corrupted: bool,
+    options: EvaluationOptions,
+    progress: ProgressBar,
+    interrupt: Interrupt,
+) -> list[tuple[Evaluation, ...]]:
+    """Score a model that segments by itself on the images of each set, or on those and their corruptions."""
+    from ..engine import part_of
+    from ..evaluation import evaluate, evaluate_corrupted
+
+    found: list[tuple[Evaluation, ...]] = []
+    for done, folder in enumerate(datasets):
+        share = part_of(progress, done, len(datasets), folder.name)
+        if corrupted:
+            found.append(evaluate_corrupted(model, folder, options, share, interrupt.cancel))
+        else:
+            found.append((evaluate(model, folder, options, share, interrupt.cancel),))
+    return found
+
+
+def _refuse(given: Mapping[str, object]) -> None:
+    """Refuse options that models that answer clicks do not have."""
+    for option, value in given.items():
+        if value:
+            raise click.UsageError(f"--{option} is for models that segment by themselves; leave it out")
 
 
 def evaluation_as_json(found: Evaluation) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_effseg import LabelMap, Volume, load, save, zoo
+from tests.session.test_sessions import promptable
 from tests.zoo.synthetic import synthetic_card
 
 from .conftest import AFFINE, Command
@@ -109,6 +110,55 @@ def test_evaluate_tells_what_each_corruption_costs(effseg: Command, dataset: Pat
     ],
 )
 def test_evaluate_refuses_in_one_line(
+    effseg: Command, dataset: Path, arguments: list[str], said: str
+) -> None:
+    ran = effseg("evaluate", *(part.format(data=dataset) for part in arguments))
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert said in ran.err
+
+
+@pytest.mark.usefixtures("models")
+def test_evaluate_takes_several_sets(effseg: Command, dataset: Path, tmp_path: Path) -> None:
+    scores = tmp_path / "scores.json"
+    ran = effseg("evaluate", "synthetic", dataset, dataset, "--json", scores)
+    assert ran.code == 0
+    assert ran.out.count("synthetic on noise") == 2
+    assert len(json.loads(scores.read_text(encoding="utf-8"))["evaluations"]) == 2
+
+
+def test_evaluate_asks_by_clicks(effseg: Command, dataset: Path, tmp_path: Path) -> None:
+    pytest.importorskip("skimage")
+    scores, card = tmp_path / "scores.json", promptable(tmp_path)
+    ran = effseg("evaluate", card, dataset, "--group", f"seen={dataset}", "--baseline", "grow-cut",
+                 "--objects", 1, "--clicks", 5, "--whole", "--json", scores)  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "prompt-unet" in ran.out
+    assert "mean, seen" in ran.out
+    document = json.loads(scores.read_text(encoding="utf-8"))
+    assert set(keys_of(document)) <= NAMED
+    assert [one["model"] for one in document["evaluations"]] == ["prompt-unet", "grow-cut"]
+    for one in document["evaluations"]:
+        first, second = one["sets"]
+        assert first["summary"] == second["summary"]
+        assert all(len(asked["dice_clicks"]) == 5 for asked in first["objects"])
+        assert len(first["solids"][0]["dice"]) == 4
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["flood-fill"], "no data set"),
+        (["flood-fill", "{data}", "--corrupt"], "--corrupt is for models that segment"),
+        (["flood-fill", "{data}", "--label", "1=liver"], "--label is for models that segment"),
+        (["flood-fill", "{data}", "--group", "{data}"], "NAME=DATASET"),
+        (["flood-fill", "{data}", "--split", "tset"], "Did you mean test"),
+        (["synthetic", "{data}", "--clicks", "7"], "--clicks is for models that answer clicks"),
+        (["synthetic", "{data}", "--baseline", "grow-cut"], "--baseline is for models that answer clicks"),
+        (["synthetic", "--group", "seen={data}"], "--group is for models that answer clicks"),
+    ],
+)
+def test_options_of_the_other_kind_are_refused(
     effseg: Command, dataset: Path, arguments: list[str], said: str
 ) -> None:
     ran = effseg("evaluate", *(part.format(data=dataset) for part in arguments))

@@ -1,0 +1,80 @@
+"""The baselines in their best settings, as bodies of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...engine.session.body import Hypothesis, PlanePrompt, SliceImage
+from ...engine.session.local import LocalSession
+from ...errors import UnknownModel, nearest_names
+from ...volume import Volume
+from .marks import MarkSettings, marks_of
+from .methods import FloodFill, GrowCut, Method, RandomWalker
+
+__all__ = ["BASELINES", "BaselineBody", "baseline_body", "open_baseline"]
+
+BASELINES: Mapping[str, Method] = MappingProxyType(
+    {
+        "random-walker": RandomWalker(MarkSettings(side=96, radius=3.0, core=0.5, reach=0.25), beta=130.0),
+        "grow-cut": GrowCut(MarkSettings(side=128, radius=3.0, core=0.5, reach=0.25), step=0.01),
+        "flood-fill": FloodFill(MarkSettings(side=128, radius=4.0, core=0.65, reach=0.15), tolerance=0.07),
+    }
+)
+"""Each with the settings that were best."""
+_SHARP = 8.0
+"""Makes logits of what lies between -1/2 and 1/2."""
+
+
+class BaselineBody:
+    """Answers by a method without learning; see `SliceBody`.
+
+    Each answer is made from all prompts anew: the previous one is not looked at.
+
+    Parameters
+    ----------
+    method : Method
+    """
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+
+    def answer(
+        self,
+        image: SliceImage,
+        prompts: Sequence[PlanePrompt],
+        previous: Tensor | None,
+        locked: Tensor | None,
+    ) -> tuple[Hypothesis, ...]:
+        """See `SliceBody.answer`."""
+        marks = marks_of(image.pixels, prompts, locked, self._method.marks)
+        if not marks.inside.any() or (marks.inside | marks.outside).all():
+            belonging = np.where(marks.inside, 0.5, -0.5).astype(np.float32)
+        else:
+            belonging = np.nan_to_num(self._method.belonging(marks), nan=-0.5).clip(-0.5, 0.5)
+        size = (image.pixels.shape[1], image.pixels.shape[2])
+        small = torch.from_numpy(_SHARP * belonging)[None, None]
+        return (Hypothesis(F.interpolate(small, size, mode="bilinear", align_corners=False)[0, 0], 1.0),)
+
+
+def baseline_body(name: str) -> BaselineBody:
+    """Return a baseline by its name.
+
+    Raises
+    ------
+    UnknownModel
+        If there is none of this name.
+    """
+    if name not in BASELINES:
+        raise UnknownModel(f"no baseline {name!r}.{nearest_names(name, BASELINES)}")
+    return BaselineBody(BASELINES[name])
+
+
+def open_baseline(name: str, volume: Volume) -> LocalSession:
+    """Open a session that a baseline answers."""
+    return LocalSession(volume, baseline_body(name))
