@@ -52,8 +52,8 @@ def plane_of(prompt: Prompt, spacing: Spacing, shown: int | None = None) -> int:
     Returns
     -------
     int
-        The prompt's own (of a line along an axis, which lies in two planes, the one shown); else the one shown;
-        else that of the largest spacing, the last of equals.
+        The prompt's own (of a line along an axis, which lies in two planes: the one shown); else the one
+        shown; else that of the largest spacing, the last of equals.
     """
     if shown is not None and shown in _flat_axes(prompt):
         return shown

@@ -230,7 +230,9 @@ def test_a_preview_is_what_the_prompt_will_make_and_changes_nothing():
     session.listen(told.append)
     next_point = Point((9, 6, 2), axis=2)
     ((box, values),) = session.preview(next_point)
-    assert (session.mask == before).all() and not told and session.undo_words == "point"
+    assert (session.mask == before).all()
+    assert not told
+    assert session.undo_words == "point"
     session.add(next_point)
     assert (session.mask[tuple(slice(*ends) for ends in zip(*box, strict=True))] == values).all()
 
@@ -249,4 +251,5 @@ def test_a_line_along_an_axis_is_meant_in_the_plane_that_was_shown(axis):
     session = opened()
     line = [(6, 6, 2), (6, 6, 4)]  # lies in planes across I and J
     session.add(Scribble(line), shown=axis)
-    assert session.hypotheses(axis, 6) and not session.hypotheses(1 - axis, 6)
+    assert session.hypotheses(axis, 6)
+    assert not session.hypotheses(1 - axis, 6)

@@ -1,0 +1,236 @@
+"""The layer of labels in which a click session is seen, and what the user paints into it; no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import EffsegError
+from ..protocols import SessionObject
+from ..types import BoolArray, Colour, IndexBox, IntArray
+from ..volume import LabelMap, Volume
+from .click_bench import Patch, names_and_colours, slices_of
+from .click_places import slice_at
+from .label_looks import colormap_of, features_of
+from .placement import is_oblique
+from .to_layer import labels_layer
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels
+
+__all__ = ["Brushed", "ResultLayer"]
+
+
+@dataclass(frozen=True, eq=False)
+class Brushed:
+    """What the user painted, or wiped away, in one go.
+
+    Attributes
+    ----------
+    box : IndexBox
+    inside : ndarray of bool, of the box's shape
+    positive : bool
+    """
+
+    box: IndexBox
+    inside: BoolArray
+    positive: bool
+
+
+class ResultLayer:
+    """Keeps a layer of labels and a session in step.
+
+    The layer is made when there is something to see; if the user deletes it, the next answer makes it anew.
+
+    Parameters
+    ----------
+    viewer : napari viewer model
+    image : Image layer
+    volume : Volume
+        The session's image.
+    level, frame : int, int or None
+        Which level of a multiscale layer, which time point it is.
+    painted : callable
+        ``painted(strokes, touched)``: told what the user painted, and whether finished objects were touched,
+        which stay as they are.
+    mode_changed : callable
+        Told when the user takes a brush, or puts it away.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        image: Image,
+        volume: Volume,
+        level: int,
+        frame: int | None,
+        painted: Callable[[tuple[Brushed, ...], bool], None],
+        mode_changed: Callable[[], None],
+    ) -> None:
+        self.layer: Labels | None = None
+        self._viewer, self._image = viewer, image
+        self._level, self._frame = level, frame
+        self._painted, self._mode_changed = painted, mode_changed
+        self._grid = volume.grid
+        self._known: IntArray = np.zeros(volume.shape, np.uint16)  # what the session says
+        self._shown: IntArray = np.zeros(volume.shape, np.uint16)  # what the layer holds, in the same order
+        self._label = 1
+        self._looks: tuple[Any, ...] = ()
+
+    def close(self) -> None:
+        """Listen no longer; the layer stays, as an ordinary one."""
+        if self.layer is not None:
+            self.layer.events.paint.disconnect(self._look)
+            self.layer.events.mode.disconnect(self._mode)
+            self.layer = None
+
+    @property
+    def is_brushing(self) -> bool:
+        """Whether the user has a brush of napari's in hand."""
+        return self.layer is not None and str(self.layer.mode) not in ("pan_zoom", "transform")
+
+    def show(self, patches: Sequence[Patch]) -> None:
+        """Take over what the session says; what the user is just painting stays."""
+        for patch in patches:
+            there = slices_of(patch.box)
+            shown, known = self._shown[there], self._known[there]
+            ours = shown == known
+            np.copyto(shown, patch.values, where=ours)
+            known[...] = patch.values
+        if self.layer is not None and self.layer in self._viewer.layers:
+            self.layer.refresh()
+        elif self._known.any():
+            self.make()
+
+    def look_like(self, objects: tuple[SessionObject, ...], at_hand: tuple[int, str, Colour]) -> None:
+        """Show names and colours of the objects; the brush paints the one at hand."""
+        looks = (objects, at_hand)
+        self._label = at_hand[0]
+        if looks != self._looks:
+            self._looks = looks
+            self._dress()
+
+    def make(self) -> Labels:
+        """Return the layer; make it if it is not there."""
+        if self.layer is not None and self.layer in self._viewer.layers:
+            return self.layer
+        from napari.layers import Layer
+
+        self.close()
+        data, keywords, kind = labels_layer(
+            LabelMap(self._shown, self._grid.affine),
+            self._image,
+            name=f"{self._image.name} objects",
+            level=self._level,
+            frame=self._frame,
+        )
+        self.layer = Layer.create(data, keywords, kind)
+        active = self._viewer.layers.selection.active
+        self._viewer.add_layer(self.layer)
+        if active is not None:
+            self._viewer.layers.selection.active = active
+        self._dress()
+        self.layer.events.paint.connect(self._look)
+        self.layer.events.mode.connect(self._mode)
+        return self.layer
+
+    def brush(self, positive: bool) -> None:
+        """Put napari's brush, or its eraser, into the user's hand."""
+        layer = self.make()
+        layer.visible = True
+        self._viewer.layers.selection.active = layer
+        layer.selected_label = self._label
+        layer.mode = "paint" if positive else "erase"
+
+    def put_away(self) -> None:
+        """Take the brush out of the user's hand."""
+        if self.layer is not None and self.is_brushing:
+            self.layer.mode = "pan_zoom"
+            if self._viewer.layers.selection.active is self.layer and self._image in self._viewer.layers:
+                self._viewer.layers.selection.active = self._image
+
+    def follow_image(self) -> None:
+        """Lie where the image lies."""
+        from .to_layer import transform_like
+
+        if self.layer is not None and self._level == 0 and self.layer.ndim == self._image.ndim <= 3:
+            for name, value in transform_like(self._image).items():
+                if name not in ("units", "axis_labels"):
+                    setattr(self.layer, name, value)
+
+    def _dress(self) -> None:
+        if self.layer is None or not self._looks:
+            return
+        looks = names_and_colours(*self._looks)
+        self.layer.colormap = colormap_of(looks)
+        self.layer.features = features_of(looks)
+        self.layer.selected_label = self._label
+
+    def _mode(self, event: Any = None) -> None:
+        self._mode_changed()
+
+    def _look(self, event: Any = None) -> None:
+        """Find what the user has painted since, and tell; finished objects are put back."""
+        changed = self._changed()
+        if changed is None:
+            return
+        there = slices_of(changed)
+        known, shown = self._known[there], self._shown[there]
+        touched = shown != known
+        locked = touched & (known > 0) & (known != self._label)
+        locked |= touched & np.isin(shown, self._locked_labels())
+        painted, wiped = touched & ~locked & (shown > 0), touched & ~locked & (shown == 0)
+        shown[locked] = known[locked]
+        shown[painted] = self._label
+        known[painted], known[wiped] = self._label, 0
+        if locked.any() and self.layer is not None:
+            self.layer.refresh()
+        strokes = [
+            Brushed(*_cropped(changed, inside), positive)
+            for inside, positive in ((painted, True), (wiped, False))
+            if inside.any()
+        ]
+        self._painted(tuple(strokes), bool(locked.any()))
+
+    def _locked_labels(self) -> list[int]:
+        return [one.label for one in (self._looks[0] if self._looks else ()) if one.label != self._label]
+
+    def _changed(self) -> IndexBox | None:
+        """Box of what differs from what the session says."""
+        box = self._editable()
+        there = slices_of(box)
+        differs = self._shown[there] != self._known[there]
+        return _cropped(box, differs)[0] if differs.any() else None
+
+    def _editable(self) -> IndexBox:
+        """Box in which the brush can have painted."""
+        whole: IndexBox = ((0, 0, 0), self._known.shape)
+        layer = self.layer
+        if layer is None or layer.n_edit_dimensions != 2 or is_oblique(self._image):
+            return whole
+        try:
+            axis, at = slice_at(self._viewer, self._image, self._grid)
+        except EffsegError:  # in 3D, say
+            return whole
+        if not 0 <= at < self._known.shape[axis]:
+            return whole
+        low, high = [0, 0, 0], list(self._known.shape)
+        low[axis], high[axis] = at, at + 1
+        return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+def _cropped(box: IndexBox, inside: NDArray[np.bool_]) -> tuple[IndexBox, BoolArray]:
+    """Box around what is set in a box, and what is set in it."""
+    low, high = [], []
+    for axis in range(3):
+        set_at = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
+        low.append(int(set_at[0]))
+        high.append(int(set_at[-1]) + 1)
+    part = inside[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    i, j, k = box[0]
+    return ((i + low[0], j + low[1], k + low[2]), (i + high[0], j + high[1], k + high[2])), part

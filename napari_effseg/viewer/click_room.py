@@ -1,0 +1,398 @@
+"""The image of the panel *Click segmentation*, its session, its layers; opened, saved, closed. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import EffsegError
+from ..prompts import Prompt
+from ..types import CancelCheck, Progress
+from ..volume import Grid
+from .click_bench import Answer, Bench
+from .click_gestures import rows_of
+from .click_layer import Brushed, ResultLayer
+from .click_marks import Marks
+from .click_opening import Opened, Opener, models_for_clicks, open_bench, source_in
+from .click_places import frame_shown
+from .click_saving import Cadence
+from .click_state import ClickStage, ClickStore, ModelChoice
+from .inference import Handlers, Inference
+from .source import shows_doubt
+from .words import sentence, trouble
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+__all__ = ["ClickRoom"]
+
+_GEOMETRY = ("scale", "translate", "rotate", "shear", "affine")
+_EMPTY_GRID = Grid((1, 1, 1), np.eye(4))
+
+
+class ClickRoom:
+    """Chooses the image, and keeps its session and its layers.
+
+    Parameters
+    ----------
+    viewer : napari viewer model
+    inference : Inference
+    store : ClickStore
+    opener : Opener
+    painted : callable
+        As for `ResultLayer`.
+    brush_changed : callable
+        As for `ResultLayer`.
+    opened : callable
+        Told when a session is open.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        inference: Inference,
+        store: ClickStore,
+        opener: Opener,
+        painted: Callable[[tuple[Brushed, ...], bool], None],
+        brush_changed: Callable[[], None],
+        opened: Callable[[], None],
+    ) -> None:
+        self.layer: ResultLayer | None = None
+        self.marks: Marks | None = None
+        self.prompts: Mapping[int, Prompt] = {}
+        self._viewer, self._inference, self._store, self._opener = viewer, inference, store, opener
+        self._painted, self._brush_changed, self._told = painted, brush_changed, opened
+        self._opened: Opened | None = None
+        self._wanted: Image | None = None
+        self._cadence = Cadence()
+        self._is_closed = False
+        self._is_adding = False
+        layers = viewer.layers.events
+        for emitter in (layers.inserted, layers.removed):
+            emitter.connect(self._layers_changed)
+        viewer.layers.selection.events.active.connect(self._layers_changed)
+        self._layers_changed()
+
+    def close(self, then: Callable[[], None]) -> None:
+        """Listen no longer; save what was not saved, then call `then`, perhaps in the inference thread."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        layers = self._viewer.layers.events
+        for emitter in (layers.inserted, layers.removed):
+            emitter.disconnect(self._layers_changed)
+        self._viewer.layers.selection.events.active.disconnect(self._layers_changed)
+        for lane in ("click models", "click open"):
+            self._inference.forget(lane)
+        self._leave_session(then)
+
+    # --- what there is ---
+
+    @property
+    def image(self) -> Image | None:
+        """The layer that is clicked on."""
+        return self._store.now.image
+
+    @property
+    def bench(self) -> Bench | None:
+        """The open session; None where there is none."""
+        return self._opened.bench if self._opened is not None else None
+
+    @property
+    def grid(self) -> Grid:
+        """Grid of the session's image."""
+        return self._opened.volume.grid if self._opened is not None else _EMPTY_GRID
+
+    @property
+    def frame(self) -> int | None:
+        """Time point of the session, where the image has several."""
+        return self._opened.source.frame if self._opened is not None else None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the panel is gone."""
+        return self._is_closed
+
+    def proposal(self) -> Path | None:
+        """File that is proposed to who saves by hand."""
+        return self._opened.keeper.keeping.by_hand if self._opened is not None else None
+
+    # --- models and images ---
+
+    def look_for_models(self, *_: object) -> None:
+        """Look which models answer clicks; one may have been added."""
+        self._store.set(is_looking=True)
+        handlers = Handlers[tuple[ModelChoice, ...]](done=self._found_models, failed=self._cannot_open)
+        self._inference.submit("click models", lambda *_: models_for_clicks(), handlers)
+
+    def choose_model(self, name: str) -> None:
+        """Use this model from now on; what was done goes on with it where a session is open."""
+        if name == self._store.now.model:
+            return
+        self._store.set(model=name)
+        self.open()
+
+    def choose_image(self, image: Image) -> None:
+        """Click on this image from now on, whichever layer is selected; chosen again, it is opened anew."""
+        self._wanted = image
+        self._set_image(image)
+
+    def open(self, path: Path | None = None) -> None:
+        """Open a session on the image, or go on with that of a file."""
+        now = self._store.now
+        self._leave_session()
+        if now.image is None or not now.models:
+            return
+        try:
+            source = source_in(now.image, frame_shown(self._viewer, now.image))
+        except EffsegError as err:
+            self._cannot_open(err)
+            return
+        self._store.set(
+            stage=ClickStage.OPENING, fraction=0.0, message="Opening", notice="", problem="", details=""
+        )
+        model = now.model or "auto"
+
+        def work(progress: Progress, cancel: CancelCheck) -> Opened:
+            return open_bench(self._opener, source, model, path, progress, cancel)
+
+        handlers = Handlers[Opened](
+            done=self._take_over,
+            failed=self._cannot_open if path is None else self._cannot_resume,
+            progress=lambda fraction, message: self._store.set(fraction=fraction, message=message),
+        )
+        self._inference.submit("click open", work, handlers)
+
+    def stop_opening(self) -> None:
+        """Wait no longer for the image to be opened."""
+        self._inference.forget("click open")
+        self._store.set(stage=ClickStage.CLOSED, notice="Stopped. Choose the image again to go on.")
+
+    # --- answers ---
+
+    def take(self, answer: Answer) -> None:
+        """Show what an action has made of the session."""
+        self.prompts = answer.prompts
+        now = self._store.now
+        changes: dict[str, Any] = {
+            "prompts": rows_of(answer.prompts),
+            "selected": now.selected if now.selected in answer.prompts else None,
+            "undo": answer.undo,
+            "redo": answer.redo,
+            "volume_ml": answer.volume_ml,
+            "hypotheses": answer.hypotheses,
+            "chosen": answer.chosen,
+        }
+        finished = answer.finished
+        if finished is not None and (finished.objects != now.objects or finished.label != now.label):
+            again = finished.reopened
+            changes |= {"objects": finished.objects, "label": finished.label}
+            changes |= {"colour": again.colour if again else finished.colour}
+            changes |= {"name": again.name if again else now.name}
+        self._store.set(**changes)
+        if self.layer is not None:
+            self._is_adding = True
+            self.layer.show(answer.patches)
+            self._is_adding = False
+        self.dress()
+        self.show_marks()
+
+    def dress(self) -> None:
+        """Show names and colours."""
+        now = self._store.now
+        if self.layer is not None:
+            self.layer.look_like(now.objects, (now.label, now.name, now.colour))
+
+    def show_marks(self) -> None:
+        """Show the prompts on the image."""
+        if self.marks is not None:
+            self._is_adding = True
+            self.marks.show(self.prompts, self._store.now.selected)
+            self._is_adding = False
+
+    # --- saving ---
+
+    def did(self, much: bool) -> None:
+        """Note that something was done; every few times the session is saved by itself."""
+        self._cadence.did(much)
+        if self._store.now.offer is not None:
+            self._store.set(offer=None)
+
+    def rest(self, is_due: bool = False) -> None:
+        """Save if anything was done since the last time; `is_due`: only if it is time to."""
+        opened = self._opened
+        if opened is None or not (self._cadence.is_due if is_due else self._cadence.is_dirty):
+            return
+        self._cadence.saved()
+        keeper, session = opened.keeper, opened.bench.session
+        self._submit_save("click autosave", lambda: keeper.autosave(session), keeper.keeping.autosaved)
+
+    def save(self, path: Path) -> None:
+        """Save by hand."""
+        opened = self._opened
+        if opened is not None:
+            self._submit_save("click save", lambda: opened.keeper.save(opened.bench.session, path), path)
+
+    def decline(self) -> None:
+        """Begin anew, although there is an earlier session."""
+        self._store.set(offer=None)
+
+    def resume(self) -> None:
+        """Go on with the session that is offered."""
+        offer = self._store.now.offer
+        if offer is not None:
+            self.open(offer.path)
+
+    def _submit_save(self, lane: str, save: Callable[[], datetime], path: Path) -> None:
+        def done(when: datetime) -> None:
+            how = "by itself" if lane == "click autosave" else f"in {path.name}"
+            self._store.set(saved=f"Saved {how} at {when:%H:%M}", saved_in=str(path))
+
+        self._inference.submit(
+            lane, lambda *_: save(), Handlers[datetime](done=done, failed=self._cannot_save)
+        )
+
+    def _cannot_save(self, error: Exception) -> None:
+        self._cadence.did()
+        words, details = trouble(error)
+        self._store.set(
+            notice=f"It could not be saved. {words} Choose another place with Save.", details=details
+        )
+
+    # --- what happens around ---
+
+    def _found_models(self, models: tuple[ModelChoice, ...]) -> None:
+        model = self._store.now.model
+        known = {choice.name for choice in models}
+        had = bool(self._store.now.models)
+        self._store.set(models=models, is_looking=False, model=model if model in known else "")
+        if models and (not had or self._opened is None):
+            self.open()
+
+    def _layers_changed(self, event: Any = None) -> None:
+        from napari.layers import Image
+
+        if self._is_adding:
+            return
+        images = tuple(
+            layer for layer in self._viewer.layers if isinstance(layer, Image) and not shows_doubt(layer)
+        )
+        now = self._store.now
+        if images != now.images:
+            self._store.set(images=images)
+        if self._wanted not in images:
+            self._wanted = None
+        active = self._viewer.layers.selection.active
+        # the selected image only where nothing was done yet: a stray click on a layer must not end a session
+        selected = active if now.image is None or not (now.undo or now.redo) else None
+        wishes = (self._wanted, selected, now.image, *reversed(images))
+        image = next((wish for wish in wishes if wish is not None and wish in images), None)
+        if image is not now.image:
+            self._set_image(image)
+
+    def _set_image(self, image: Image | None) -> None:
+        self._leave_session()
+        if self.image is not None:
+            self._listen(self.image, "disconnect")
+        if image is not None:
+            self._listen(image, "connect")
+        self._store.set(image=image, stage=ClickStage.CLOSED, problem="", details="", notice="", offer=None)
+        self.open()
+
+    def _listen(self, image: Image, verb: str) -> None:
+        getattr(image.events.data, verb)(self._data_changed)
+        for name in _GEOMETRY:
+            getattr(getattr(image.events, name), verb)(self._moved)
+
+    def _data_changed(self, event: Any = None) -> None:
+        self.open()
+
+    def _moved(self, event: Any = None) -> None:
+        """Let labels and marks lie where the image lies now."""
+        if self.layer is None or self.marks is None or self.image is None:
+            return
+        self.layer.follow_image()
+        self.marks.close()
+        self.marks = Marks(self._viewer, self.image, self.grid)
+        self.show_marks()
+
+    def _take_over(self, opened: Opened) -> None:
+        """Make the layers of a session that was opened, and show what it holds."""
+        source = opened.source
+        self._opened = opened
+        self._cadence = Cadence()
+        self.layer = ResultLayer(
+            self._viewer,
+            source.image,
+            opened.volume,
+            source.level,
+            source.frame,
+            self._painted,
+            self._brush_changed,
+        )
+        self.marks = Marks(self._viewer, source.image, opened.volume.grid)
+        self._store.set(
+            stage=ClickStage.READY,
+            message="",
+            offer=opened.offer,
+            notice=sentence(opened.note),
+            saved="",
+            name="",
+            objects=(),
+            label=0,
+        )
+        self.take(opened.answer)
+        self._told()
+
+    def _cannot_open(self, error: Exception) -> None:
+        words, details = trouble(error)
+        self._store.set(stage=ClickStage.CLOSED, problem=words, details=details, is_looking=False, message="")
+
+    def _cannot_resume(self, error: Exception) -> None:
+        """Say why, and open the image without it; the file stays as it is."""
+        words, details = trouble(error)
+        self.open()
+        self._store.set(notice=f"{words} The file was left as it is.", details=details, offer=None)
+
+    def _leave_session(self, then: Callable[[], None] | None = None) -> None:
+        """Put the session away: its labels stay in the viewer, and what was not saved is saved."""
+        opened, is_dirty = self._opened, self._cadence.is_dirty
+        if self.layer is not None:
+            self.layer.close()
+        if self.marks is not None:
+            self._is_adding = True
+            self.marks.close()
+            self._is_adding = False
+        self.layer = self.marks = self._opened = None
+        self.prompts = {}
+        self._cadence = Cadence()
+        if not self._is_closed:
+            self._store.set(
+                prompts=(), objects=(), undo="", redo="", volume_ml=0.0, selected=None, hypotheses=0
+            )
+        if opened is not None and not self._inference.is_closed:
+            work = partial(_put_away, opened, is_dirty, then)
+            self._inference.submit(
+                f"click leave {id(opened)}", work, Handlers[None](failed=self._cannot_save)
+            )
+        elif then is not None:
+            then()
+
+
+def _put_away(
+    opened: Opened, is_dirty: bool, then: Callable[[], None] | None, progress: Progress, cancel: CancelCheck
+) -> None:
+    """Save what was not saved, and free what the session holds."""
+    try:
+        if is_dirty:
+            opened.keeper.autosave(opened.bench.session)
+        opened.bench.close()
+    finally:
+        if then is not None:
+            then()
