@@ -25,6 +25,7 @@ _COMMANDS = {
     "prompt": "Outline one object by clicks, boxes and scribbles.",
     "train": "Train a model on a folder of labelled cases.",
     "finetune": "Make a model better on a few labelled cases of your own.",
+    "distill": "Let a model that answers clicks learn from another one.",
     "evaluate": "Score a model against the references of a data set.",
     "bench": "Measure parameters, operations, time and memory of the models.",
     "convert": "Turn an official .pth or .pt checkpoint into safetensors.",

@@ -19,7 +19,18 @@ COMMANDS = sorted(app.list_commands(None))
 
 
 def test_the_contracts_commands_are_there() -> None:
-    expected = {"sample", "models", "segment", "prompt", "train", "evaluate", "bench", "convert", "doctor"}
+    expected = {
+        "sample",
+        "models",
+        "segment",
+        "prompt",
+        "train",
+        "distill",
+        "evaluate",
+        "bench",
+        "convert",
+        "doctor",
+    }
     assert expected <= set(COMMANDS)
 
 
@@ -32,7 +43,7 @@ def test_every_command_explains_itself_with_an_example(effseg: Command, command:
     assert "--verbose" in ran.out
 
 
-@pytest.mark.parametrize("command", ["segment", "prompt", "evaluate", "train", "bench"])
+@pytest.mark.parametrize("command", ["segment", "prompt", "evaluate", "train", "distill", "bench"])
 def test_commands_that_compute_take_a_device(effseg: Command, command: str) -> None:
     assert "--device" in effseg(command, "--help").out
 

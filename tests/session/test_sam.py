@@ -7,6 +7,7 @@ import torch
 from napari_effseg import Box, Point, Scribble, Volume, nets
 from napari_effseg.engine.session.body import PlanePrompt, SliceImage
 from napari_effseg.engine.session.local import LocalSession
+from napari_effseg.engine.session.sam_prompts import points_of
 from napari_effseg.engine.session.sam import EmbeddingCache, SamBody
 from napari_effseg.history import History
 
@@ -106,10 +107,10 @@ def test_points_lie_where_the_pixels_went():
     image[0, 30, 70] = 1
     place = sam._square(image)[0]
     row, column = np.unravel_index(int(place.argmax()), place.shape)
-    (xy, labels) = sam._points([point(30, 70)], (40, 90))
-    assert labels.tolist() == [[1]]
-    assert abs(float(xy[0, 0, 0]) - (column + 0.5)) <= 1
-    assert abs(float(xy[0, 0, 1]) - (row + 0.5)) <= 1
+    (xy, labels) = points_of([point(30, 70)], sam._scales((40, 90)))
+    assert labels.tolist() == [1]
+    assert abs(float(xy[0, 0]) - (column + 0.5)) <= 1
+    assert abs(float(xy[0, 1]) - (row + 0.5)) <= 1
 
 
 @pytest.mark.parametrize("kind", NETS)

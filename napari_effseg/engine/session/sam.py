@@ -10,7 +10,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,14 +17,9 @@ from torch import Tensor
 from ...nets.hrmedseg import HRMedSeg
 from ...nets.sam import SAM
 from .body import Hypothesis, PlanePrompt, SliceImage
+from .sam_prompts import MEAN, STD, box_of, points_of
 
 __all__ = ["EmbeddingCache", "SamBody"]
-
-# ImageNet's, on values in [0, 1], as all of them are trained.
-_MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
-_STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-_MOST_POINTS = 12
-"""Of a scribble, so many points are given at most, evenly along it."""
 
 
 class EmbeddingCache:
@@ -85,7 +79,7 @@ class SamBody:
         """Embed a slice, or find its embedding."""
         found = self._cache.get(image.key)
         if found is None:
-            given = self._square((image.pixels - _MEAN) / _STD)
+            given = self._square((image.pixels - MEAN) / STD)
             found = self._network.encode(given[None].to(self._device))
             self._cache.put(image.key, found)
         return found
@@ -102,10 +96,14 @@ class SamBody:
         embedding = self.prepare(image)
         sides = (image.pixels.shape[1], image.pixels.shape[2])
         several = self._several and len(prompts) == 1 and prompts[0].region is None
+        scales = self._scales(sides)
+        points, box = points_of(prompts, scales), box_of(prompts, scales)
         logits, scores = self._network.decode(
             embedding,
-            points=self._points(prompts, sides),
-            boxes=self._boxes(prompts, sides),
+            points=None
+            if points is None
+            else (points[0][None].to(self._device), points[1][None].to(self._device)),
+            boxes=None if box is None else box[None].to(self._device),
             masks=None if previous is None else self._mask(previous),
             multimask=several,
             scores=True,
@@ -142,42 +140,7 @@ class SamBody:
         rows, columns = self._filled(sides, logits.shape[-1])
         return F.interpolate(logits[None, :, :rows, :columns], sides, mode="bilinear", align_corners=False)[0]
 
-    def _points(self, prompts: Sequence[PlanePrompt], sides: tuple[int, int]) -> tuple[Tensor, Tensor] | None:
-        """Points as (x, y) with labels; a negative region is a negative point at its middle."""
-        places, labels = [], []
-        for prompt in prompts:
-            found = prompt.places
-            if found is None and prompt.region is not None and not prompt.positive:
-                found = torch.nonzero(prompt.region > 0.5).double().mean(dim=0, keepdim=True).numpy()
-            if found is not None and len(found):
-                chosen = np.linspace(0, len(found) - 1, min(len(found), _MOST_POINTS)).round().astype(int)
-                places.append(found[chosen])
-                labels += [int(prompt.positive)] * len(chosen)
-        if not places:
-            return None
-        rows, columns = self._scales(sides)
-        every = (np.concatenate(places) + 0.5) * (rows, columns)
-        xy = torch.from_numpy(every[:, ::-1].astype(np.float32).copy())
-        return xy[None].to(self._device), torch.tensor(labels)[None].to(self._device)
-
-    def _boxes(self, prompts: Sequence[PlanePrompt], sides: tuple[int, int]) -> Tensor | None:
-        """Return the last positive box, or that around the last lasso: SAM knows one."""
-        regions = [prompt for prompt in prompts if prompt.positive and prompt.region is not None]
-        if not regions:
-            return None
-        top, left, bottom, right = regions[-1].box or _around(regions[-1].region)
-        rows, columns = self._scales(sides)
-        corners = [left * columns, top * rows, (right - 1) * columns, (bottom - 1) * rows]
-        return torch.tensor([corners], dtype=torch.float32, device=self._device)
-
     def _mask(self, previous: Tensor) -> Tensor:
         """Logits as the network takes them, a quarter of its size."""
         small = self._square(previous[None] + 32, self._side // 4) - 32  # what lies outside is off the object
         return small[None].to(self._device)
-
-
-def _around(region: Tensor | None) -> tuple[float, float, float, float]:
-    assert region is not None
-    places = torch.nonzero(region > 0.5)
-    (top, left), (bottom, right) = places.min(dim=0).values.tolist(), places.max(dim=0).values.tolist()
-    return float(top), float(left), float(bottom + 1), float(right + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["ClickConfig"]
+__all__ = ["ClickConfig", "DistillConfig"]
 
 
 @dataclass(frozen=True)
@@ -57,3 +57,23 @@ class ClickConfig:
     lasso: float = 0.05
     scribble: float = 0.15
     locked: float = 0.15
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """Options of distillation: a network learns from another one.
+
+    Attributes
+    ----------
+    teacher : str
+        A promptable model: its name, or its card's file, relative to the configuration file.
+    learns : str
+        "masks": the teacher's answers to the same prompts, beside the objects themselves; "features": the
+        embedding of the teacher's image encoder, which must have SAM's layout.
+    weight : float
+        Share of the teacher's answers in the loss.
+    """
+
+    teacher: str
+    learns: str = "masks"
+    weight: float = 0.5

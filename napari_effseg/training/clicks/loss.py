@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["hypotheses_loss"]
+__all__ = ["hypotheses_loss", "imitation_loss"]
 
 _OTHERS = 0.05
 """Weight of the masks that are not the best, so that none falls asleep."""
@@ -25,7 +25,7 @@ def hypotheses_loss(
     ----------
     logits : Tensor, shape (B, H, S, S)
     scores : Tensor, shape (B, H)
-        Logits of the intersection over union.
+        The intersection over union that each is thought to have.
     targets : Tensor, shape (B, S, S), bool
     first : Tensor, shape (B,), bool
         Whether an example has one prompt so far.
@@ -36,9 +36,19 @@ def hypotheses_loss(
     ambiguous = each.min(dim=1).values + _OTHERS * each.mean(dim=1) + 0.5 * each[:, 0]
     plain = each[:, 0] + _OTHERS * each.mean(dim=1)
     overlap = _overlap(logits.detach() > 0, targets[:, None])
-    ranking = F.mse_loss(scores.sigmoid(), overlap, reduction="none").mean(dim=1)
+    ranking = F.mse_loss(scores, overlap, reduction="none").mean(dim=1)
     loss = torch.where(first, ambiguous, plain) + _SCORE * ranking
     return (loss * weights).sum() / weights.sum()
+
+
+def imitation_loss(logits: Tensor, taught: Tensor) -> Tensor:
+    """Mean loss of masks against a teacher's probabilities.
+
+    Parameters
+    ----------
+    logits, taught : Tensor, shape (B, S, S)
+    """
+    return _mask_loss(logits[:, None], taught[:, None]).mean()
 
 
 def _mask_loss(logits: Tensor, truth: Tensor) -> Tensor:

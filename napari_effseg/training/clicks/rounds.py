@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from ...engine.session.body import PlanePrompt
 from ...engine.session.maps import MAPS, blank_maps, stamp
 from ...engine.simulate import box_around, lasso_around, next_click, scribble_from
-from ...nets.click_unet import ClickUNet
+from .asking import ask
 from .sampler import Example
 
 __all__ = ["Rounds"]
@@ -27,23 +29,40 @@ class Rounds:
     examples : sequence of Example
     random : numpy.random.Generator or None
         None: every click deepest in the error, every box exact.
+
+    Attributes
+    ----------
+    images : Tensor, shape (B, 3, S, S)
+    inside : Tensor, shape (B, 1, S, S)
+    targets : Tensor, shape (B, S, S), bool
+    weights : Tensor, shape (B,)
+    maps : Tensor, shape (B, len(MAPS), S, S)
+        Prompts and last answers as images.
+    asked : list of list of PlanePrompt
+        The prompts of each example.
+    answered : set of int
+        Examples whose last answer is remembered.
     """
 
     def __init__(self, examples: Sequence[Example], random: np.random.Generator | None) -> None:
         self.images = torch.stack([example.image for example in examples])
         self.targets = torch.stack([example.target for example in examples])
         self.weights = torch.tensor([example.weight for example in examples])
+        self.inside = torch.ones(len(examples), 1, *self.images.shape[2:])
         self.maps = blank_maps(len(examples), self.images.shape[-1])
         for which, example in enumerate(examples):
             if example.locked is not None:
                 self.maps[which, _LOCKED] = example.locked.float()
-        self.prompts = np.zeros(len(examples), int)
+            if example.inside is not None:
+                self.inside[which] = example.inside
+        self.asked: list[list[PlanePrompt]] = [[] for _ in examples]
+        self.answered: set[int] = set()
         self._random = random
 
     @property
-    def inputs(self) -> Tensor:
-        """What the network is given, shape (B, 3 + maps, S, S)."""
-        return torch.cat([self.images, self.maps], dim=1)
+    def prompts(self) -> np.ndarray[tuple[int], np.dtype[np.int_]]:
+        """How many prompts each example has been given, shape (B,)."""
+        return np.asarray([len(asked) for asked in self.asked])
 
     def draw_box(self, which: int) -> None:
         """Draw a box around an example's object."""
@@ -51,17 +70,18 @@ class Rounds:
         if box is None:
             return
         (top, left), (bottom, right) = box
-        self.maps[which, _REGION, top:bottom, left:right] = 1
-        self.prompts[which] += 1
+        region = torch.zeros(self.maps.shape[2:])
+        region[top:bottom, left:right] = 1
+        self._add(which, PlanePrompt(True, None, region, (top, left, bottom, right)))
 
     def draw_lasso(self, which: int) -> None:
         """Enclose an example's object."""
         if self._random is None:
-            self.maps[which, _REGION] = self.targets[which].float()
+            region = self.targets[which].float()
         else:
-            drawn = lasso_around(self.targets[which].numpy(), self._random)
-            self.maps[which, _REGION] = torch.from_numpy(drawn).float()
-        self.prompts[which] += 1
+            region = torch.from_numpy(lasso_around(self.targets[which].numpy(), self._random)).float()
+        if region.any():
+            self._add(which, PlanePrompt(True, None, region))
 
     def click(self, which: int, mask: Tensor | None, scribble: bool = False) -> bool:
         """Click, or scribble, where an example's answer is most wrong; returns whether anything was."""
@@ -75,27 +95,72 @@ class Rounds:
             wanted = truth if click.positive else ~truth
             wrong = wanted if answer is None else wanted & (answer != truth)
             places = scribble_from(click.index, wrong, self._random)
-        for row, column in places:
-            stamp(self.maps[which, _POSITIVE if click.positive else _NEGATIVE], (float(row), float(column)))
-        self.prompts[which] += 1
+        self._add(which, PlanePrompt(click.positive, places.astype(float)))
         return True
 
     def remember(self, which: int, probabilities: Tensor) -> None:
         """Keep an answer for the next round."""
         self.maps[which, _PREVIOUS] = probabilities
+        self.answered.add(which)
 
     @torch.inference_mode()
-    def answers(self, network: ClickUNet, device: torch.device, which: Sequence[int] | None = None) -> Tensor:
+    def answers(self, network: nn.Module, which: Sequence[int] | None = None) -> Tensor:
         """Probabilities of the answers that a user would be shown, shape (B, S, S).
 
         After one prompt the hypothesis with the best score; later the first. Of the examples `which` alone,
         in that order, if it is given.
         """
-        chosen = list(range(len(self.prompts)) if which is None else which)
-        inputs = self.inputs[chosen].to(device).contiguous(memory_format=torch.channels_last)
-        logits, scores = (found.cpu() for found in network.ranked(inputs))
+        chosen = list(range(len(self.asked)) if which is None else which)
+        logits, scores = (found.cpu() for found in ask(network, self, chosen))
         settled = torch.from_numpy(self.prompts[chosen] > 1)
         scores = torch.where(settled[:, None], torch.full_like(scores, -torch.inf), scores)
         scores[settled, 0] = 0
         best = scores.argmax(dim=1)
         return logits[torch.arange(len(best)), best].sigmoid()
+
+    def at(self, size: int) -> Rounds:
+        """Return the same rounds with images of another side."""
+        before = self.images.shape[-1]
+        if size == before:
+            return self
+        locked = resized(self.maps[:, _LOCKED], size) > 0.5
+        targets, inside = resized(self.targets.float(), size) > 0.5, resized(self.inside, size).round()
+        other = Rounds(
+            [
+                Example(image, targets[n], float(self.weights[n]), locked[n], inside[n])
+                for n, image in enumerate(resized(self.images, size))
+            ],
+            self._random,
+        )
+        for n, asked in enumerate(self.asked):
+            for prompt in asked:
+                other._add(n, _scaled(prompt, size / before, size))
+            if n in self.answered:
+                other.remember(n, resized(self.maps[n, _PREVIOUS], size))
+        return other
+
+    def _add(self, which: int, prompt: PlanePrompt) -> None:
+        """Note a prompt, and draw it into the maps."""
+        if prompt.region is not None:
+            plane = self.maps[which, _REGION]
+            plane.copy_(torch.maximum(plane, prompt.region))
+        for row, column in () if prompt.places is None else prompt.places:
+            stamp(self.maps[which, _POSITIVE if prompt.positive else _NEGATIVE], (float(row), float(column)))
+        self.asked[which].append(prompt)
+
+
+def resized(image: Tensor, size: int) -> Tensor:
+    """Bring images, shape (..., I, J), to another side."""
+    flat = image.reshape(-1, 1, *image.shape[-2:])
+    found = F.interpolate(flat, (size, size), mode="bilinear", antialias=size < image.shape[-1])
+    return found.reshape(*image.shape[:-2], size, size)
+
+
+def _scaled(prompt: PlanePrompt, scale: float, size: int) -> PlanePrompt:
+    """Return a prompt as it lies in an image of another side."""
+    places = None if prompt.places is None else (prompt.places + 0.5) * scale - 0.5
+    region = None if prompt.region is None else resized(prompt.region, size)
+    if prompt.box is None:
+        return PlanePrompt(prompt.positive, places, region)
+    top, left, bottom, right = (side * scale for side in prompt.box)
+    return PlanePrompt(prompt.positive, places, region, (top, left, bottom, right))

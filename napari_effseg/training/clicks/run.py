@@ -8,18 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ...errors import Cancelled, ConfigError
 from ...io.dataset import Dataset, read_dataset
 from ...nets.click_unet import ClickUNet
+from ...nets.hrmedseg import HRMedSeg
+from ...nets.sam import SAM
 from ...types import CancelCheck, Progress
+from ...zoo import find_card
 from ...zoo.card import Card
-from ...zoo.weights import build_network
+from ...zoo.weights import build_network, load_network
 from ..config import TrainConfig
 from ..folder import drawing
 from ..release import finished_card, trained_on, warm_start
+from .asking import side_of
 from .cases import ObjectCase, objects_of
 from .config import ClickConfig
+from .lessons import ClickLesson, FeatureLesson, Lesson
 from .sampler import Example, ExampleSampler
 from .trainer import ClickTrainer
 from .whole import whole_examples
@@ -47,17 +53,18 @@ def run_click_training(
     Raises
     ------
     ConfigError
-        If the card's network takes no clicks.
+        If the card's network takes no clicks, or images of another size than ``clicks.size``.
+    UnknownModel, CardError, WeightsError
+        If a teacher is named that is not there, or answers no clicks.
     Cancelled
         If `cancel` said so; the checkpoint is up to date.
     """
     torch.manual_seed(config.run.seed)
     network = build_network(card)
-    if not isinstance(network, ClickUNet):
-        raise ConfigError(f"{config.path}: [clicks] is for the network click-unet, not for {card.network}")
+    _check(network, config, card)
     if config.run.initial_weights:
         warm_start(network, config.resolve(config.run.initial_weights))
-    trainer = ClickTrainer(config, card, network, folder, device)
+    trainer = ClickTrainer(config, card, network, _lesson(config, device), folder, device)
     if resume and trainer.checkpoint.is_file():
         trainer.resume()
     tested = [read_dataset(config.resolve(name)) for name in _clicks(config).test_folders]
@@ -68,6 +75,35 @@ def run_click_training(
     trainer.run(sampler, _choice(config, cancel), drawing(trainer, progress), cancel)
     card = dataclasses.replace(card, training=trained_on([*datasets, *tested], f"{card.name}.toml"))
     finished_card(card, network, trainer.best, card.training.licence, folder / card.training.config)
+
+
+def _check(network: nn.Module, config: TrainConfig, card: Card) -> None:
+    if not isinstance(network, ClickUNet | HRMedSeg | SAM):
+        raise ConfigError(f"{config.path}: the network {card.network} takes no clicks")
+    side = side_of(network)
+    if side not in (None, _clicks(config).size):
+        raise ConfigError(
+            f"{config.path}: clicks.size is {_clicks(config).size}, but {card.network} sees {side}"
+        )
+
+
+def _lesson(config: TrainConfig, device: torch.device) -> Lesson:
+    """Return what is learned: from objects alone, or from a teacher as well."""
+    distill = config.distill
+    if distill is None:
+        return ClickLesson(_clicks(config))
+    named = config.resolve(distill.teacher)
+    card = find_card(named if named.is_file() else distill.teacher)
+    if card.task != "promptable":
+        raise ConfigError(f"{config.path}: distill.teacher is {card.name}, which answers no clicks")
+    teacher = load_network(card, str(device)).eval()
+    if distill.learns == "features":
+        if not isinstance(teacher, HRMedSeg | SAM):
+            raise ConfigError(
+                f"{config.path}: distill.learns is 'features', but {card.name} embeds no images"
+            )
+        return FeatureLesson(teacher)
+    return ClickLesson(_clicks(config), teacher, card.window.size[0], distill.weight)
 
 
 def _clicks(config: TrainConfig) -> ClickConfig:

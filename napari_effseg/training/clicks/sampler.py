@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.session.frames import normalised, show
+from ...engine.session.frames import show
 from .appearance import change_appearance, synthetic
 from .cases import ObjectCase
 from .config import ClickConfig
@@ -25,22 +25,26 @@ _LEAST_PIXELS = 6
 
 @dataclass(frozen=True)
 class Example:
-    """What the network is shown of one image, before any prompt.
+    """What is shown of one image, before any prompt.
 
     Attributes
     ----------
     image : Tensor, shape (3, S, S), float32
+        Values in about [0, 1], 0 outside the image.
     target : Tensor, shape (S, S), bool
     weight : float
         In the loss: less for what nobody drew.
     locked : Tensor, shape (S, S), bool, or None
         Objects that are finished.
+    inside : Tensor, shape (1, S, S), float32, or None
+        1 inside the image, 0 in the margin around it; None: there is no margin.
     """
 
     image: Tensor
     target: Tensor
     weight: float
     locked: Tensor | None = None
+    inside: Tensor | None = None
 
 
 class ExampleSampler:
@@ -79,7 +83,7 @@ class ExampleSampler:
         target = choose_target(case, random)
         if target is None or target.mean() > 0.7:
             return None
-        changed = normalised(change_appearance(image, random), torch.ones(1, *labels.shape))
+        changed = change_appearance(image, random)
         return Example(changed, torch.from_numpy(target), self._config.pseudo_weight)
 
     def _real(self, random: np.random.Generator, pseudo: bool) -> Example | None:
@@ -97,9 +101,9 @@ class ExampleSampler:
             return None
         image = show(case.image.float() / 255, framing, size).expand(3, -1, -1)
         inside = show(torch.ones(1, *case.image.shape[1:]), framing, size, "nearest")
-        changed = normalised(change_appearance(image, random) * inside, inside)
+        changed = change_appearance(image, random) * inside
         locked = None
         if random.random() < self._config.locked:
             others = torch.from_numpy(finished_neighbours(case, target, random))[None].float()
             locked = show(others, framing, size)[0] > 0.5
-        return Example(changed, shown, self._config.pseudo_weight if pseudo else 1.0, locked)
+        return Example(changed, shown, self._config.pseudo_weight if pseudo else 1.0, locked, inside)

@@ -1,4 +1,4 @@
-"""The loop of click training: simulated prompts without gradients, then one step; resumable at any moment."""
+"""The loop of click training: draw examples, learn a lesson from them; resumable at any moment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import Cancelled, ConfigError
+from ...errors import Cancelled
 from ...nets.click_unet import ClickUNet
 from ...types import CancelCheck, Progress
 from ...zoo.card import Card
@@ -19,10 +19,8 @@ from ..config import TrainConfig
 from ..loop import CHECKPOINT
 from ..optimise import build_optimiser, learning_rate
 from ..state import Clock, HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
-from .loss import hypotheses_loss
-from .rounds import Rounds
+from .lessons import Lesson
 from .sampler import Example, ExampleSampler
-from .validate import click_dice
 
 __all__ = ["ClickTrainer"]
 
@@ -38,24 +36,30 @@ class ClickTrainer:
         Its `clicks`, `optimiser` and `run` are used.
     card : Card
         The card being trained.
-    network : ClickUNet
+    network : Promptable
+    lesson : Lesson
+        What it learns.
     folder : Path
         Run folder, where the checkpoint goes.
     device : torch.device
     """
 
     def __init__(
-        self, config: TrainConfig, card: Card, network: ClickUNet, folder: Path, device: torch.device
+        self,
+        config: TrainConfig,
+        card: Card,
+        network: nn.Module,
+        lesson: Lesson,
+        folder: Path,
+        device: torch.device,
     ) -> None:
-        if config.clicks is None:
-            raise ConfigError(f"{config.path} has no [clicks] table")
-        self.card, self.folder = card, folder
+        self.card, self.folder, self._lesson = card, folder, lesson
         self.net = network.to(device)
-        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in torch's own hints
+        if isinstance(network, ClickUNet):
+            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in torch's hints
         self.average = WeightAverage(self.net, config.optimiser.average_decay)
         self.state, self.best = TrainingState(), dict[str, Tensor]()
-        self._clicks, self._options, self._run = config.clicks, config.optimiser, config.run
-        self._device = device
+        self._options, self._run = config.optimiser, config.run
         self._optimiser = build_optimiser(self.net, config.optimiser)
 
     @property
@@ -107,15 +111,7 @@ class ClickTrainer:
             group["lr"] = learning_rate(step, self._run.steps, self._options)
         examples = [sampler.example(step * batch + offset) for offset in range(batch)]
         random = np.random.default_rng((self._run.seed, 7, step))
-        rounds = self._prompted(examples, random)
-        self.net.train()
-        logits, scores = self.net.ranked(self._laid_out(rounds.inputs))
-        first = torch.from_numpy(rounds.prompts == 1)
-        loss = hypotheses_loss(
-            logits,
-            scores,
-            *(part.to(self._device) for part in (rounds.targets, first, rounds.weights)),
-        )
+        loss = self._lesson.loss(self.net, examples, random)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), self._options.clip_norm)
@@ -127,60 +123,14 @@ class ClickTrainer:
         self.average.update(self.net, self.state.step)
         return float(loss.detach())
 
-    def _prompted(self, examples: Sequence[Example], random: np.random.Generator) -> Rounds:
-        """Give each example a first prompt, and most of them corrections of the network's own answers."""
-        rounds = Rounds(examples, random)
-        wanted = [self._number_of_prompts(random) for _ in examples]
-        for which in range(len(examples)):
-            self._first_prompt(rounds, which, random)
-        # A user's early clicks come one answer at a time; more at once stand in for the later ones.
-        for number in range(2 if max(wanted) > 1 else 0):
-            behind = [which for which, count in enumerate(wanted) if rounds.prompts[which] < count]
-            if behind:
-                self._correct(rounds, behind, wanted, random, last=number == 1)
-        return rounds
-
-    def _first_prompt(self, rounds: Rounds, which: int, random: np.random.Generator) -> None:
-        draw = random.random() - self._clicks.box
-        if draw < 0:
-            rounds.draw_box(which)
-        elif draw < self._clicks.lasso:
-            rounds.draw_lasso(which)
-        else:
-            rounds.click(which, None, scribble=bool(random.random() < self._clicks.scribble))
-
-    def _number_of_prompts(self, random: np.random.Generator) -> int:
-        return 1 if random.random() < 0.4 else int(random.integers(2, self._clicks.rounds + 1))
-
-    def _correct(
-        self,
-        rounds: Rounds,
-        behind: Sequence[int],
-        wanted: Sequence[int],
-        random: np.random.Generator,
-        last: bool,
-    ) -> None:
-        self.net.eval()
-        answers = rounds.answers(self.net, self._device, behind)
-        for which, answer in zip(behind, answers, strict=True):
-            left = wanted[which] - int(rounds.prompts[which])
-            mask = answer > 0.5
-            for _ in range(left if last else (left + 1) // 2):
-                if not rounds.click(which, mask, scribble=bool(random.random() < self._clicks.scribble)):
-                    break
-            rounds.remember(which, answer)
-
-    def _laid_out(self, inputs: Tensor) -> Tensor:
-        return inputs.to(self._device).contiguous(memory_format=torch.channels_last)
-
     def _validate(self, validation: Mapping[str, Sequence[Example]], loss: float, clock: Clock) -> None:
-        scores = click_dice(self.average.net, validation, self._device)
+        scores = self._lesson.scores(self.average.net, validation)
         mean = float(np.mean(list(scores.values())))
         state = self.state
         clock.tell(state)
         point = HistoryPoint(state.step, state.seconds, loss, scores, mean, state.core_seconds)
         state.history.append(point)
-        _logger.info("step %d: loss %.4f, mean Dice %.4f %s", self.state.step, loss, mean, scores)
+        _logger.info("step %d: loss %.4f, mean score %.4f %s", self.state.step, loss, mean, scores)
         if mean > self.state.best:
             self.state.best = mean
             self.best = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
+from torch import nn
 
-from ...nets.click_unet import ClickUNet
 from .rounds import Rounds
 from .sampler import Example
 
@@ -17,9 +16,7 @@ CLICKS = (1, 3, 5)
 _BATCH = 8
 
 
-def click_dice(
-    network: ClickUNet, sets: Mapping[str, Sequence[Example]], device: torch.device
-) -> dict[str, float]:
+def click_dice(network: nn.Module, sets: Mapping[str, Sequence[Example]]) -> dict[str, float]:
     """Mean over the sets of the mean Dice of their examples, after 1, 3 and 5 clicks.
 
     Returns
@@ -27,20 +24,19 @@ def click_dice(
     dict of str to float
         "1 click", "3 clicks", "5 clicks".
     """
-    of_sets = [_set_dice(network, examples, device) for examples in sets.values()]
+    of_sets = [_set_dice(network, examples) for examples in sets.values()]
     means = np.mean(of_sets, axis=0)
     return {f"{n} click{'s' * (n > 1)}": float(value) for n, value in zip(CLICKS, means, strict=True)}
 
 
-def _set_dice(network: ClickUNet, examples: Sequence[Example], device: torch.device) -> list[float]:
+def _set_dice(network: nn.Module, examples: Sequence[Example]) -> list[float]:
     found = [
-        _batch_dice(network, examples[start : start + _BATCH], device)
-        for start in range(0, len(examples), _BATCH)
+        _batch_dice(network, examples[start : start + _BATCH]) for start in range(0, len(examples), _BATCH)
     ]
     return [float(value) for value in np.concatenate(found, axis=1).mean(axis=1)]
 
 
-def _batch_dice(network: ClickUNet, examples: Sequence[Example], device: torch.device) -> list[list[float]]:
+def _batch_dice(network: nn.Module, examples: Sequence[Example]) -> list[list[float]]:
     """Dice of each example after each number of clicks."""
     network.eval()
     rounds = Rounds(examples, None)
@@ -48,7 +44,7 @@ def _batch_dice(network: ClickUNet, examples: Sequence[Example], device: torch.d
     for number in range(1, max(CLICKS) + 1):
         for which in range(len(examples)):
             rounds.click(which, None if answers is None else answers[which] > 0.5)
-        answers = rounds.answers(network, device)
+        answers = rounds.answers(network)
         for which in range(len(examples)):
             rounds.remember(which, answers[which])
         if number in CLICKS:

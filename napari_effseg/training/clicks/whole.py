@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ...engine.session.frames import Framing, normalised, show
+from ...engine.session.frames import Framing, show
 from .cases import ObjectCase
 from .config import ClickConfig
 from .sampler import Example
@@ -41,5 +41,5 @@ def whole_examples(cases: Sequence[ObjectCase], config: ClickConfig, most: int) 
             continue
         image = show(case.image.float() / 255, framing, config.size).expand(3, -1, -1)
         inside = show(torch.ones(1, *sides), framing, config.size, "nearest")
-        found.append(Example(normalised(image, inside), shown, 1.0))
+        found.append(Example(image, shown, 1.0, None, inside))
     return found

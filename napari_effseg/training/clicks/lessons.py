@@ -1,0 +1,176 @@
+"""What a promptable network learns in a step: a simulated user's objects, a teacher's answers or features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...nets.hrmedseg import HRMedSeg
+from ...nets.sam import SAM
+from .asking import ask, embed, side_of
+from .config import ClickConfig
+from .loss import hypotheses_loss, imitation_loss
+from .rounds import Rounds
+from .sampler import Example
+from .validate import click_dice
+
+__all__ = ["ClickLesson", "FeatureLesson", "Lesson"]
+
+_BATCH = 8
+
+
+class Lesson(Protocol):
+    """A loss for examples, and a score by which weights are chosen."""
+
+    def loss(self, network: nn.Module, examples: Sequence[Example], random: np.random.Generator) -> Tensor:
+        """Return the loss of a step; the network is left in training mode."""
+        ...
+
+    def scores(self, network: nn.Module, sets: Mapping[str, Sequence[Example]]) -> dict[str, float]:
+        """Return scores on examples that are not learned from; their mean chooses the weights."""
+        ...
+
+
+class ClickLesson:
+    """Objects that a simulated user asks for; with a teacher, its answers to the same prompts as well.
+
+    Parameters
+    ----------
+    config : ClickConfig
+    teacher : Module or None
+        A promptable network, on the student's device.
+    teacher_side : int
+        Side of the images that the teacher learned from.
+    teacher_weight : float
+        Share of the teacher in the loss.
+    """
+
+    def __init__(
+        self,
+        config: ClickConfig,
+        teacher: nn.Module | None = None,
+        teacher_side: int = 0,
+        teacher_weight: float = 0.0,
+    ) -> None:
+        self._clicks, self._teacher = config, teacher
+        self._side, self._weight = teacher_side, teacher_weight
+
+    def loss(self, network: nn.Module, examples: Sequence[Example], random: np.random.Generator) -> Tensor:
+        """Prompt without gradients, then one answer with them."""
+        rounds = self._prompted(network, examples, random)
+        network.train()
+        every = range(len(examples))
+        logits, scores = ask(network, rounds, every)
+        first = torch.from_numpy(rounds.prompts == 1)
+        device = logits.device
+        targets, first, weights = (part.to(device) for part in (rounds.targets, first, rounds.weights))
+        loss = hypotheses_loss(logits, scores, targets, first, weights)
+        if self._teacher is None:
+            return loss
+        taught = rounds.at(self._side).answers(self._teacher)
+        size = (logits.shape[-1], logits.shape[-1])
+        wanted = F.interpolate(taught[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+        imitated = imitation_loss(logits[:, 0], wanted.clone().to(device))
+        return (1 - self._weight) * loss + self._weight * imitated
+
+    def scores(self, network: nn.Module, sets: Mapping[str, Sequence[Example]]) -> dict[str, float]:
+        """Mean Dice after 1, 3 and 5 clicks."""
+        return click_dice(network, sets)
+
+    def _prompted(
+        self, network: nn.Module, examples: Sequence[Example], random: np.random.Generator
+    ) -> Rounds:
+        """Give each example a first prompt, and most of them corrections of the network's own answers."""
+        rounds = Rounds(examples, random)
+        wanted = [self._number_of_prompts(random) for _ in examples]
+        for which in range(len(examples)):
+            self._first_prompt(rounds, which, random)
+        # A user's early clicks come one answer at a time; more at once stand in for the later ones.
+        for number in range(2 if max(wanted) > 1 else 0):
+            behind = [which for which, count in enumerate(wanted) if rounds.prompts[which] < count]
+            if behind:
+                network.eval()
+                self._correct(network, rounds, behind, wanted, random, last=number == 1)
+        return rounds
+
+    def _first_prompt(self, rounds: Rounds, which: int, random: np.random.Generator) -> None:
+        draw = random.random() - self._clicks.box
+        if draw < 0:
+            rounds.draw_box(which)
+        elif draw < self._clicks.lasso:
+            rounds.draw_lasso(which)
+        else:
+            rounds.click(which, None, scribble=bool(random.random() < self._clicks.scribble))
+
+    def _number_of_prompts(self, random: np.random.Generator) -> int:
+        return 1 if random.random() < 0.4 else int(random.integers(2, self._clicks.rounds + 1))
+
+    def _correct(
+        self,
+        network: nn.Module,
+        rounds: Rounds,
+        behind: Sequence[int],
+        wanted: Sequence[int],
+        random: np.random.Generator,
+        last: bool,
+    ) -> None:
+        answers = rounds.answers(network, behind)
+        for which, answer in zip(behind, answers, strict=True):
+            left = wanted[which] - int(rounds.prompts[which])
+            mask = answer > 0.5
+            for _ in range(left if last else (left + 1) // 2):
+                if not rounds.click(which, mask, scribble=bool(random.random() < self._clicks.scribble)):
+                    break
+            rounds.remember(which, answer)
+
+
+class FeatureLesson:
+    """The embedding of a teacher's encoder, which the student's is to equal.
+
+    Parameters
+    ----------
+    teacher : HRMedSeg or SAM
+        On the student's device.
+
+    References
+    ----------
+    Mean squared error of embeddings: Xu et al., HRMedSeg, arXiv:2504.06205.
+    """
+
+    def __init__(self, teacher: HRMedSeg | SAM) -> None:
+        self._teacher = teacher.eval().requires_grad_(False)
+
+    def loss(self, network: nn.Module, examples: Sequence[Example], random: np.random.Generator) -> Tensor:
+        """Mean squared error of the two embeddings."""
+        network.train()
+        found, wanted = self._both(network, examples)
+        return F.mse_loss(found, wanted)
+
+    def scores(self, network: nn.Module, sets: Mapping[str, Sequence[Example]]) -> dict[str, float]:
+        """Mean cosine similarity of the two embeddings at each place."""
+        network.eval()
+        found = {}
+        for name, examples in sets.items():
+            cosines = []
+            for start in range(0, len(examples), _BATCH):
+                with torch.inference_mode():
+                    ours, theirs = self._both(network, examples[start : start + _BATCH])
+                cosines.append(F.cosine_similarity(ours, theirs).mean(dim=(1, 2)))
+            found[name] = float(torch.cat(cosines).mean())
+        return found
+
+    def _both(self, network: nn.Module, examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
+        """Embeddings of student and teacher, on the student's grid."""
+        assert isinstance(network, HRMedSeg | SAM)
+        rounds, every = Rounds(examples, None), range(len(examples))
+        found = embed(network, rounds, every)
+        side = side_of(self._teacher)
+        assert side is not None
+        with torch.no_grad():
+            wanted = embed(self._teacher, rounds.at(side), every)
+        return found, F.adaptive_avg_pool2d(wanted, found.shape[-1]).to(found.dtype)
