@@ -206,13 +206,27 @@ class History:
         Raises
         ------
         PromptError
-            If it changes or takes away a prompt that is not there.
+            If it changes or takes away a prompt that is not there, or puts a point where another one says the
+            opposite.
         """
         if isinstance(action, Remove | Edit) and action.id not in current_prompts(self.applied):
             raise PromptError(f"there is no prompt {action.id} in the object at hand")
+        if isinstance(action, Add | Edit) and isinstance(action.prompt, Point):
+            self._check_agreement(action.id, action.prompt)
         del self._actions[self._applied :]
         self._actions.append(action)
         self._applied += 1
+
+    def _check_agreement(self, number: int, point: Point) -> None:
+        for other, prompt in current_prompts(self.applied).items():
+            if not isinstance(prompt, Point) or other == number or prompt.index != point.index:
+                continue
+            if prompt.positive != point.positive:
+                here, there = ("on", "outside of") if point.positive else ("outside of", "on")
+                raise PromptError(
+                    f"the point {point.index} was given as {here} the object; prompt {other} says that it is "
+                    f"{there} it. Remove one of the two"
+                )
 
     def undo(self) -> Action | None:
         """Take back the last action, and return it; None if there is none."""

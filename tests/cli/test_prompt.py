@@ -120,6 +120,7 @@ def test_masks_reports_and_pictures(
         (["--point", "a,b,c"], "ras:x,y,z"),
         (["--point", "1.5,2,3"], "ras:x,y,z"),
         (["--point", "5,6,4", "--not-point", "99,6,4"], "--not-point 99,6,4: Point reaches"),
+        (["--point", "5,6,4", "--not-point", "5,6,4"], "--not-point 5,6,4: the point (5, 6, 4)"),
         (["--box", "5,5,5:5,8,8"], "--box 5,5,5:5,8,8: the box"),
         (["--box", "5,5,5"], "i0,j0,k0:i1,j1,k1"),
         (["--scribble", "{folder}/other.nrrd"], "one grid"),

@@ -1,6 +1,7 @@
 """Laws of a session: whatever was done, it shows what its history alone would make."""
 
 import itertools
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -63,11 +64,13 @@ def play(session, moves, seed=0):
     for move in moves:
         prompts = list(session.prompts)
         if move in KINDS:
-            session.add(prompt_of(move, random))
+            with suppress(PromptError):  # of a point that says the opposite of another
+                session.add(prompt_of(move, random))
         elif move == "remove" and prompts:
             session.remove(prompts[int(random.integers(len(prompts)))])
         elif move == "edit" and prompts:
-            session.edit(prompts[int(random.integers(len(prompts)))], prompt_of("point", random))
+            with suppress(PromptError):
+                session.edit(prompts[int(random.integers(len(prompts)))], prompt_of("point", random))
         elif move == "stroke":
             inside = random.random((2, 3, 1)) > 0.5
             session.paint(((4, 4, 2), (6, 7, 3)), inside, positive=bool(random.random() < 0.7))
@@ -253,3 +256,17 @@ def test_a_line_along_an_axis_is_meant_in_the_plane_that_was_shown(axis):
     session.add(Scribble(line), shown=axis)
     assert session.hypotheses(axis, 6)
     assert not session.hypotheses(1 - axis, 6)
+
+
+def test_points_that_contradict_each_other_are_refused_and_change_nothing():
+    session = opened()
+    first = session.add(Point((6, 6, 2)))
+    second = session.add(Point((8, 6, 2), positive=False))
+    before = session.mask.copy()
+    with pytest.raises(PromptError, match=f"prompt {first} says that it is on it"):
+        session.add(Point((6, 6, 2), positive=False, axis=0))
+    with pytest.raises(PromptError, match=r"\(6, 6, 2\)"):
+        session.edit(second, Point((6, 6, 2), positive=False))
+    assert list(session.prompts) == [first, second]
+    assert (session.mask == before).all()
+    session.edit(first, Point((6, 6, 2), positive=False))  # it takes back what it said itself

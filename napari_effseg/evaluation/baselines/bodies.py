@@ -22,7 +22,7 @@ __all__ = ["BASELINES", "BaselineBody", "baseline_body", "open_baseline"]
 BASELINES: Mapping[str, Method] = MappingProxyType(
     {
         "random-walker": RandomWalker(MarkSettings(side=96, radius=3.0, core=0.5, reach=0.25), beta=130.0),
-        "grow-cut": GrowCut(MarkSettings(side=128, radius=3.0, core=0.5, reach=0.25), step=0.01),
+        "grow-cut": GrowCut(MarkSettings(side=96, radius=3.0, core=0.65, reach=0.25), step=0.001),
         "flood-fill": FloodFill(MarkSettings(side=128, radius=4.0, core=0.65, reach=0.15), tolerance=0.07),
     }
 )
