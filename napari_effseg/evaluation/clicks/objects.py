@@ -80,16 +80,20 @@ def solids_of(
     if instances:
         name = names.get(1, "object")
         return [Solid(number, name, labels == number) for number in _drawn(labels, random, most)]
-    present = [int(number) for number in np.unique(labels) if number]
+    boxes = ndimage.find_objects(labels)
+    present = np.flatnonzero(np.bincount(labels.ravel().astype(np.int64))[1:]) + 1
     queues = []
-    for label in random.permutation(present):
-        pieces, _ = ndimage.label(labels == label, structure=np.ones((3, 3, 3)))
-        queues.append((int(label), pieces, _drawn(pieces, random, most)))
+    for label in random.permutation(present).tolist():
+        box = boxes[label - 1]
+        pieces, _ = ndimage.label(labels[box] == label, structure=np.ones((3, 3, 3)))
+        queues.append((label, box, pieces, _drawn(pieces, random, most)))
     found: list[Solid] = []
     for turn in range(most):
-        for label, pieces, order in queues:
+        for label, box, pieces, order in queues:
             if turn < len(order) and len(found) < most:
-                found.append(Solid(label, names.get(label, str(label)), pieces == order[turn]))
+                voxels = np.zeros(labels.shape, bool)
+                voxels[box] = pieces == order[turn]
+                found.append(Solid(label, names.get(label, str(label)), voxels))
     return found
 
 
