@@ -15,6 +15,7 @@ from ..types import BoolArray, Colour, IndexBox, IntArray
 from ..volume import LabelMap, Volume
 from .click_bench import Patch, names_and_colours, slices_of
 from .click_places import slice_at
+from .inference import Deliver
 from .label_looks import colormap_of, features_of
 from .placement import is_oblique
 from .to_layer import labels_layer
@@ -60,6 +61,8 @@ class ResultLayer:
         which stay as they are.
     mode_changed : callable
         Told when the user takes a brush, or puts it away.
+    later : callable
+        Runs a function in the same thread after what happens now.
     """
 
     def __init__(
@@ -71,11 +74,12 @@ class ResultLayer:
         frame: int | None,
         painted: Callable[[tuple[Brushed, ...], bool], None],
         mode_changed: Callable[[], None],
+        later: Deliver,
     ) -> None:
         self.layer: Labels | None = None
         self._viewer, self._image = viewer, image
         self._level, self._frame = level, frame
-        self._painted, self._mode_changed = painted, mode_changed
+        self._painted, self._mode_changed, self._later = painted, mode_changed, later
         self._grid = volume.grid
         self._known: IntArray = np.zeros(volume.shape, np.uint16)  # what the session says
         self._shown: IntArray = np.zeros(volume.shape, np.uint16)  # what the layer holds, in the same order
@@ -85,7 +89,7 @@ class ResultLayer:
     def close(self) -> None:
         """Listen no longer; the layer stays, as an ordinary one."""
         if self.layer is not None:
-            self.layer.events.paint.disconnect(self._look)
+            self.layer.events.paint.disconnect(self._paint)
             self.layer.events.mode.disconnect(self._mode)
             self.layer = None
 
@@ -135,7 +139,7 @@ class ResultLayer:
         if active is not None:
             self._viewer.layers.selection.active = active
         self._dress()
-        self.layer.events.paint.connect(self._look)
+        self.layer.events.paint.connect(self._paint)
         self.layer.events.mode.connect(self._mode)
         return self.layer
 
@@ -174,9 +178,13 @@ class ResultLayer:
     def _mode(self, event: Any = None) -> None:
         self._mode_changed()
 
-    def _look(self, event: Any = None) -> None:
+    def _paint(self, event: Any = None) -> None:
+        """Look soon: napari tells of a bucket before it is emptied."""
+        self._later(self._look)
+
+    def _look(self) -> None:
         """Find what the user has painted since, and tell; finished objects are put back."""
-        changed = self._changed()
+        changed = self._changed() if self.layer is not None else None
         if changed is None:
             return
         there = slices_of(changed)

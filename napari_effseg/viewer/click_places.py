@@ -12,17 +12,29 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import PromptError
 from ..volume import Grid, transform_points
 from .from_layer import frames_of
-from .placement import index_of_world, inverse, mm_per_world_unit, placement_of
+from .placement import index_of_world, inverse, mm_per_world_unit, placement_of, world_of_index
 from .reading_view import camera_of, spatial_axes_shown
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-__all__ = ["Place", "axis_shown", "frame_shown", "layer_points", "mm_per_pixel", "place_at", "slice_at"]
+__all__ = [
+    "Place",
+    "axis_shown",
+    "frame_shown",
+    "layer_points",
+    "mm_per_pixel",
+    "place_at",
+    "show_slice_of",
+    "slice_at",
+]
 
 IN_SPACE = "A click needs a slice. Press Ctrl+Y (or the button at the lower left) to leave 3D, then click."
 _OTHER_AXES = "The canvas shows time as one of its axes. Roll the axes (Ctrl+E) until it shows slices."
+
+
+_FROM_THE_EDGE = "The layer is turned so that its slices are seen from their edge. Roll the axes (Ctrl+E)."
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +101,10 @@ def place_at(viewer: ViewerModel, image: Image, grid: Grid, position: Sequence[f
     """
     axis = axis_shown(viewer, image)
     unit = mm_per_world_unit(viewer.layers)
-    exact = index_of_world(image, position, spatial_axes_shown(viewer), unit)
+    try:
+        exact = index_of_world(image, position, spatial_axes_shown(viewer), unit)
+    except np.linalg.LinAlgError as err:
+        raise PromptError(_FROM_THE_EDGE) from err
     exact = _between(placement_of(image).source, grid, exact)
     exact[axis] = np.floor(exact[axis] + 0.5)
     return Place(exact, axis)
@@ -105,6 +120,15 @@ def slice_at(viewer: ViewerModel, image: Image, grid: Grid) -> tuple[int, int]:
     """
     place = place_at(viewer, image, grid, viewer.dims.point)
     return place.axis, place.voxel[place.axis]
+
+
+def show_slice_of(viewer: ViewerModel, image: Image, grid: Grid, index: ArrayLike) -> None:
+    """Move the slider across the plane that is shown so that it shows the slice of a voxel (i, j, k)."""
+    shown = spatial_axes_shown(viewer)
+    stored = _between(grid, placement_of(image).source, np.asarray(index, np.float64))
+    world = world_of_index(image, stored, shown, mm_per_world_unit(viewer.layers))
+    for axis in set(range(3)) - set(shown):
+        viewer.dims.set_point(viewer.dims.ndim - 3 + axis, float(world[axis]))
 
 
 def layer_points(image: Image, grid: Grid, indices: ArrayLike) -> NDArray[np.float64]:

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EffsegError, PromptError
 from ..protocols import Session
 from ..types import CancelCheck, Progress
-from ..volume import transform_points
 from .click_bench import Answer, Bench
-from .click_places import Place, frame_shown, place_at, slice_at
+from .click_places import Place, frame_shown, place_at, show_slice_of, slice_at
 from .click_room import ClickRoom
 from .click_state import ClickStage, ClickStore
 from .inference import Handlers, Inference, Ticket
-from .reading_view import put_sliders
 from .words import trouble
 
 if TYPE_CHECKING:
@@ -145,7 +143,7 @@ class ClickQueue:
         """Bring the slice of a voxel into sight."""
         image, where = self._room.image, self.where()
         if image is not None and where is not None and voxel[where[0]] != where[1]:
-            put_sliders(self._viewer, image, transform_points(self._room.grid.affine, [voxel])[0])
+            show_slice_of(self._viewer, image, self._room.grid, voxel)
 
     # --- answers ---
 

@@ -88,6 +88,8 @@ class ClickRoom:
         for emitter in (layers.inserted, layers.removed):
             emitter.disconnect(self._layers_changed)
         self._viewer.layers.selection.events.active.disconnect(self._layers_changed)
+        if self.image is not None:
+            self._listen(self.image, "disconnect")
         for lane in ("click models", "click open"):
             self._inference.forget(lane)
         self._leave_session(then)
@@ -335,6 +337,7 @@ class ClickRoom:
             source.frame,
             self._painted,
             self._brush_changed,
+            self._inference.deliver,
         )
         self.marks = Marks(self._viewer, source.image, opened.volume.grid)
         self._store.set(

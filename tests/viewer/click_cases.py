@@ -7,9 +7,12 @@ from napari.layers import Layer
 
 from napari_effseg.engine.session.local import LocalSession
 from napari_effseg.io.effseg import read_session, write_session
+from napari_effseg.viewer.click_desk import ClickDesk
 from napari_effseg.viewer.click_opening import Opener
-from napari_effseg.viewer.click_state import ModelChoice
-from napari_effseg.viewer.layers import image_layers
+from napari_effseg.viewer.click_places import layer_points, show_slice_of
+from napari_effseg.viewer.click_state import ModelChoice, Tool
+from napari_effseg.viewer.layers import image_layers, mm_per_world_unit, world_of_index
+from napari_effseg.viewer.reading_view import spatial_axes_shown
 from napari_effseg.volume import Volume
 from tests.session.fake import FakeBody
 
@@ -74,3 +77,72 @@ def add_balls(viewer, axcodes="RAS", tilt=0.0, spacing=(1.0, 1.25, 2.0), **keywo
     volume = Volume(balls(), affine_of(axcodes, tilt, spacing))
     (triple,) = image_layers(volume, "balls", **keywords)
     return viewer.add_layer(Layer.create(*triple))
+
+
+class Clicks:
+    """A panel without a window, and a hand that clicks voxels of its image."""
+
+    def __init__(self, viewer, inference, desk, fakes):
+        self.viewer, self.fakes, self._desk = viewer, fakes, desk
+        self.panel = ClickDesk(viewer, inference, fakes)
+
+    @property
+    def now(self):
+        return self.panel.store.now
+
+    @property
+    def image(self):
+        return self.now.image
+
+    @property
+    def labels(self):
+        return self.panel.room.layer.layer
+
+    @property
+    def session(self):
+        return self.fakes.session
+
+    def settle(self):
+        """Wait until every action is answered."""
+        self._desk.until(
+            lambda: not self._desk.waiting and self.now.is_ready and self.panel.queue.is_empty, "the answer"
+        )
+        return self
+
+    def until(self, condition):
+        self._desk.until(condition)
+
+    def show(self, index):
+        """Move the sliders so that the slice of a voxel is shown; returns where the voxel is drawn."""
+        show_slice_of(self.viewer, self.image, self.panel.room.grid, index)
+        return self.where(index)
+
+    def where(self, index):
+        shown, unit = spatial_axes_shown(self.viewer), mm_per_world_unit(self.viewer.layers)
+        world = world_of_index(self.image, index, shown, unit)
+        point = list(self.viewer.dims.point)
+        for axis in shown:
+            point[self.viewer.dims.ndim - 3 + axis] = world[axis]
+        return tuple(point)
+
+    def click(self, index, positive=True, settles=True):
+        self.panel.gesture(Tool.POINT, [self.show(index)], positive)
+        return self.settle() if settles else self
+
+    def draw(self, tool, indices, positive=True):
+        self.show(indices[0])
+        self.panel.gesture(tool, [self.where(index) for index in indices], positive)
+        return self.settle()
+
+    def paint(self, index, label=None, settles=True):
+        """Dab napari's brush at a voxel."""
+        (place,) = layer_points(self.image, self.panel.room.grid, [index])
+        self.show(index)
+        self.labels.brush_size = 1
+        self.labels.paint(tuple(place), self.now.label if label is None else label)
+        return self.settle() if settles else self
+
+    def shown_at(self, index):
+        """Label that the layer of labels has at a voxel of the image."""
+        (place,) = layer_points(self.image, self.panel.room.grid, [index]).astype(int)
+        return self.labels.data[(..., *place)].item()
