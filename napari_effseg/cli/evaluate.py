@@ -62,7 +62,12 @@ _TOLERANCE_MM = 1.0
 @click.option(
     "--tolerance", default=_TOLERANCE_MM, show_default=True, metavar="MM", help="Of the surface Dice (NSD)."
 )
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Only the first N cases of each set.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only N cases of each set: the first, or by clicks some all over its list.",
+)
 @held_back_option
 @label_option
 @click_options

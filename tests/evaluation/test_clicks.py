@@ -192,6 +192,19 @@ def test_data_sets_are_measured_through_sessions(tmp_path):
     assert math.isclose(one.summary.solid_3, one.tasks["ball"].solid_3)
 
 
+def test_a_limit_spreads_cases_over_the_list(tmp_path):
+    folder = dataset(tmp_path / "balls", ball().astype(int))
+    document = json.loads((folder / "dataset.json").read_text())
+    copies = [f"{n}.nii.gz" for n in range(5)]
+    for name in copies:
+        (folder / name).write_bytes((folder / "image.nii.gz").read_bytes())
+    document["test"] = [{"image": name, "label": "label.nii.gz"} for name in copies]
+    (folder / "dataset.json").write_text(json.dumps(document), encoding="utf-8")
+    blind = Subject("blind", lambda volume: LocalSession(volume, Blind()))
+    (one,) = evaluate_clicks(blind, [("", folder)], ClickOptions(limit=2, clicks=5)).sets
+    assert sorted({asked.case for asked in one.objects}) == ["0", "2"]
+
+
 def test_a_set_without_objects_is_refused(tmp_path):
     labels = np.zeros((20, 16, 12), int)
     labels[3, 3, 3] = 1

@@ -55,7 +55,7 @@ class ClickOptions:
     split : str
         "training", "validation", "test", or "all" of them.
     limit : int or None
-        Only so many of the first cases of each set.
+        Only so many cases of each set, spread evenly over its list.
     objects : int
         So many of each image at most, drawn once and for all by the seed and the case's name.
     clicks : int
@@ -132,10 +132,11 @@ class _CaseClicks:
 
 
 def _files(dataset: Dataset, options: ClickOptions) -> tuple[CaseFiles, ...]:
-    if options.split != ALL:
-        return dataset.split(options.split)[: options.limit]
-    every = tuple(case for split in SPLITS for case in dataset.splits.get(split, ()))
-    return every[: options.limit]
+    lists = [dataset.splits.get(split, ()) for split in SPLITS]
+    every = sum(lists, ()) if options.split == ALL else dataset.split(options.split)
+    if options.limit is None or options.limit >= len(every):
+        return every
+    return tuple(every[len(every) * place // options.limit] for place in range(options.limit))
 
 
 def _set(group: str, dataset: Dataset, found: Sequence[_CaseClicks]) -> SetClicks:
