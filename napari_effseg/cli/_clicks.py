@@ -268,7 +268,11 @@ def _table(found: ClickEvaluation) -> str:
             rows.append(row(f"  {task}", str(count), summary))
     if len(found.sets) > 1:
         rows += [row(f"mean, {name}", "", summary) for name, summary in means.items()]
-    title = f"{found.subject.name}, {found.options.split}: Dice by simulated prompts, at most {cap} clicks"
+    seconds = [second for one in found.sets for asked in one.objects for second in asked.asked.seconds]
+    title = (
+        f"{found.subject.name}, {found.options.split}: Dice by simulated prompts, at most {cap} clicks, "
+        f"median {statistics.median(seconds):.2f} s an answer"
+    )
     return "\n".join([title, table(rows, right=range(1, len(rows[0])))])
 
 
