@@ -20,23 +20,23 @@ from napari_effseg.engine.session.local import LocalSession
 from napari_effseg.evaluation.baselines import BASELINES, BaselineBody
 from napari_effseg.evaluation.clicks import ClickOptions, Subject, evaluate_clicks, mean_of_sets
 
-CASES = 4
+CASES = 3
 OBJECTS = 2
 COLUMNS = ("clicks_1", "clicks_3", "clicks_5", "box", "box_3", "box_5")
-MARKS = {
+OWN: dict[str, dict[str, tuple[float, ...]]] = {
+    "random-walker": {"beta": (1000.0, 3000.0)},
+    "grow-cut": {"step": (0.0003, 0.001, 0.003)},
+    "flood-fill": {"tolerance": (0.05, 0.07, 0.1)},
+}
+MARKS: dict[str, tuple[float, ...]] = {
     "reach": (1.0, 0.4, 0.25, 0.15),
-    "core": (0.2, 0.35, 0.5, 0.65),
+    "core": (0.35, 0.5, 0.65),
     "core_stays": (True, False),
-    "radius": (1.0, 2.0, 4.0, 6.0),
-    "smooth": (0.0, 0.7, 1.5),
+    "radius": (2.0, 3.0, 4.0),
+    "smooth": (0.0, 0.7),
     "side": (96, 128, 192),
 }
-"""Values that are tried, of how prompts become seeds; and of each method's own setting."""
-OWN = {
-    "random-walker": {"beta": (100.0, 1000.0, 3000.0, 10000.0)},
-    "grow-cut": {"step": (0.0003, 0.001, 0.003, 0.01)},
-    "flood-fill": {"tolerance": (0.04, 0.07, 0.1, 0.14)},
-}
+"""Values that are tried: of each method's own setting, and of how prompts become seeds."""
 
 
 def score(method: Any, datasets: list[Path]) -> float:

@@ -34,6 +34,17 @@ def test_a_plain_object_is_found(name, prompt):
 
 
 @pytest.mark.parametrize("name", BASELINES)
+def test_a_box_is_looked_at_closely(name):
+    rows, columns = np.mgrid[:500, :400]
+    small = np.hypot(rows - 303, columns - 120)[..., None] < 6
+    with open_baseline(name, noisy(small)) as session:
+        session.add(Box((298, 115, 0), (309, 126, 1)))
+        assert dice(session.mask, small) > 0.9
+        session.add(Point((100, 300, 0), positive=False))  # far from the box
+        assert dice(session.mask, small) > 0.9
+
+
+@pytest.mark.parametrize("name", BASELINES)
 def test_more_prompts_are_obeyed_and_taken_back(name):
     with open_baseline(name, noisy(disk())) as session:
         session.add(Point((30, 20, 0)))

@@ -21,7 +21,7 @@ __all__ = ["BASELINES", "BaselineBody", "baseline_body", "open_baseline"]
 
 BASELINES: Mapping[str, Method] = MappingProxyType(
     {
-        "random-walker": RandomWalker(MarkSettings(side=96, radius=3.0, core=0.5, reach=0.25), beta=130.0),
+        "random-walker": RandomWalker(MarkSettings(side=96, radius=3.0, core=0.5, reach=0.4), beta=3000.0),
         "grow-cut": GrowCut(MarkSettings(side=96, radius=3.0, core=0.65, reach=0.25), step=0.001),
         "flood-fill": FloodFill(MarkSettings(side=128, radius=4.0, core=0.65, reach=0.15), tolerance=0.07),
     }
@@ -57,9 +57,11 @@ class BaselineBody:
             belonging = np.where(marks.inside, 0.5, -0.5).astype(np.float32)
         else:
             belonging = np.nan_to_num(self._method.belonging(marks), nan=-0.5).clip(-0.5, 0.5)
-        size = (image.pixels.shape[1], image.pixels.shape[2])
+        logits = torch.full(image.pixels.shape[1:], -_SHARP / 2)
+        part = logits[marks.window]
         small = torch.from_numpy(_SHARP * belonging)[None, None]
-        return (Hypothesis(F.interpolate(small, size, mode="bilinear", align_corners=False)[0, 0], 1.0),)
+        part[...] = F.interpolate(small, part.shape, mode="bilinear", align_corners=False)[0, 0]
+        return (Hypothesis(logits, 1.0),)
 
 
 def baseline_body(name: str) -> BaselineBody:

@@ -17,6 +17,10 @@ from ...types import BoolArray
 __all__ = ["MarkSettings", "Marks", "marks_of"]
 
 
+_MARGIN = 3
+"""Pixels around what is looked at."""
+
+
 @dataclass(frozen=True)
 class MarkSettings:
     """How prompts become seeds.
@@ -59,6 +63,8 @@ class Marks:
         Rows and columns of clicks and scribbles.
     allowed : ndarray of bool, shape (R, C)
         Where the object may be: in the boxes, if there are any, and within reach.
+    window : (slice, slice)
+        Part of the slice that is looked at: around the boxes, if there are any.
     """
 
     pixels: NDArray[np.float32]
@@ -67,6 +73,7 @@ class Marks:
     clicks: NDArray[np.int_]
     not_clicks: NDArray[np.int_]
     allowed: BoolArray
+    window: tuple[slice, slice] = (slice(None), slice(None))
 
 
 def marks_of(
@@ -82,19 +89,21 @@ def marks_of(
         Objects that are finished: background.
     settings : MarkSettings
     """
+    window = _window(prompts)
+    pixels = pixels[:, window[0], window[1]]
     scale = min(1.0, settings.side / max(pixels.shape[1:]))
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[2] * scale)))
     small = _resized(pixels, size).permute(1, 2, 0).numpy()
     if settings.smooth:
         small = ndimage.gaussian_filter(small, (settings.smooth, settings.smooth, 0))
-    clicks = _places(prompts, True, pixels, size)
-    not_clicks = _places(prompts, False, pixels, size)
+    clicks = _places(prompts, True, pixels, window, size)
+    not_clicks = _places(prompts, False, pixels, window, size)
     inside, outside = _disks(clicks, size, settings.radius), _disks(not_clicks, size, settings.radius)
     boxed = np.zeros(size, bool)
     for prompt in prompts:
         if prompt.region is None:
             continue
-        region = _resized(prompt.region[None], size)[0].numpy() > 0.5
+        region = _resized(prompt.region[window][None], size)[0].numpy() > 0.5
         if prompt.positive:
             boxed |= region
             if settings.core_stays or not len(clicks):
@@ -105,11 +114,25 @@ def marks_of(
     if boxed.any():
         allowed = boxed
     if locked is not None:
-        allowed = allowed & ~(_resized(locked[None], size)[0].numpy() > 0.5)
+        allowed = allowed & ~(_resized(locked[window][None], size)[0].numpy() > 0.5)
     inside &= allowed & ~outside
     inside[clicks[:, 0], clicks[:, 1]] = True
     outside = (outside | ~allowed | _border(size)) & ~inside
-    return Marks(small, inside, outside, clicks, not_clicks, allowed)
+    return Marks(small, inside, outside, clicks, not_clicks, allowed, window)
+
+
+def _window(prompts: Sequence[PlanePrompt]) -> tuple[slice, slice]:
+    """Rows and columns of boxes and clicks on the object, with a margin; without a box all of the slice."""
+    regions = [one.region for one in prompts if one.positive and one.region is not None]
+    if not regions:
+        return slice(None), slice(None)
+    places = [one.places for one in prompts if one.positive and one.places is not None]
+    found = np.concatenate([*(np.argwhere(region.numpy() > 0.5) for region in regions), *places])
+    if not len(found):
+        return slice(None), slice(None)
+    low, high = np.floor(found.min(axis=0)).astype(int), np.ceil(found.max(axis=0)).astype(int) + 1
+    low, high = np.maximum(low - _MARGIN, 0), high + _MARGIN
+    return slice(int(low[0]), int(high[0])), slice(int(low[1]), int(high[1]))
 
 
 def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -119,15 +142,21 @@ def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _places(
-    prompts: Sequence[PlanePrompt], positive: bool, pixels: Tensor, size: tuple[int, int]
+    prompts: Sequence[PlanePrompt],
+    positive: bool,
+    pixels: Tensor,
+    window: tuple[slice, slice],
+    size: tuple[int, int],
 ) -> NDArray[np.int_]:
     found = [one.places for one in prompts if one.places is not None and one.positive == positive]
     if not found:
         return np.zeros((0, 2), int)
     scales = np.asarray(size) / np.asarray(pixels.shape[1:])
-    places = np.rint((np.concatenate(found) + 0.5) * scales - 0.5).astype(int)
-    clipped: NDArray[np.int_] = np.unique(np.clip(places, 0, np.asarray(size) - 1), axis=0)
-    return clipped
+    start = [part.start or 0 for part in window]
+    places = np.rint((np.concatenate(found) - start + 0.5) * scales - 0.5).astype(int)
+    within = ((places >= 0) & (places < size)).all(axis=1)
+    seen: NDArray[np.int_] = np.unique(places[within], axis=0)
+    return seen
 
 
 def _disks(places: NDArray[np.int_], size: tuple[int, int], radius: float) -> BoolArray:
