@@ -139,7 +139,9 @@ class ObjectRows(QWidget):
         self._cell(0, _COLOUR, "", why or "Click to choose another colour", state.colour)
         name = self._cell(0, _NAME, state.name or f"object {state.label}", why or "Double-click to name it")
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        name.setFlags(flags | Qt.ItemFlag.ItemIsEditable if not why else flags)
+        wanted = flags if why else flags | Qt.ItemFlag.ItemIsEditable
+        if name.flags() != wanted:
+            name.setFlags(wanted)
         tip = "The object at hand; clicks change it"
         self._cell(0, _VOLUME, _millilitres(state.volume_ml), tip)
         self._cell(0, _LOCK, "at hand", tip)
@@ -152,14 +154,18 @@ class ObjectRows(QWidget):
             item = QTableWidgetItem()
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
             self.table.setItem(row, column, item)
-        item.setText(text)
-        item.setToolTip(tip)
-        if colour is not None:
+            if column == _VOLUME:
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        # only what is new: a cell that is set ends what is typed into it
+        if item.text() != text:
+            item.setText(text)
+        if item.toolTip() != tip:
+            item.setToolTip(tip)
+        if colour is not None and item.data(Qt.ItemDataRole.UserRole) != colour:
             swatch = QPixmap(_SWATCH, _SWATCH)
             swatch.fill(QColor(*colour))
             item.setIcon(QIcon(swatch))
-        if column == _VOLUME:
-            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            item.setData(Qt.ItemDataRole.UserRole, colour)
         return item
 
     def _renamed(self, item: QTableWidgetItem) -> None:
