@@ -23,6 +23,7 @@ from .click_places import frame_shown
 from .click_saving import Cadence
 from .click_state import ClickStage, ClickStore, ModelChoice
 from .inference import Handlers, Inference
+from .running import warm_up
 from .source import shows_doubt
 from .words import sentence, trouble
 
@@ -72,7 +73,7 @@ class ClickRoom:
         self._wanted: Image | None = None
         self._cadence = Cadence()
         self._is_closed = False
-        self._is_adding = False
+        self._is_adding = self._is_warm = False
         layers = viewer.layers.events
         for emitter in (layers.inserted, layers.removed):
             emitter.connect(self._layers_changed)
@@ -90,7 +91,7 @@ class ClickRoom:
         self._viewer.layers.selection.events.active.disconnect(self._layers_changed)
         if self.image is not None:
             self._listen(self.image, "disconnect")
-        for lane in ("click models", "click open"):
+        for lane in ("click models", "click open", "click warm up"):
             self._inference.forget(lane)
         self._leave_session(then)
 
@@ -352,6 +353,9 @@ class ClickRoom:
         )
         self.take(opened.answer)
         self._told()
+        if not self._is_warm:
+            self._is_warm = True
+            self._inference.submit("click warm up", warm_up, Handlers[None]())
 
     def _cannot_open(self, error: Exception) -> None:
         words, details = trouble(error)

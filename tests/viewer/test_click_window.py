@@ -287,8 +287,7 @@ def test_it_can_be_cancelled_while_the_window_lives(dock, fakes):
     fakes.body.go.clear()
     dock.press("G", settles=False)
     dock.qtbot.waitUntil(lambda: dock.now.stage is ClickStage.CARRYING, timeout=TIMEOUT)
-    QTest.qWait(30)
-    assert dock.widget.status_rows.cancel.isVisible()
+    dock.qtbot.waitUntil(dock.widget.status_rows.cancel.isVisible, timeout=TIMEOUT)
     dock.viewer.dims.set_point(0, dock.viewer.dims.point[0] + 2)  # the window answers
     QTest.mouseClick(dock.widget.status_rows.cancel, LEFT)
     fakes.body.go.set()
