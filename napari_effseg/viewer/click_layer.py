@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import EffsegError
 from ..protocols import SessionObject
-from ..types import BoolArray, Colour, IndexBox, IntArray
+from ..types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, Progress
 from ..volume import LabelMap, Volume
 from .click_bench import Patch, names_and_colours, slices_of
 from .click_places import slice_at
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-__all__ = ["Brushed", "ResultLayer"]
+__all__ = ["Brushed", "ResultLayer", "warm_up"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +133,13 @@ class ResultLayer:
             level=self._level,
             frame=self._frame,
         )
+        keywords |= self._dress_words()
         self.layer = Layer.create(data, keywords, kind)
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(self.layer)
         if active is not None:
             self._viewer.layers.selection.active = active
-        self._dress()
+        self.layer.selected_label = self._label
         self.layer.events.paint.connect(self._paint)
         self.layer.events.mode.connect(self._mode)
         return self.layer
@@ -168,12 +169,17 @@ class ResultLayer:
                     setattr(self.layer, name, value)
 
     def _dress(self) -> None:
-        if self.layer is None or not self._looks:
-            return
+        if self.layer is not None:
+            for name, value in self._dress_words().items():
+                setattr(self.layer, name, value)
+            self.layer.selected_label = self._label
+
+    def _dress_words(self) -> dict[str, Any]:
+        """Colours and names, as a layer of labels takes them."""
+        if not self._looks:
+            return {}
         looks = names_and_colours(*self._looks)
-        self.layer.colormap = colormap_of(looks)
-        self.layer.features = features_of(looks)
-        self.layer.selected_label = self._label
+        return {"colormap": colormap_of(looks), "features": features_of(looks)}
 
     def _mode(self, event: Any = None) -> None:
         self._mode_changed()
@@ -230,6 +236,17 @@ class ResultLayer:
         low, high = [0, 0, 0], list(self._known.shape)
         low[axis], high[axis] = at, at + 1
         return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+def warm_up(progress: Progress, cancel: CancelCheck) -> None:
+    """Have napari compile, away from the window, what coloured labels of 16 bits need."""
+    from napari.layers import Labels
+    from napari.utils import DirectLabelColormap
+
+    colours = {None: (0.0, 0.0, 0.0, 0.0), 1: (1.0, 1.0, 1.0, 1.0)}
+    made = DirectLabelColormap(color_dict=colours)
+    Labels(np.ones((2, 2, 2), np.uint16), colormap=made)
+    made.map(np.ones((2, 2), np.uint16))
 
 
 def _cropped(box: IndexBox, inside: NDArray[np.bool_]) -> tuple[IndexBox, BoolArray]:

@@ -86,16 +86,16 @@ class Marks:
         if layer is None:
             return
         places = layer_points(self._image, self._grid, [one.index for one in points.values()])
-        layer.data = places
-        if not points:
-            return
-        layer.symbol = ["disc" if one.positive else "x" for one in points.values()]
-        layer.face_color = [_POSITIVE if one.positive else _NEGATIVE for one in points.values()]
         chosen = [number == self._selected for number in points]
-        layer.border_color = [_SELECTED if one else "#000000" for one in chosen]
-        layer.border_width = [0.35 if one else 0.12 for one in chosen]
-        layer.size = self._size_of_points()
-        layer.selected_data = set()
+        with layer.events.blocker_all():  # drawn once, and not for each of its properties
+            layer.data = places
+            if points:
+                layer.symbol = ["disc" if one.positive else "x" for one in points.values()]
+                layer.face_color = [_POSITIVE if one.positive else _NEGATIVE for one in points.values()]
+                layer.border_color = [_SELECTED if one else "#000000" for one in chosen]
+                layer.border_width = [0.35 if one else 0.12 for one in chosen]
+                layer.size = self._size_of_points()
+                layer.selected_data = set()
         layer.refresh()
 
     def _show_lines(self) -> None:
@@ -114,12 +114,12 @@ class Marks:
             return
         ends = np.concatenate(pieces) if pieces else np.zeros((0, 2, 3))
         start, end = (layer_points(self._image, self._grid, ends[:, which]) for which in (0, 1))
-        with warnings.catch_warnings():  # napari warns of the colours of lines that are gone
-            warnings.simplefilter("ignore", UserWarning)
+        with warnings.catch_warnings(), layer.events.blocker_all():
+            warnings.simplefilter("ignore", UserWarning)  # napari warns of the colours of lines that are gone
             layer.data = np.stack([start, end - start], axis=1)
-        if colours:
-            layer.edge_color = colours
-            layer.edge_width = self._width_of_lines()
+            if colours:
+                layer.edge_color = colours
+                layer.edge_width = self._width_of_lines()
         layer.refresh()
 
     def _layer_of_points(self, wanted: bool) -> Points | None:

@@ -143,14 +143,13 @@ def open_bench(
 
 
 def _resumed(opener: Opener, path: Path, volume: Volume, model: str) -> tuple[Session, str]:
-    """Go on with the model of the session; where that is gone or changed, with the chosen one, and say so."""
+    """Go on with the model that was chosen, else with that of the session; where it is gone, with another."""
     try:
-        return opener.resume(path, volume, "auto"), ""
+        return opener.resume(path, volume, model), ""
     except UnknownModel as err:
-        if model == "auto":
-            model = next((choice.name for choice in models_for_clicks()), "")
-            if not model:
-                raise
+        model = next((choice.name for choice in models_for_clicks()), "")
+        if not model:
+            raise
         session = opener.resume(path, volume, model)
         return session, f"It was made with a model that is not installed ({err}); it goes on with {model}."
 

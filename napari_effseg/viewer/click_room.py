@@ -16,14 +16,13 @@ from ..types import CancelCheck, Progress
 from ..volume import Grid
 from .click_bench import Answer, Bench
 from .click_gestures import rows_of
-from .click_layer import Brushed, ResultLayer
+from .click_layer import Brushed, ResultLayer, warm_up
 from .click_marks import Marks
 from .click_opening import Opened, Opener, models_for_clicks, open_bench, source_in
 from .click_places import frame_shown
 from .click_saving import Cadence
 from .click_state import ClickStage, ClickStore, ModelChoice
 from .inference import Handlers, Inference
-from .running import warm_up
 from .source import shows_doubt
 from .words import sentence, trouble
 
@@ -138,8 +137,13 @@ class ClickRoom:
         """Use this model from now on; what was done goes on with it where a session is open."""
         if name == self._store.now.model:
             return
+        now = self._store.now
         self._store.set(model=name)
-        self.open()
+        path = None
+        if self._opened is not None and (now.undo or now.redo):
+            self._cadence.did()  # so that all of it is saved before it is opened again
+            path = self._opened.keeper.keeping.autosaved
+        self.open(path)
 
     def choose_image(self, image: Image) -> None:
         """Click on this image from now on, whichever layer is selected; chosen again, it is opened anew."""
@@ -199,12 +203,12 @@ class ClickRoom:
             changes |= {"colour": again.colour if again else finished.colour}
             changes |= {"name": again.name if again else now.name}
         self._store.set(**changes)
+        self.dress()
         if self.layer is not None:
             self._is_adding = True
             self.layer.show(answer.patches)
             self._is_adding = False
-        self.dress()
-        self.show_marks()
+        self._inference.deliver(self.show_marks)  # in a turn of its own: napari takes its time to add a layer
 
     def dress(self) -> None:
         """Show names and colours."""

@@ -359,7 +359,7 @@ def test_the_newest_preview_wins_and_a_click_drops_it(clicks):
     clicks.fakes.body.go.set()
     clicks.settle()
     assert preview_of(clicks) == 0
-    assert clicks.fakes.body.calls == 2  # the first preview, and the click
+    assert clicks.fakes.body.calls <= 2  # the click, and a preview that had begun
 
 
 def test_a_slow_preview_switches_itself_off_and_says_so(clicks, monkeypatch):

@@ -81,7 +81,8 @@ class Plane:
         Tensor, shape (C, *pixels), float32
         """
         volume = data if data.ndim == 4 else data[None]
-        part = np.asarray(volume.take(index, axis=1 + self.axis), dtype=np.float32)
+        # not ndarray.take, which copies the whole of an image whose axes are turned
+        part = np.ascontiguousarray(np.moveaxis(volume, 1 + self.axis, 0)[index], dtype=np.float32)
         return _scaled(self._turned(torch.from_numpy(part)), self.pixels)
 
     def mask(self, voxels: NDArray[np.bool_]) -> Tensor:
