@@ -198,33 +198,32 @@ class ClickDesk:
 
     def undo(self) -> None:
         """Take back the last action, on whatever slice it was."""
-        if not self._refuse(self.store.now.why_not_undo):
+        if not self._refuse_at_rest(self.store.now.why_not_undo):
             self._act(lambda session, *_: session.undo(), shows_change=True)
 
     def redo(self) -> None:
         """Bring back what was undone."""
-        if not self._refuse(self.store.now.why_not_redo):
+        if not self._refuse_at_rest(self.store.now.why_not_redo):
             self._act(lambda session, *_: session.redo(), shows_change=True)
 
     def next_mask(self) -> None:
         """Show the next of the masks that the prompts of the slice may mean."""
-        now = self.store.now
         where = self.queue.where()
-        if where is not None and not self._refuse(now.why_not_other):
-            wanted = (now.chosen + 1) % now.hypotheses
-            self._act(lambda session, *_: session.choose(*where, wanted))
+        if where is not None and not self._refuse_at_rest(self.store.now.why_not_other):
+            self._act(lambda session, *_: _choose_next(session, *where))
 
     def finish(self) -> None:
         """Finish the object at hand; the next click begins another."""
         now = self.store.now
-        if not self._refuse(now.why_not_finish):
-            name, colour, label = now.name, now.colour, now.label
+        if not self._refuse_at_rest(now.why_not_finish):
+            # while another finish is not answered, the colour that is shown is not that of this object
+            name, colour = now.name, now.colour if self.queue.is_empty else None
             self.store.set(name="", selected=None)
-            self._act(lambda session, *_: session.commit(label, name, colour), is_much=True)
+            self._act(lambda session, *_: session.commit(None, name, colour), is_much=True)
 
     def carry(self) -> None:
         """Carry the object on through the slices of the plane that is shown."""
-        if self._refuse(self.store.now.why_not_carry) or self.room.image is None:
+        if self._refuse_at_rest(self.store.now.why_not_carry) or self.room.image is None:
             return
         try:
             axis = axis_shown(self._viewer, self.room.image)
@@ -277,6 +276,10 @@ class ClickDesk:
             self.store.set(notice=reason)
         return bool(reason)
 
+    def _refuse_at_rest(self, reason: str) -> bool:
+        """As `_refuse`; but while answers are awaited, which may change it, the session decides."""
+        return self._refuse(reason if self.queue.is_empty else self.store.now.why_not)
+
     def _say(self, error: Exception) -> None:
         words, details = trouble(error)
         self.store.set(notice=words, details=details)
@@ -320,6 +323,13 @@ class ClickDesk:
     def _dims_events(self) -> tuple[Any, ...]:
         dims = self._viewer.dims.events
         return dims.point, dims.order, dims.ndisplay
+
+
+def _choose_next(session: Session, axis: int, index: int) -> None:
+    known = len(session.hypotheses(axis, index))
+    if known < 2:
+        raise PromptError("the prompts of this slice have one meaning only")
+    session.choose(axis, index, (session.chosen(axis, index) + 1) % known)
 
 
 def _painting(stroke: Brushed) -> Act:

@@ -12,6 +12,7 @@ from napari_effseg.viewer import click_hover, click_opening, click_room
 from napari_effseg.viewer.click_state import ClickStage, Tool
 from napari_effseg.viewer.inference import Inference
 from napari_effseg.viewer.label_looks import names_in
+from napari_effseg.viewer.reading_view import camera_of
 
 from .click_cases import MODELS, Clicks, Fakes, add_balls, balls
 from .desk import SECONDS, Desk
@@ -142,7 +143,7 @@ def test_prompts_are_shown_and_a_click_on_one_selects_it(clicks):
     clicks.click(FIRST).click((11, 9, 5), positive=False)
     marks = clicks.viewer.layers["balls clicks"]
     assert [str(symbol) for symbol in marks.symbol] == ["disc", "x"]
-    clicks.viewer.scene.camera.zoom = 20
+    camera_of(clicks.viewer).zoom = 20
     clicks.click(FIRST)
     assert clicks.now.selected == 1
     assert len(clicks.session.prompts) == 2
@@ -162,7 +163,7 @@ def test_the_mask_follows_when_a_prompt_is_deleted(clicks):
 
 def test_the_eraser_takes_prompts_back(clicks):
     clicks.draw(Tool.BOX, [(6, 5, 5), (12, 12, 5)])
-    clicks.viewer.scene.camera.zoom = 10
+    camera_of(clicks.viewer).zoom = 10
     clicks.draw(Tool.ERASE, [(9, 9, 5)])
     assert "no prompt here" in clicks.now.notice
     clicks.draw(Tool.ERASE, [(6, 9, 5)])
@@ -331,6 +332,25 @@ def test_every_click_is_answered_in_order(clicks):
     assert [prompt.index for prompt in clicks.session.prompts.values()] == [FIRST, SECOND, (11, 9, 5)]
 
 
+def test_a_hand_may_be_quicker_than_the_answers(clicks):
+    clicks.fakes.body.go.clear()
+    for index in (FIRST, SECOND):
+        clicks.click(index, settles=False)
+        clicks.panel.next_mask()
+        clicks.panel.next_mask()
+        clicks.panel.finish()
+    clicks.panel.undo()
+    clicks.fakes.body.go.set()
+    clicks.settle()
+    assert [one.label for one in clicks.now.objects] == [1]
+    assert (clicks.shown_at(FIRST), clicks.shown_at(SECOND)) == (1, 2)
+    assert clicks.now.chosen == 0
+    clicks.panel.redo()
+    clicks.settle()
+    colours = {one.colour for one in clicks.now.objects}
+    assert len(colours) == 2
+
+
 # --- the preview ---
 
 
@@ -475,6 +495,26 @@ def test_labels_that_were_deleted_come_back_with_the_next_answer(clicks):
     assert (clicks.shown_at(FIRST), clicks.shown_at(SECOND)) == (1, 1)
 
 
+def test_a_session_ends_with_its_image_and_its_labels_stay(clicks, tmp_path):
+    clicks.click(FIRST)
+    clicks.viewer.layers.remove(clicks.image)
+    assert clicks.image is None
+    assert [layer.name for layer in clicks.viewer.layers] == ["balls objects"]
+    clicks.until(lambda: list((tmp_path / "sessions").glob("*.autosave.effseg")))
+    add_balls(clicks.viewer)
+    assert clicks.settle().now.offer is not None
+
+
+def test_selecting_another_image_does_not_end_a_session(clicks):
+    other = clicks.viewer.add_image(balls(seed=2).T, name="other")
+    clicks.settle()
+    assert clicks.image is other  # nothing was done yet
+    clicks.panel.room.choose_image(clicks.viewer.layers["balls"])
+    clicks.settle().click(FIRST)
+    clicks.viewer.layers.selection.active = other
+    assert clicks.image.name == "balls"
+
+
 def test_nothing_is_open_without_an_image(viewer_model, inference, desk, fakes):
     clicks = Clicks(viewer_model, inference, desk, fakes)
     desk.until(lambda: not clicks.now.is_looking)
@@ -517,7 +557,7 @@ def listeners(viewer):
     emitters += [viewer.layers.events.inserted, viewer.layers.selection.events.active]
     events = viewer.layers["balls"].events
     emitters += [
-        viewer.scene.camera.events.zoom,
+        camera_of(viewer).events.zoom,
         *(getattr(events, name) for name in ("data", "scale", "affine")),
     ]
     return [

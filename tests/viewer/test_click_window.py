@@ -20,7 +20,7 @@ from napari_effseg.viewer import click_room, click_widget
 from napari_effseg.viewer.click_places import show_slice_of
 from napari_effseg.viewer.click_state import ClickStage, Tool
 from napari_effseg.viewer.layers import world_of_index
-from napari_effseg.viewer.reading_view import spatial_axes_shown
+from napari_effseg.viewer.reading_view import camera_of, spatial_axes_shown
 
 from .canvas import LEFT, NO_KEYS, drag, on_canvas
 from .click_cases import MODELS, Fakes, add_balls
@@ -127,7 +127,7 @@ def test_left_adds_and_right_or_a_modifier_takes_away(dock, fakes):
 
 
 def test_keys_choose_tools_and_the_mouse_draws_with_them(dock, fakes):
-    centre = dock.viewer.scene.camera.center
+    centre = camera_of(dock.viewer).center
     for key, kind in (("B", Box), ("S", Scribble), ("L", Lasso)):
         dock.press(key)
         if kind is Lasso:
@@ -137,7 +137,7 @@ def test_keys_choose_tools_and_the_mouse_draws_with_them(dock, fakes):
         assert isinstance(prompts(fakes)[-1], kind), dock.now.notice
     dock.press("P").click((3, 3, 5))
     assert isinstance(prompts(fakes)[-1], Point)
-    assert dock.viewer.scene.camera.center == centre  # drawing does not move the picture
+    assert camera_of(dock.viewer).center == centre  # drawing does not move the picture
     assert [button.isChecked() for button in dock.widget.tool_rows.tools.values()].count(True) == 1
 
 
@@ -163,14 +163,14 @@ def moved(native, place):
 
 
 def test_a_drag_with_the_point_tool_moves_the_picture(dock, fakes):
-    centre = dock.viewer.scene.camera.center
+    centre = camera_of(dock.viewer).center
     dock.drag(FIRST, (*SECOND[:2], 5))
     assert not prompts(fakes)
-    assert dock.viewer.scene.camera.center != centre
+    assert camera_of(dock.viewer).center != centre
 
 
 def test_two_quick_clicks_are_two_prompts_and_do_not_zoom(dock, fakes):
-    zoom = dock.viewer.scene.camera.zoom
+    zoom = camera_of(dock.viewer).zoom
     dock.show(FIRST)
     for index in (FIRST, (9, 11, 5)):
         place = on_canvas(dock.viewer, dock.at(index))
@@ -178,7 +178,7 @@ def test_two_quick_clicks_are_two_prompts_and_do_not_zoom(dock, fakes):
         QTest.mouseClick(dock.native, LEFT, NO_KEYS, place)
     dock.settle()
     assert len(prompts(fakes)) == 2
-    assert dock.viewer.scene.camera.zoom == zoom
+    assert camera_of(dock.viewer).zoom == zoom
 
 
 def test_keys_undo_redo_finish_choose_and_carry_on(dock, fakes):
@@ -193,6 +193,12 @@ def test_keys_undo_redo_finish_choose_and_carry_on(dock, fakes):
     assert [one.label for one in dock.now.objects] == [1]
     dock.press("X")
     assert not dock.now.positive
+    dock.press("E")
+    assert dock.now.tool is Tool.ERASE
+    dock.press("M")
+    assert dock.now.tool is Tool.MOVE
+    dock.press("X").press("A")  # the mouse rests on the finished object
+    assert dock.now.undo == "point"
 
 
 def test_the_brush_of_napari_goes_into_the_same_history(dock, fakes):
