@@ -18,7 +18,7 @@ from .to_layer import transform_like
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image, Layer, Points, Vectors
+    from napari.layers import Image, Points, Vectors
 
 __all__ = ["Marks"]
 
@@ -182,8 +182,3 @@ class Marks:
             self._lines.edge_width = self._width_of_lines()
         if self._points is not None and len(self._points.data):
             self._points.size = self._size_of_points()
-
-
-def shows_marks(layer: Layer) -> bool:
-    """Whether a layer only shows prompts."""
-    return bool(layer.metadata.get(OURS))

@@ -23,7 +23,7 @@ from .placement import level_array, levels_of
 if TYPE_CHECKING:
     from napari.layers import Image
 
-__all__ = ["Opened", "Opener", "Source", "models_for_clicks", "open_bench", "source_in"]
+__all__ = ["Opened", "Opener", "Source", "models_for_clicks", "open_bench", "put_away", "source_in"]
 
 _MOST_VOXELS = 2**31
 _WELL_SIZED = 2**27
@@ -152,6 +152,19 @@ def _resumed(opener: Opener, path: Path, volume: Volume, model: str) -> tuple[Se
             raise
         session = opener.resume(path, volume, model)
         return session, f"It was made with a model that is not installed ({err}); it goes on with {model}."
+
+
+def put_away(
+    opened: Opened, is_dirty: bool, then: Callable[[], None] | None, progress: Progress, cancel: CancelCheck
+) -> None:
+    """Save what was not saved, and free what the session holds."""
+    try:
+        if is_dirty:
+            opened.keeper.autosave(opened.bench.session)
+        opened.bench.close()
+    finally:
+        if then is not None:
+            then()
 
 
 def models_for_clicks() -> tuple[ModelChoice, ...]:

@@ -18,7 +18,7 @@ from .click_bench import Answer, Bench
 from .click_gestures import rows_of
 from .click_layer import Brushed, ResultLayer, warm_up
 from .click_marks import Marks
-from .click_opening import Opened, Opener, models_for_clicks, open_bench, source_in
+from .click_opening import Opened, Opener, models_for_clicks, open_bench, put_away, source_in
 from .click_places import frame_shown
 from .click_saving import Cadence
 from .click_state import ClickStage, ClickStore, ModelChoice
@@ -388,22 +388,9 @@ class ClickRoom:
                 prompts=(), objects=(), undo="", redo="", volume_ml=0.0, selected=None, hypotheses=0
             )
         if opened is not None and not self._inference.is_closed:
-            work = partial(_put_away, opened, is_dirty, then)
+            work = partial(put_away, opened, is_dirty, then)
             self._inference.submit(
                 f"click leave {id(opened)}", work, Handlers[None](failed=self._cannot_save)
             )
         elif then is not None:
-            then()
-
-
-def _put_away(
-    opened: Opened, is_dirty: bool, then: Callable[[], None] | None, progress: Progress, cancel: CancelCheck
-) -> None:
-    """Save what was not saved, and free what the session holds."""
-    try:
-        if is_dirty:
-            opened.keeper.autosave(opened.bench.session)
-        opened.bench.close()
-    finally:
-        if then is not None:
             then()
