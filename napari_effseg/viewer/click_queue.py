@@ -132,6 +132,10 @@ class ClickQueue:
         image, frame = self._room.image, self._room.frame
         if image is None:
             raise PromptError("Open an image first.")
+        if not image.visible:
+            raise PromptError(
+                f"“{image.name}”, which is clicked on, is hidden. Show it, or choose another image above."
+            )
         if frame is not None and frame_shown(self._viewer, image) != frame:
             raise PromptError(
                 f"These clicks are on time point {frame}. Move the slider back to it, or choose the image in "

@@ -295,10 +295,11 @@ class ClickRoom:
             self._store.set(images=images)
         if self._wanted not in images:
             self._wanted = None
-        active = self._viewer.layers.selection.active
-        # the selected image only where nothing was done yet: a stray click on a layer must not end a session
-        selected = active if now.image is None or not (now.undo or now.redo) else None
-        wishes = (self._wanted, selected, now.image, *reversed(images))
+        # a stray click on another layer must not end a session in which something was done
+        in_use = now.image if now.undo or now.redo else None
+        first = (self._viewer.layers.selection.active, now.image, *reversed(images))
+        seen = [layer for layer in first if layer is not None and layer.visible]
+        wishes = (self._wanted, in_use, *seen, now.image, *reversed(images))
         image = next((wish for wish in wishes if wish is not None and wish in images), None)
         if image is not now.image:
             self._set_image(image)

@@ -515,6 +515,17 @@ def test_selecting_another_image_does_not_end_a_session(clicks):
     assert clicks.image.name == "balls"
 
 
+def test_the_channel_that_is_seen_is_clicked_on(viewer_model, panel_on):
+    viewer_model.add_image(balls().T, name="seen")
+    viewer_model.add_image(balls(seed=1).T, name="hidden", visible=False)
+    clicks = panel_on()
+    assert clicks.image.name == "seen"
+    clicks.image.visible = False
+    clicks.click(FIRST)
+    assert "is hidden" in clicks.now.notice
+    assert not clicks.session.prompts
+
+
 def test_nothing_is_open_without_an_image(viewer_model, inference, desk, fakes):
     clicks = Clicks(viewer_model, inference, desk, fakes)
     desk.until(lambda: not clicks.now.is_looking)
