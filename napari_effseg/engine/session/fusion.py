@@ -16,15 +16,21 @@ from .maps import MAPS, blank_maps, stamp
 __all__ = ["FusionBody"]
 
 _PREVIOUS, _POSITIVE, _NEGATIVE, _REGION, _LOCKED = range(len(MAPS))
-_AROUND = 1.7
-"""Side of a closer look, as a multiple of the longer side of mask and prompts."""
+_AROUND_REGION = 1.7
+"""Side of a closer look at what a box or a lasso encloses, as a multiple of its longer side."""
+_AROUND_CLICKS = 2.2
+"""The same of an answer with its clicks, which are vaguer."""
 _LEAST_SIDE = 32.0
 """Pixels; a closer look is never closer."""
-_WORTHWHILE = 0.75
+_WORTHWHILE = 0.6
 """A closer look must be narrower than this fraction of the slice."""
 _WIDER = 1.6
 _LOOKS = 3
 """Looks at most, each wider than the one before, while the mask touches the frame."""
+
+
+_Given = tuple[Tensor, Sequence[PlanePrompt], Tensor | None, Tensor | None]
+"""Pixels, prompts, previous answer and locked neighbours."""
 
 
 class FusionBody:
@@ -49,32 +55,35 @@ class FusionBody:
         previous: Tensor | None,
         locked: Tensor | None,
     ) -> tuple[Hypothesis, ...]:
-        """See `SliceBody.answer`."""
-        sides = (image.pixels.shape[1], image.pixels.shape[2])
-        framing = self._first_frame(sides, prompts, previous)
-        for _ in range(_LOOKS):
-            found = self._look(image.pixels, prompts, previous, locked, framing)
-            if framing.side >= max(sides) or not _touches(found[0].logits, framing):
-                break
-            framing = _held(Framing(framing.centre, framing.side * _WIDER), sides)
-        return found
+        """See `SliceBody.answer`.
 
-    def _first_frame(
-        self, sides: tuple[int, int], prompts: Sequence[PlanePrompt], previous: Tensor | None
-    ) -> Framing:
-        """Look closer where there is evidence: a box, or an answer that was corrected."""
-        whole = Framing.whole(sides)
-        if len(prompts) < 2 and not any(prompt.region is not None for prompt in prompts):
-            return whole
-        extent = _extent(prompts, previous)
-        if extent is None:
-            return whole
-        low, high = extent
-        side = max(_LEAST_SIDE, _AROUND * float((high - low).max() + 1))
-        if side > _WORTHWHILE * max(sides):
-            return whole
-        middle = (low + high) / 2
-        return _held(Framing((float(middle[0]), float(middle[1])), side), sides)
+        The first click is answered by the whole slice, a box or a lasso by a closer look at it. Later clicks
+        are answered by both, and the better one counts: that which obeys more of the clicks, or else thinks
+        more of itself.
+        """
+        given = (image.pixels, prompts, previous, locked)
+        whole = Framing.whole((image.pixels.shape[1], image.pixels.shape[2]))
+        if any(prompt.region is not None and prompt.positive for prompt in prompts):
+            hints = [prompt for prompt in prompts if prompt.positive]
+            extent = _extent(hints, previous if len(prompts) > 1 else None)
+            return self._closer(given, _frame(extent, _AROUND_REGION, whole) or whole, whole)
+        found = self._look(*given, whole)
+        frame = None
+        if len(prompts) > 1:
+            frame = _frame(_extent(prompts, previous), _AROUND_CLICKS, whole)
+        if frame is None:
+            return found
+        closer = self._closer(given, frame, whole)
+        return max(closer, found, key=lambda answer: _obeyed(answer[0].logits, prompts) + answer[0].score)
+
+    def _closer(self, given: _Given, frame: Framing, whole: Framing) -> tuple[Hypothesis, ...]:
+        """Look closer, and wider again while the mask touches the frame."""
+        for _ in range(_LOOKS):
+            found = self._look(*given, frame)
+            if frame.side >= whole.side or not _touches(found[0].logits, frame):
+                break
+            frame = _held(Framing(frame.centre, frame.side * _WIDER), whole)
+        return found
 
     @torch.inference_mode()
     def _look(
@@ -113,25 +122,56 @@ class FusionBody:
 
 
 def _ranked(logits: Tensor, scores: Tensor, several: bool) -> tuple[Hypothesis, ...]:
-    """Several masks, the best score first, or the first mask alone, which answers corrections."""
-    order = scores.argsort(descending=True).tolist() if several else [0]
+    """Rank the masks: the first, which always learns, then the alternatives to it by their scores.
+
+    Corrections are answered by the first mask alone.
+    """
+    order = [0]
+    if several:
+        order += [1 + which for which in scores[1:].argsort(descending=True).tolist()]
     return tuple(Hypothesis(logits[which], float(scores[which])) for which in order)
 
 
 def _extent(prompts: Sequence[PlanePrompt], previous: Tensor | None) -> tuple[np.ndarray, np.ndarray] | None:
-    """First and last pixel of the answer so far and of what was pointed at as the object."""
-    found = [prompt.places for prompt in prompts if prompt.places is not None and prompt.positive]
+    """First and last pixel of the answer so far, of all clicks, and of the regions that are the object's.
+
+    Clicks that are not on the object were made near it, where the answer was wrong.
+    """
+    found = [prompt.places for prompt in prompts if prompt.places is not None]
     regions = [prompt.region for prompt in prompts if prompt.region is not None and prompt.positive]
     masks = [region > 0.5 for region in regions] + ([] if previous is None else [previous > 0])
     for mask in masks:
-        places = torch.nonzero(mask)
-        if len(places):
-            ends = torch.stack([places.min(dim=0).values, places.max(dim=0).values])
-            found.append(ends.numpy().astype(float))
+        rows, columns = torch.nonzero(mask.any(dim=1)), torch.nonzero(mask.any(dim=0))
+        if len(rows):
+            found.append(np.asarray([[rows[0], columns[0]], [rows[-1], columns[-1]]], float).reshape(2, 2))
     if not found:
         return None
     every = np.concatenate(found)
     return every.min(axis=0), every.max(axis=0)
+
+
+def _frame(extent: tuple[np.ndarray, np.ndarray] | None, around: float, whole: Framing) -> Framing | None:
+    """Return a frame around an extent; None if it would be hardly closer than the whole slice."""
+    if extent is None:
+        return None
+    low, high = extent
+    side = max(_LEAST_SIDE, around * float((high - low).max() + 1))
+    if side > _WORTHWHILE * whole.side:
+        return None
+    middle = (low + high) / 2
+    return _held(Framing((float(middle[0]), float(middle[1])), side), whole)
+
+
+def _obeyed(logits: Tensor, prompts: Sequence[PlanePrompt]) -> float:
+    """Share of the pixels of clicks and scribbles that an answer has on the side where they want them."""
+    right = [
+        bool(logits[tuple(np.clip(np.rint(place).astype(int), 0, np.asarray(logits.shape) - 1))] > 0)
+        == prompt.positive
+        for prompt in prompts
+        if prompt.places is not None
+        for place in prompt.places
+    ]
+    return float(np.mean(right)) if right else 1.0
 
 
 def _touches(logits: Tensor, framing: Framing) -> bool:
@@ -145,12 +185,13 @@ def _touches(logits: Tensor, framing: Framing) -> bool:
     return False
 
 
-def _held(framing: Framing, sides: tuple[int, int]) -> Framing:
+def _held(framing: Framing, whole: Framing) -> Framing:
     """Shift a frame so that it shows as little as possible of what lies beyond the image."""
-    if framing.side >= max(sides):
-        return Framing.whole(sides)
+    if framing.side >= whole.side:
+        return whole
     centre = []
-    for place, length in zip(framing.centre, sides, strict=True):
+    for place, middle in zip(framing.centre, whole.centre, strict=True):
+        length = 2 * middle + 1
         half = min(framing.side, length) / 2
         centre.append(float(np.clip(place, half - 0.5, length - 0.5 - half)))
     return Framing((centre[0], centre[1]), framing.side)

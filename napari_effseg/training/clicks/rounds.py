@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...engine.session.body import PlanePrompt
 from ...engine.session.maps import MAPS, blank_maps, stamp
 from ...engine.simulate import box_around, lasso_around, next_click, scribble_from
+from ...nets.click_unet import ClickUNet
 from .asking import ask
 from .sampler import Example
 
@@ -107,15 +108,13 @@ class Rounds:
     def answers(self, network: nn.Module, which: Sequence[int] | None = None) -> Tensor:
         """Probabilities of the answers that a user would be shown, shape (B, S, S).
 
-        After one prompt the hypothesis with the best score; later the first. Of the examples `which` alone,
-        in that order, if it is given.
+        That is the first mask; of networks of SAM's layout after one prompt that with the best score. Of the
+        examples `which` alone, in that order, if it is given.
         """
         chosen = list(range(len(self.asked)) if which is None else which)
         logits, scores = (found.cpu() for found in ask(network, self, chosen))
-        settled = torch.from_numpy(self.prompts[chosen] > 1)
-        scores = torch.where(settled[:, None], torch.full_like(scores, -torch.inf), scores)
-        scores[settled, 0] = 0
-        best = scores.argmax(dim=1)
+        settled = torch.from_numpy(self.prompts[chosen] > 1) | isinstance(network, ClickUNet)
+        best = scores.argmax(dim=1).masked_fill(settled, 0)
         return logits[torch.arange(len(best)), best].sigmoid()
 
     def at(self, size: int) -> Rounds:

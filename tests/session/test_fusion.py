@@ -1,0 +1,87 @@
+"""Early fusion: which look at a slice answers, and which mask comes first."""
+
+import numpy as np
+import pytest
+import torch
+
+from napari_effseg.engine.session.body import PlanePrompt, SliceImage
+from napari_effseg.engine.session.fusion import FusionBody
+
+SIDE = 32
+
+
+class Seen:
+    """A network that notes what it is shown, and answers with what lies at most `reach` from a click."""
+
+    def __init__(self, scores=(0.0, 3.0, 1.0, 2.0), reach=4):
+        self.frames, self.scores, self.reach = [], torch.tensor([scores]), reach
+
+    def ranked(self, given):
+        self.frames.append(given[0, :3].clone())
+        positive, negative = given[0, 4], given[0, 5]
+        near = torch.nn.functional.max_pool2d(positive[None, None], 2 * self.reach + 1, 1, self.reach)[0, 0]
+        mask = torch.where((near > 0) & (negative == 0), 5.0, -5.0)
+        return torch.stack([mask, -mask, mask, mask])[None], self.scores
+
+
+def click(row, column, positive=True):
+    return PlanePrompt(positive, np.asarray([[row, column]], float))
+
+
+def body(network):
+    return FusionBody(network, SIDE, torch.device("cpu"))
+
+
+IMAGE = SliceImage((0,), torch.rand(3, 128, 100, generator=torch.Generator().manual_seed(0)))
+
+
+def test_the_first_mask_comes_first_and_the_others_by_their_scores():
+    found = body(Seen()).answer(IMAGE, [click(60, 50)], None, None)
+    assert [round(one.score, 3) for one in found] == [
+        pytest.approx(float(torch.tensor(score).sigmoid()), abs=1e-3) for score in (0.0, 3.0, 2.0, 1.0)
+    ]
+    assert found[0].logits.shape == (128, 100)
+    assert found[0].logits[60, 50] > 0
+
+
+def test_a_first_click_is_answered_by_one_look_at_the_whole():
+    network = Seen()
+    body(network).answer(IMAGE, [click(60, 50)], None, None)
+    assert len(network.frames) == 1
+
+
+def test_corrections_are_answered_by_the_whole_and_by_a_closer_look():
+    network = Seen()
+    before = torch.full((128, 100), -5.0)
+    before[50:60, 40:50] = 5
+    found = body(network).answer(IMAGE, [click(55, 45), click(58, 52, False)], before, None)
+    assert len(network.frames) == 2
+    assert len(found) == 1
+    assert found[0].logits[55, 45] > 0
+    assert found[0].logits[58, 52] < 0
+
+
+def test_of_two_looks_that_which_obeys_more_clicks_counts():
+    class Blind(Seen):
+        """Sees nothing of the whole slice, and is sure of it; answers closer looks."""
+
+        def ranked(self, given):
+            logits, scores = super().ranked(given)
+            first = len(self.frames) == 1
+            return (torch.full_like(logits, -5.0), scores + 9) if first else (logits, scores - 9)
+
+    before = torch.full((128, 100), -5.0)
+    before[50:60, 40:50] = 5
+    found = body(Blind()).answer(IMAGE, [click(55, 45), click(57, 47)], before, None)
+    assert found[0].logits[55, 45] > 0
+
+
+def test_a_box_is_looked_at_closely():
+    network = Seen()
+    region = torch.zeros(128, 100)
+    region[20:40, 30:44] = 1
+    body(network).answer(IMAGE, [PlanePrompt(True, None, region, (20, 30, 40, 44))], None, None)
+    assert len(network.frames) == 1
+    whole = Seen()
+    body(whole).answer(IMAGE, [click(30, 37)], None, None)
+    assert not torch.equal(network.frames[0], whole.frames[0])
