@@ -123,7 +123,8 @@ def promptable_card(model: str | PathLike | Card = "auto") -> Card:
 
 
 def _measured_dice(card: Card) -> float:
-    return max((row.mean for row in card.accuracy if row.metric.startswith("dice")), default=0.0)
+    """Return Dice after three clicks, as far as it was measured."""
+    return next((row.mean for row in card.accuracy if row.metric == "dice_clicks_3"), 0.0)
 
 
 def _body(card: Card, device: str) -> SliceBody:
@@ -131,13 +132,13 @@ def _body(card: Card, device: str) -> SliceBody:
     import torch
 
     from .engine.device import resolve_device
+    from .engine.networks import cached_network
     from .engine.session.fusion import FusionBody
     from .engine.session.sam import EmbeddingCache, SamBody
     from .nets import SAM, ClickUNet, HRMedSeg
-    from .zoo import load_network
 
     target = torch.device(resolve_device(device).name)
-    network = load_network(card, str(target))
+    network = cached_network.get(card, str(target))
     if isinstance(network, ClickUNet):
         return FusionBody(network, card.window.size[0], target)
     if isinstance(network, HRMedSeg | SAM):

@@ -17,7 +17,13 @@ __all__ = [
 ]
 
 _SHOWN_NAMES = 8
-_METRICS = {"dice": "Dice", "nsd": "NSD", "hd95_mm": "HD95", "iou": "IoU"}
+_METRICS = {
+    "dice": "Dice",
+    "dice_clicks_3": "Dice after 3 clicks",
+    "nsd": "NSD",
+    "hd95_mm": "HD95",
+    "iou": "IoU",
+}
 _UNITS = {"hd95_mm": " mm"}
 
 

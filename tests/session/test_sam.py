@@ -7,8 +7,8 @@ import torch
 from napari_effseg import Box, Point, Scribble, Volume, nets
 from napari_effseg.engine.session.body import PlanePrompt, SliceImage
 from napari_effseg.engine.session.local import LocalSession
-from napari_effseg.engine.session.sam_prompts import points_of
 from napari_effseg.engine.session.sam import EmbeddingCache, SamBody
+from napari_effseg.engine.session.sam_prompts import points_of
 from napari_effseg.history import History
 
 SMALL = {

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["OUTSIDE", "Framing", "normalised", "put_back", "show"]
+__all__ = ["OUTSIDE", "Framing", "inside_of", "normalised", "put_back", "show"]
 
 OUTSIDE = -10.0
 """Logit of what lies outside a frame."""
@@ -98,14 +98,49 @@ def put_back(answer: Tensor, framing: Framing, sides: tuple[int, int]) -> Tensor
         `OUTSIDE` the frame as named.
     """
     rows, columns = (
-        (torch.arange(side, dtype=torch.float32) - centre) * (2 / framing.side)
+        _mixing(side, centre, framing.side, answer.shape[-1])
         for side, centre in zip(sides, framing.centre, strict=True)
     )
-    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
-    # Pixels of the image that are finer than the frame's see its border stretched by half a pixel of its own.
-    found = F.grid_sample(answer[None], grid[None], padding_mode="border", align_corners=False)[0]
-    beyond = (rows.abs() > 1)[:, None] | (columns.abs() > 1)[None, :]
-    return found.masked_fill(beyond, OUTSIDE)
+    (top, across), (left, along) = rows, columns
+    found = answer.new_full((len(answer), *sides), OUTSIDE)
+    found[:, top : top + len(across), left : left + len(along)] = across @ answer @ along.T
+    return found
+
+
+def _mixing(side: int, centre: float, frame_side: float, size: int) -> tuple[int, Tensor]:
+    """Linear interpolation along one axis: the first pixel in the frame, and how pixels mix the frame's.
+
+    Pixels of the image that are finer than the frame's see its border stretched by half a pixel of its own.
+    """
+    half = frame_side / 2
+    low = max(0, int(np.ceil(centre - half)))
+    high = max(low, min(side, int(np.floor(centre + half)) + 1))
+    places = (torch.arange(low, high, dtype=torch.float32) - centre + half) * (size / frame_side) - 0.5
+    places = places.clamp(0, size - 1)
+    before = places.floor().clamp(max=max(size - 2, 0)).long()
+    share = places - before
+    mixing = torch.zeros(high - low, size)
+    lines = torch.arange(high - low)
+    mixing[lines, before] = 1 - share
+    if size > 1:
+        mixing[lines, before + 1] = share
+    return low, mixing
+
+
+def inside_of(framing: Framing, sides: tuple[int, int], size: int) -> Tensor:
+    """Say which pixels of an upright frame lie inside the image.
+
+    Returns
+    -------
+    Tensor, shape (1, size, size), float32
+        1 inside, 0 beyond.
+    """
+    steps = (torch.arange(size, dtype=torch.float32) + 0.5) * (framing.side / size) - framing.side / 2
+    rows, columns = (
+        ((steps + centre >= -0.5) & (steps + centre < side - 0.5)).float()
+        for side, centre in zip(sides, framing.centre, strict=True)
+    )
+    return (rows[:, None] * columns)[None]
 
 
 def normalised(image: Tensor, inside: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from ...nets.click_unet import ClickUNet
 from .body import Hypothesis, PlanePrompt, SliceImage
-from .frames import Framing, normalised, put_back, show
+from .frames import Framing, inside_of, normalised, put_back, show
 from .maps import MAPS, blank_maps, stamp
 
 __all__ = ["FusionBody"]
@@ -29,8 +30,9 @@ _LOOKS = 3
 """Looks at most, each wider than the one before, while the mask touches the frame."""
 
 
-_Given = tuple[Tensor, Sequence[PlanePrompt], Tensor | None, Tensor | None]
-"""Pixels, prompts, previous answer and locked neighbours."""
+_Given = tuple[SliceImage, Sequence[PlanePrompt], Tensor | None, Tensor | None]
+"""Slice, prompts, previous answer and locked neighbours."""
+_KEPT_VIEWS = 8
 
 
 class FusionBody:
@@ -47,6 +49,7 @@ class FusionBody:
 
     def __init__(self, network: ClickUNet, size: int, device: torch.device) -> None:
         self._network, self._size, self._device = network, size, device
+        self._views: OrderedDict[tuple[object, ...], Tensor] = OrderedDict()
 
     def answer(
         self,
@@ -61,7 +64,7 @@ class FusionBody:
         are answered by both, and the better one counts: that which obeys more of the clicks, or else thinks
         more of itself.
         """
-        given = (image.pixels, prompts, previous, locked)
+        given = (image, prompts, previous, locked)
         whole = Framing.whole((image.pixels.shape[1], image.pixels.shape[2]))
         if any(prompt.region is not None and prompt.positive for prompt in prompts):
             hints = [prompt for prompt in prompts if prompt.positive]
@@ -88,15 +91,14 @@ class FusionBody:
     @torch.inference_mode()
     def _look(
         self,
-        pixels: Tensor,
+        slice_: SliceImage,
         prompts: Sequence[PlanePrompt],
         previous: Tensor | None,
         locked: Tensor | None,
         framing: Framing,
     ) -> tuple[Hypothesis, ...]:
         """Answer within one frame."""
-        inside = show(torch.ones(1, *pixels.shape[1:]), framing, self._size, "nearest")
-        image = normalised(show(pixels, framing, self._size), inside)
+        image = self._view(slice_, framing)
         maps = blank_maps(1, self._size)[0]
         if previous is not None:
             maps[_PREVIOUS] = show(previous.sigmoid()[None], framing, self._size)[0]
@@ -106,8 +108,23 @@ class FusionBody:
             self._draw(maps, prompt, framing)
         given = torch.cat([image, maps])[None].to(self._device)
         logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
-        back = put_back(logits[0].float().cpu(), framing, (pixels.shape[1], pixels.shape[2]))
-        return _ranked(back, scores[0].sigmoid().cpu(), several=len(prompts) < 2)
+        several = len(prompts) < 2
+        wanted = logits[0] if several else logits[0, :1]  # corrections are answered by the first mask alone
+        back = put_back(wanted.float().cpu(), framing, (slice_.pixels.shape[1], slice_.pixels.shape[2]))
+        return _ranked(back, scores[0].sigmoid().cpu())
+
+    def _view(self, slice_: SliceImage, framing: Framing) -> Tensor:
+        """Return what a frame shows of a slice; the last few are kept, for the next click."""
+        key = (slice_.key, framing)
+        found = self._views.pop(key, None)
+        if found is None:
+            pixels = slice_.pixels
+            inside = inside_of(framing, (pixels.shape[1], pixels.shape[2]), self._size)
+            found = normalised(show(pixels, framing, self._size), inside)
+        self._views[key] = found
+        while len(self._views) > _KEPT_VIEWS:
+            self._views.popitem(last=False)
+        return found
 
     def _draw(self, maps: Tensor, prompt: PlanePrompt, framing: Framing) -> None:
         if prompt.region is not None:
@@ -121,14 +138,9 @@ class FusionBody:
                 stamp(maps[_POSITIVE if prompt.positive else _NEGATIVE], (float(row), float(column)))
 
 
-def _ranked(logits: Tensor, scores: Tensor, several: bool) -> tuple[Hypothesis, ...]:
-    """Rank the masks: the first, which always learns, then the alternatives to it by their scores.
-
-    Corrections are answered by the first mask alone.
-    """
-    order = [0]
-    if several:
-        order += [1 + which for which in scores[1:].argsort(descending=True).tolist()]
+def _ranked(logits: Tensor, scores: Tensor) -> tuple[Hypothesis, ...]:
+    """Rank masks: the first, which always learns, then the alternatives to it by their scores."""
+    order = [0, *(1 + which for which in scores[1 : len(logits)].argsort(descending=True).tolist())]
     return tuple(Hypothesis(logits[which], float(scores[which])) for which in order)
 
 

@@ -1,0 +1,144 @@
+"""Ship a model that answers clicks: measure it, and put weights and card where the package finds them.
+
+    python weights/_release_clicks.py RUN_FOLDER CHOICE_DATASET [CHOICE_DATASET ...]
+
+The run folder is one that ``effseg train`` or ``effseg distill`` made; of one that has not ended the
+best weights so far are taken. They are stored in half precision. The card gets the accuracy of the very
+file that ships, on the sets by which it was chosen (others are in docs/click_quality.md), and time and
+memory on this machine's CPU.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import napari_effseg as eff
+from napari_effseg.engine.device import peak_memory_bytes, resolve_device
+from napari_effseg.evaluation.clicks import ALL, ClickOptions, Subject, evaluate_clicks
+from napari_effseg.io.dataset import read_dataset
+from napari_effseg.training import read_config
+from napari_effseg.training.release import draft_card, trained_on
+from napari_effseg.zoo import Card, read_card, write_card
+from napari_effseg.zoo.card import Accuracy, Performance
+from napari_effseg.zoo.weights import build_network, describe_weights, save_weights
+
+ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = {
+    "dice_clicks_3": "clicks_3",
+    "dice_clicks_1": "clicks_1",
+    "dice_clicks_5": "clicks_5",
+    "dice_box": "box",
+    "dice_box_clicks_3": "box_3",
+}
+OPTIONS = ClickOptions(split=ALL, limit=30, objects=2, clicks=5)
+
+
+def release(run: Path, datasets: Sequence[Path]) -> None:
+    """Write ``weights/<name>.safetensors`` and ``napari_effseg/zoo/cards/<name>.toml``."""
+    with tempfile.TemporaryDirectory() as temporary:
+        card, steps = _stored(run, Path(temporary))
+        shipped = dataclasses.replace(
+            card, accuracy=_accuracy(card, datasets), performance=_in_new_process(card)
+        )
+        shutil.copyfile(Path(temporary) / card.weights.file, ROOT / "weights" / card.weights.file)
+        write_card(shipped, ROOT / "napari_effseg" / "zoo" / "cards" / f"{card.name}.toml")
+    means = ", ".join(f"{row.metric} {row.mean:.4f}" for row in shipped.accuracy)
+    times = ", ".join(f"{row.case}: {row.seconds} s" for row in shipped.performance)
+    sys.stdout.write(f"best weights after at most {steps} steps; {means}; {times}\n")
+
+
+def _stored(run: Path, folder: Path) -> tuple[Card, int]:
+    """Store a run's best weights in half precision, with a card beside them."""
+    config = read_config(run / "config.toml")
+    draft = draft_card(config)
+    names = [
+        config.data.folder,
+        *config.data.more_folders,
+        *(config.clicks.test_folders if config.clicks else ()),
+    ]
+    training = trained_on(
+        [read_dataset(config.resolve(name)) for name in names], f"weights/configs/{draft.name}.toml"
+    )
+    if not training.redistributable:
+        sys.exit(f"{run}: trained on data that may not be passed on")
+    kept = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    path = folder / draft.weights.file
+    save_weights(kept["best"], path, {"network": draft.network}, dtype=torch.float16)
+    parameters = sum(value.numel() for value in build_network(draft).parameters())
+    weights = describe_weights(path, licence=training.licence, parameters=parameters)
+    card = dataclasses.replace(draft, training=training, weights=weights)
+    return read_card(write_card(card, folder / f"{draft.name}.toml")), int(kept["state"]["step"])
+
+
+def _accuracy(card: Card, datasets: Sequence[Path]) -> tuple[Accuracy, ...]:
+    """Mean over the sets of the mean Dice of their objects, and the spread of the sets."""
+    subject = Subject(card.name, lambda volume: eff.open_session(volume, card, "cpu"))
+    found = evaluate_clicks(subject, [("choice", dataset) for dataset in datasets], OPTIONS)
+    sets = " ".join(dataset.name for dataset in datasets)
+    command = f"effseg evaluate {card.name} {sets} --split all --limit 30 --objects 2 --clicks 5"
+    rows = []
+    for metric, column in COLUMNS.items():
+        values = [getattr(one.summary, column) for one in found.sets]
+        rows.append(
+            Accuracy(
+                dataset=" + ".join(one.dataset for one in found.sets),
+                split="choice",
+                cases=sum(len(one.objects) for one in found.sets),
+                metric=metric,
+                label="mean",
+                mean=round(float(np.mean(values)), 4),
+                std=round(float(np.std(values)), 4),
+                command=command,
+            )
+        )
+    return tuple(rows)
+
+
+def _in_new_process(card: Card) -> tuple[Performance, ...]:
+    """Measure where nothing else has been held, which a process's high-water mark would remember."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_performance, card).result()
+
+
+def _performance(card: Card) -> tuple[Performance, ...]:
+    """Time clicks on pictures of two sizes, warm, the median of eleven."""
+    rows = []
+    for side in (512, 1024):
+        image = np.random.default_rng(0).random((side, side, 1), np.float32)
+        first, more = [], []
+        for number in range(12):
+            volume = eff.Volume(image + number, np.eye(4))
+            with eff.open_session(volume, card, "cpu") as session:
+                before = time.perf_counter()
+                session.add(eff.Point((side // 3, side // 2)))
+                first.append(time.perf_counter() - before)
+                before = time.perf_counter()
+                session.add(eff.Point((side // 2, side // 3), positive=False))
+                more.append(time.perf_counter() - before)
+        rows += [
+            Performance(
+                f"CPU, {torch.get_num_threads()} threads",
+                f"{side} x {side} pixels, {what}",
+                round(float(np.median(seconds[1:])), 3),
+                round(peak_memory_bytes(resolve_device("cpu")) / 1e6),
+            )
+            for what, seconds in (("first click", first), ("each further click", more))
+        ]
+    return tuple(rows)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    release(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])
