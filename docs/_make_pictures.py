@@ -21,10 +21,11 @@ from PIL.PngImagePlugin import PngInfo
 
 import napari_effseg as eff
 from napari_effseg.cli import main
+from napari_effseg.engine.simulate import next_click
 from napari_effseg.io.dataset import read_dataset
 from napari_effseg.overlay import overlay_picture
 from napari_effseg.samples import find_sample, write_sample
-from napari_effseg.zoo import Card, built_in_cards
+from napari_effseg.zoo import Card, built_in_cards, find_card
 
 IMAGES = Path(__file__).parent / "images"
 SAMPLES = {"hippocampus": "hippocampus"}
@@ -79,6 +80,10 @@ def models(folder: Path) -> None:
             print(f"{card.name}: no case that may be passed on is here; no picture")  # noqa: T201  a script
             continue
         volume, truth = eff.load(case.image), eff.load_labels(case.reference)
+        if card.task == "promptable":
+            picture, caption = clicked(volume, truth, card, case.about)
+            save_small(picture, IMAGES / f"model_{card.name}.png", caption)
+            continue
         found = eff.segment(volume, card).labels
         truth = eff.LabelMap(truth.data, truth.affine, found.names, found.colours)
         picture = side_by_side(
@@ -88,14 +93,35 @@ def models(folder: Path) -> None:
         save_small(picture, IMAGES / f"model_{card.name}.png", caption)
 
 
+def clicked(volume: eff.Volume, truth: eff.LabelMap, card: Card, about: str) -> tuple[Image.Image, str]:
+    """Outline each structure by three clicks of a simulated user, in the sagittal slice that shows most."""
+    i = int(np.argmax((truth.data > 0).sum((1, 2))))
+    names = truth.names or find_card("hippocampus-slim-unetr").label_names
+    with eff.open_session(volume, card, "cpu") as session:
+        for label, name in names.items():
+            for _ in range(3):
+                click = next_click(truth.data[i] == label, session.mask[i] if session.prompts else None)
+                if click is not None:
+                    session.add(eff.Point((i, *click.index), positive=click.positive), shown=0)
+            session.commit(label, name)
+        found = session.labels
+    one = eff.LabelMap(np.zeros_like(truth.data), truth.affine, found.names, found.colours)
+    one.data[i] = truth.data[i]
+    pictures = {
+        "three clicks each": overlay_picture(volume, found, one),
+        "reference": overlay_picture(volume, one),
+    }
+    caption = f"Labels of {card.name}, three simulated clicks on each structure, and the reference, {about}"
+    return side_by_side(pictures), caption
+
+
 def case_of(card: Card, folder: Path) -> Case | None:
     """Return a case for a card that was not trained on, and may be passed on; None if none is here."""
+    if card.task == "promptable":
+        return sample_case("hippocampus", folder)
     structure = next((name for name in (*SAMPLES, *DATASETS) if card.name.startswith(name)), None)
     if structure in SAMPLES:
-        sample = find_sample(SAMPLES[structure])
-        image, reference = folder / "image.nii.gz", folder / "reference.nii.gz"
-        write_sample(sample, image, reference)
-        return Case(image, reference, f"on the sample case {sample.name} ({sample.licence})")
+        return sample_case(SAMPLES[structure], folder)
     data = os.environ.get("EFFSEG_DATA", "")
     if structure is None or not data:
         return None
@@ -106,6 +132,14 @@ def case_of(card: Card, folder: Path) -> Case | None:
     assert case.label is not None
     about = f"on {case.name} of {dataset.name} ({dataset.licence}; {dataset.citation})"
     return Case(case.images[0], case.label, about)
+
+
+def sample_case(name: str, folder: Path) -> Case:
+    """Write a sample case to a folder."""
+    sample = find_sample(name)
+    image, reference = folder / "image.nii.gz", folder / "reference.nii.gz"
+    write_sample(sample, image, reference)
+    return Case(image, reference, f"on the sample case {sample.name} ({sample.licence})")
 
 
 def side_by_side(pictures: dict[str, Image.Image]) -> Image.Image:

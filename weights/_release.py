@@ -74,7 +74,8 @@ def _as_it_ships(card: Card) -> Card:
     except UnknownModel:
         return card
     kept = ("title", "summary", "intended_use", "limits", "field_of_view", "locate")
-    return dataclasses.replace(card, **{name: getattr(shipped, name) for name in kept})
+    window = dataclasses.replace(card.window, multiples=shipped.window.multiples)
+    return dataclasses.replace(card, window=window, **{name: getattr(shipped, name) for name in kept})
 
 
 def _dice(card: Card, datasets: Sequence[Path]) -> float:
@@ -117,7 +118,8 @@ def _parameters(card: Card) -> int:
 
 def _accuracy(card: Card, found: Evaluation, dataset: Path) -> tuple[Accuracy, ...]:
     command = f"effseg evaluate {card.name} {dataset.name} --split test"
-    labels: list[tuple[str, int | None]] = [("mean", None), *((name, n) for n, name in found.labels.items())]
+    names = found.labels | card.label_names  # the card's, where the data set calls a structure otherwise
+    labels: list[tuple[str, int | None]] = [("mean", None), *((names[n], n) for n in found.labels)]
     rows = []
     for metric, attribute in METRICS.items():
         for name, label in labels:
@@ -135,7 +137,7 @@ def _accuracy(card: Card, found: Evaluation, dataset: Path) -> tuple[Accuracy, .
                 )
             )
     if found.ap50 is not None:
-        name = next(iter(found.labels.values()))
+        name = names[next(iter(found.labels))]
         mean, std = round(found.ap50.mean, 4), round(found.ap50.std, 4)
         rows.append(Accuracy(found.dataset, "test", len(found.cases), "ap50", name, mean, std, command))
     return tuple(rows)

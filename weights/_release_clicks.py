@@ -41,6 +41,8 @@ COLUMNS = {
     "dice_box": "box",
     "dice_box_clicks_3": "box_3",
 }
+LICENCE = "CC-BY-SA 4.0"
+"""Of the weights: the strictest of their data's licences, which the others allow."""
 OPTIONS = ClickOptions(split=ALL, limit=30, objects=2, clicks=5)
 
 
@@ -74,9 +76,10 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
         sys.exit(f"{run}: trained on data that may not be passed on")
     kept = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     path = folder / draft.weights.file
-    save_weights(kept["best"], path, {"network": draft.network}, dtype=torch.float16)
+    metadata = {"network": draft.network, "constructor": draft.constructor}
+    save_weights(kept["best"], path, metadata, dtype=torch.float16)
     parameters = sum(value.numel() for value in build_network(draft).parameters())
-    weights = describe_weights(path, licence=training.licence, parameters=parameters)
+    weights = describe_weights(path, licence=LICENCE, parameters=parameters)
     card = dataclasses.replace(draft, training=training, weights=weights)
     return read_card(write_card(card, folder / f"{draft.name}.toml")), int(kept["state"]["step"])
 

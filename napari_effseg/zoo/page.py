@@ -82,6 +82,8 @@ def card_page(card: Card, picture: str = "", caption: str = "") -> str:
 
 
 def _command(card: Card) -> str:
+    if card.task == "promptable":
+        return f"```bash\neffseg prompt IMAGE -m {card.name} --point I,J,K -o mask.nii.gz\n```"
     return f"```bash\neffseg segment IMAGE -m {card.name}\n```"
 
 

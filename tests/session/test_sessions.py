@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import napari_effseg as eff
+from napari_effseg.engine.networks import cached_network
 from napari_effseg.nets import create
 from napari_effseg.training.release import finished_card
 from napari_effseg.zoo.card_file import read_card
@@ -37,7 +38,7 @@ def promptable(folder, network="click-unet", name="prompt-unet", dice=0.7):
         network=network,
         constructor=constructor,
         accuracy=(
-            eff.zoo.Accuracy("a set", "test", 3, "dice_3_clicks", "mean", dice, 0.1, "effseg evaluate"),
+            eff.zoo.Accuracy("a set", "test", 3, "dice_clicks_3", "mean", dice, 0.1, "effseg evaluate"),
         ),
     )
     net = create(network, **constructor)
@@ -105,5 +106,6 @@ def test_changed_weights_are_refused(tmp_path):
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
+    cached_network.clear()
     with pytest.raises(eff.WeightsError):
         eff.open_session(volume(), card, device="cpu")
