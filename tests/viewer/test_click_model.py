@@ -64,7 +64,7 @@ def test_a_session_whose_model_is_gone_goes_on_with_another_and_says_so(clicks, 
     clicks.settle().click((9, 8, 5))
     clicks.panel.save_to(tmp_path / "mine.effseg")
     clicks.until(lambda: clicks.now.saved)
-    promptable(tmp_path, name="prompt-other", dice=0.1)
+    promptable(tmp_path, name="prompt-other", dice=0.99)
     (tmp_path / "prompt-ours.toml").unlink()
     clicks.panel.open_from(tmp_path / "mine.effseg")
     clicks.settle()
