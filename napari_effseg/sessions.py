@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .engine.session.local import LocalSession
     from .zoo.card import Card
 
-__all__ = ["open_session", "promptable_card", "resume"]
+__all__ = ["open_session", "promptable_card", "promptable_cards", "resume"]
 
 _TASK = "promptable"
 
@@ -107,19 +107,27 @@ def promptable_card(model: str | PathLike | Card = "auto") -> Card:
     CardError
         If the model answers no clicks.
     """
-    from .zoo import cards, find_card
+    from .zoo import find_card
 
     if model != "auto":
         card = find_card(model)
         if card.task != _TASK:
             raise CardError(f"{card.name} answers no clicks; effseg segment runs it by itself")
         return card
-    known = [card for card in cards().values() if card.task == _TASK]
+    known = promptable_cards()
     if not known:
         raise UnknownModel(
             "no model that answers clicks is installed; name the card of one, such as a run of effseg train"
         )
-    return max(known, key=_measured_dice)
+    return known[0]
+
+
+def promptable_cards() -> tuple[Card, ...]:
+    """Return the models that answer clicks, those with the best measured Dice first."""
+    from .zoo import cards
+
+    known = [card for card in cards().values() if card.task == _TASK]
+    return tuple(sorted(known, key=_measured_dice, reverse=True))
 
 
 def _measured_dice(card: Card) -> float:

@@ -168,7 +168,7 @@ def put_away(
 
 
 def models_for_clicks() -> tuple[ModelChoice, ...]:
-    """Return the models that answer clicks."""
-    from ..zoo import cards
+    """Return the models that answer clicks, the best first."""
+    from ..sessions import promptable_cards
 
-    return tuple(ModelChoice(card.name, card.title) for card in cards().values() if card.task == "promptable")
+    return tuple(ModelChoice(card.name, card.title) for card in promptable_cards())
