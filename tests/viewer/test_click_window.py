@@ -76,6 +76,10 @@ class Dock:
         QTest.qWait(40)
         return self
 
+    def until(self, holds):
+        """Wait for what comes with the next events, which may be late on a busy machine."""
+        self.qtbot.waitUntil(holds, timeout=TIMEOUT)
+
     def at(self, index):
         """Where a voxel is drawn, in the world of the two axes that are shown."""
         shown = spatial_axes_shown(self.viewer)
@@ -198,17 +202,17 @@ def test_keys_undo_redo_finish_choose_and_carry_on(dock, fakes):
     dock.press("M")
     assert dock.now.tool is Tool.MOVE
     dock.press("X").press("A")  # the mouse rests on the finished object
-    assert dock.now.undo == "point"
+    dock.until(lambda: dock.now.undo == "point")
 
 
 def test_the_brush_of_napari_goes_into_the_same_history(dock, fakes):
     dock.click(FIRST).press("D")
     dock.viewer.layers["balls objects"].brush_size = 2
     dock.drag((2, 3, 5), (2, 12, 5))
-    assert fakes.session.mask[2, 8, 5]
+    dock.until(lambda: fakes.session.mask[2, 8, 5])
     dock.show((2, 3, 9))
     dock.press("Ctrl+Z")
-    assert not fakes.session.mask[2, 8, 5]
+    dock.until(lambda: not fakes.session.mask[2, 8, 5])
     assert dock.desk.queue.where() == (2, 5)
     assert not dock.viewer.layers["balls objects"].data[5].T[2, 8]
 

@@ -42,7 +42,10 @@ def ready(dock, viewer, qtbot):
     for number in range(3):
         add_ball(viewer, number)
     qtbot.wait(50)
+    qtbot.waitUntil(lambda: len(dock.panel.store.now.images) == 3, timeout=TIMEOUT)
+    qtbot.waitUntil(dock.case_rows.add_all.isEnabled, timeout=TIMEOUT)
     qtbot.mouseClick(dock.case_rows.add_all, LEFT)
+    qtbot.waitUntil(lambda: len(dock.panel.store.now.cases) == 3, timeout=TIMEOUT)
     settle(qtbot, dock)
     dock.panel.choose_model("balls")
     settle(qtbot, dock)
@@ -56,6 +59,9 @@ def settle(qtbot, dock):
 
 
 def press(qtbot, dock):
+    qtbot.waitUntil(
+        dock.progress_rows.button.isEnabled, timeout=TIMEOUT
+    )  # it follows the state a little later
     qtbot.mouseClick(dock.progress_rows.button, LEFT)
     qtbot.wait(50)
 
