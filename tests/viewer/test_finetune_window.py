@@ -59,9 +59,7 @@ def settle(qtbot, dock):
 
 
 def press(qtbot, dock):
-    qtbot.waitUntil(
-        dock.progress_rows.button.isEnabled, timeout=TIMEOUT
-    )  # it follows the state a little later
+    qtbot.waitUntil(dock.progress_rows.button.isEnabled, timeout=TIMEOUT)
     qtbot.mouseClick(dock.progress_rows.button, LEFT)
     qtbot.wait(50)
 
