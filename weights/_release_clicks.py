@@ -57,7 +57,7 @@ def release(run: Path, datasets: Sequence[Path]) -> None:
         write_card(shipped, ROOT / "napari_effseg" / "zoo" / "cards" / f"{card.name}.toml")
     means = ", ".join(f"{row.metric} {row.mean:.4f}" for row in shipped.accuracy)
     times = ", ".join(f"{row.case}: {row.seconds} s" for row in shipped.performance)
-    sys.stdout.write(f"best weights after at most {steps} steps; {means}; {times}\n")
+    sys.stdout.write(f"best weights, after {steps} steps; {means}; {times}\n")
 
 
 def _stored(run: Path, folder: Path) -> tuple[Card, int]:
@@ -80,8 +80,13 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
     save_weights(kept["best"], path, metadata, dtype=torch.float16)
     parameters = sum(value.numel() for value in build_network(draft).parameters())
     weights = describe_weights(path, licence=LICENCE, parameters=parameters)
-    card = dataclasses.replace(draft, training=training, weights=weights)
-    return read_card(write_card(card, folder / f"{draft.name}.toml")), int(kept["state"]["step"])
+    steps = max(kept["state"]["history"], key=lambda point: point["mean_dice"])["step"]
+    interim = (
+        f"An interim state: the best weights of a run so far, after {steps} of {config.run.steps} steps."
+    )
+    limits = draft.limits + ((interim,) if kept["state"]["step"] < config.run.steps else ())
+    card = dataclasses.replace(draft, training=training, weights=weights, limits=limits)
+    return read_card(write_card(card, folder / f"{draft.name}.toml")), steps
 
 
 def _accuracy(card: Card, datasets: Sequence[Path]) -> tuple[Accuracy, ...]:

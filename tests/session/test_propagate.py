@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from napari_effseg import Cancelled, Point, PromptError, Volume
 from napari_effseg.engine.session.local import LocalSession
-from napari_effseg.engine.session.propagate import Gap, gaps_between
+from napari_effseg.engine.session.propagate import Gap, _has_ended, gaps_between
 from napari_effseg.history import History
 
 from .fake import FakeBody
@@ -131,3 +132,19 @@ def test_gaps_lie_beside_and_between_anchors():
     assert gaps_between((3, 6), 4, 6) == (Gap(3, 6, 4, 6),)
     assert gaps_between((), 0, 9) == ()
     assert gaps_between((0, 1), 0, 2) == ()
+
+
+@pytest.mark.parametrize(("now", "ends"), [(12, False), (20, False), (30, True), (3, True)])
+def test_an_answer_that_runs_out_or_fades_ends_the_object(now, ends):
+    def square(side):
+        logits = torch.full((64, 64), -4.0)
+        logits[32 - side // 2 : 32 - side // 2 + side, 32 - side // 2 : 32 - side // 2 + side] = 4
+        return logits
+
+    assert _has_ended(square(16), square(now), 16.0**2) == ends
+
+
+def test_an_answer_that_grows_little_by_little_ends_where_it_is_four_times_the_anchor():
+    grown = torch.full((64, 64), 4.0)
+    assert _has_ended(grown, grown, 30.0**2)
+    assert not _has_ended(grown, grown, 33.0**2)

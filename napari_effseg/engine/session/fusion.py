@@ -176,14 +176,13 @@ def _frame(extent: tuple[np.ndarray, np.ndarray] | None, around: float, whole: F
 
 def _obeyed(logits: Tensor, prompts: Sequence[PlanePrompt]) -> float:
     """Share of the pixels of clicks and scribbles that an answer has on the side where they want them."""
-    right = [
-        bool(logits[tuple(np.clip(np.rint(place).astype(int), 0, np.asarray(logits.shape) - 1))] > 0)
-        == prompt.positive
-        for prompt in prompts
-        if prompt.places is not None
-        for place in prompt.places
-    ]
-    return float(np.mean(right)) if right else 1.0
+    clicked = [prompt for prompt in prompts if prompt.places is not None]
+    if not clicked:
+        return 1.0
+    wanted = np.concatenate([np.full(len(prompt.places), prompt.positive) for prompt in clicked])
+    places = np.rint(np.concatenate([prompt.places for prompt in clicked])).astype(int)
+    rows, columns = np.clip(places, 0, np.asarray(logits.shape) - 1).T
+    return float(np.mean((logits.numpy()[rows, columns] > 0) == wanted))
 
 
 def _touches(logits: Tensor, framing: Framing) -> bool:

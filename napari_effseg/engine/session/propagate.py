@@ -32,6 +32,10 @@ _LEAST_SHARED = 0.25
 _LEAST_PIXELS = 4
 _LEAST_OF_ANCHOR = 0.03
 """Fraction of the anchor's area below which the object has ended."""
+_MOST_OF_ANCHOR = 4.0
+"""Multiple of the anchor's area above which the answer has run out into what surrounds the object."""
+_MOST_GROWTH = 2.0
+"""The same from one slice to the next."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,8 @@ def _has_ended(before: Tensor, now: Tensor, anchor_area: float) -> bool:
     one, other = before > 0, now > 0
     area = float(other.sum())
     if area < max(_LEAST_PIXELS, _LEAST_OF_ANCHOR * anchor_area):
+        return True
+    if area > min(_MOST_OF_ANCHOR * anchor_area, _MOST_GROWTH * float(one.sum())):
         return True
     shared = 2 * float((one & other).sum()) / (float(one.sum()) + area)
     return shared < _LEAST_SHARED
