@@ -15,6 +15,9 @@ settings.load_profile("no timing")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+WINDOWS = {"qapp", "make_napari_viewer", "window"}
+"""Fixtures of tests that show windows."""
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -45,8 +48,21 @@ def _cache_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex}"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of windows in one process: two of them would take the focus from each other."""
     for item in items:
-        if item.path.parent.name == "viewer":
+        if not WINDOWS.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("window"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where pytest-xdist has not seen the groups."""
+    if session.config.getoption("loadgroup", False):
+        apart = [
+            item
+            for item in session.items
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
+        ]
+        if apart:
+            raise pytest.UsageError("this pytest ignores the groups of pytest-xdist; see constraints.txt")

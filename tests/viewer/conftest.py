@@ -12,6 +12,7 @@ pytest.importorskip("napari", reason="needs the extra [napari]")
 from napari_effseg import zoo
 from napari_effseg.viewer.inference import Inference
 from napari_effseg.volume import Volume
+from tests.conftest import WINDOWS
 from tests.zoo.synthetic import draft_card, synthetic_card
 
 from .builders import affine_of
@@ -71,7 +72,7 @@ def pytest_collection_modifyitems(items):
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         skip = pytest.mark.skip(reason="needs a display: set DISPLAY, or run under xvfb-run")
         for item in items:
-            if not {"qapp", "make_napari_viewer", "window"}.isdisjoint(getattr(item, "fixturenames", ())):
+            if not WINDOWS.isdisjoint(getattr(item, "fixturenames", ())):
                 item.add_marker(skip)
 
 
