@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -37,15 +37,20 @@ class ObjectCase:
         Number of the class or of the object of each pixel, 0 for none.
     instances : bool
         Whether each number is one object; else it is a class, whose pieces are objects.
+    before : Tensor, shape (I, J), int32, or None
+        Labels of a slice beside this one, where there is one.
     """
 
     name: str
     image: Tensor
     labels: Tensor
     instances: bool
+    before: Tensor | None = None
 
 
-def objects_of(dataset: Dataset, files: CaseFiles, side: int, slices: int, seed: int) -> list[ObjectCase]:
+def objects_of(
+    dataset: Dataset, files: CaseFiles, side: int, slices: int, seed: int, ends: bool = False
+) -> list[ObjectCase]:
     """Load a case: a picture as it is, of a volume some slices of each plane in which something is labelled.
 
     Parameters
@@ -59,6 +64,8 @@ def objects_of(dataset: Dataset, files: CaseFiles, side: int, slices: int, seed:
         Of each plane of a volume.
     seed : int
         The same seed chooses the same slices.
+    ends : bool
+        Of a volume, a slice beyond an end of what is labelled in each plane as well.
     """
     if files.label is None:
         return []
@@ -66,7 +73,7 @@ def objects_of(dataset: Dataset, files: CaseFiles, side: int, slices: int, seed:
     if volume.shape[2] == 1:
         return [picture_case(files.name, volume, labels, dataset.has_objects, side)]
     random = np.random.default_rng((seed, len(files.name), volume.shape[0]))
-    return list(slice_cases(files.name, volume, labels, side, slices, random))
+    return list(slice_cases(files.name, volume, labels, side, slices, random, ends))
 
 
 def picture_case(name: str, volume: Volume, labels: LabelMap, instances: bool, side: int) -> ObjectCase:
@@ -77,9 +84,18 @@ def picture_case(name: str, volume: Volume, labels: LabelMap, instances: bool, s
 
 
 def slice_cases(
-    name: str, volume: Volume, labels: LabelMap, side: int, slices: int, random: np.random.Generator
+    name: str,
+    volume: Volume,
+    labels: LabelMap,
+    side: int,
+    slices: int,
+    random: np.random.Generator,
+    ends: bool = False,
 ) -> Iterator[ObjectCase]:
-    """Take slices of all three planes, drawn among those with labels; pixels become square."""
+    """Take slices of all three planes, drawn among those with labels; pixels become square.
+
+    With `ends` also one without labels, beside the first or last one that has some.
+    """
     data, marks = np.asarray(volume.data), np.asarray(labels.data)
     data = data if data.ndim == 3 else data[0]
     scaled = _to_bytes(data)
@@ -89,9 +105,23 @@ def slice_cases(
             continue  # long voxels: nobody draws in this plane
         others = tuple(other for other in range(3) if other != axis)
         found = np.flatnonzero((marks > 0).sum(axis=others) >= _LEAST_VOXELS)
-        for index in random.permutation(found)[:slices]:
-            image, label = scaled.take(index, axis), marks.take(index, axis)
-            yield _case(f"{name}, {'IJK'[axis]} {index}", image[None], label, False, side, spacing)
+        sides = np.random.default_rng((axis, len(found)))  # of its own: the slices stay as they are
+        drawn = [
+            (int(index), int(index + sides.choice([-1, 1]))) for index in random.permutation(found)[:slices]
+        ]
+        if ends and len(found):
+            beyond = [(int(found[0]) - 1, int(found[0])), (int(found[-1]) + 1, int(found[-1]))]
+            drawn.append(beyond[sides.integers(2)])
+        for index, beside in drawn:
+            if not 0 <= index < marks.shape[axis]:
+                continue
+            image, label = np.take(scaled, index, axis), np.take(marks, index, axis)
+            case = _case(f"{name}, {'IJK'[axis]} {index}", image[None], label, False, side, spacing)
+            if 0 <= beside < marks.shape[axis]:
+                case = replace(
+                    case, before=_nearest(_numbers(np.take(marks, beside, axis)), case.labels.shape)
+                )
+            yield case
 
 
 def _case(
@@ -103,12 +133,16 @@ def _case(
     spacing: Sequence[float],
 ) -> ObjectCase:
     image = torch.from_numpy(np.ascontiguousarray(_to_bytes(channels)))
-    marks = torch.from_numpy(np.ascontiguousarray(labels.astype(np.int32)))
+    marks = _numbers(labels)
     finest = min(spacing)
     true = [size * mm / finest for size, mm in zip(marks.shape, spacing, strict=True)]
     zoom = min(1.0, side / max(true))
     size = [max(8, math.floor(length * zoom)) for length in true]
     return ObjectCase(name, _resized(image, size), _nearest(marks, size), instances)
+
+
+def _numbers(labels: IntArray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(labels.astype(np.int32)))
 
 
 def _resized(image: Tensor, size: Sequence[int]) -> Tensor:

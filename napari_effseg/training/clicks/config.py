@@ -40,6 +40,8 @@ class ClickConfig:
         Chance that a click becomes a scribble.
     locked : float
         Chance that other objects of the image are finished already.
+    carried : float
+        Chance that an object is asked for by what it looks like in the slice before, without a prompt.
     """
 
     choice_folders: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ class ClickConfig:
     lasso: float = 0.05
     scribble: float = 0.15
     locked: float = 0.15
+    carried: float = 0.25
 
 
 @dataclass(frozen=True)

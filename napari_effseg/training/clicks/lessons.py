@@ -22,6 +22,8 @@ from .validate import click_dice
 __all__ = ["ClickLesson", "FeatureLesson", "Lesson"]
 
 _BATCH = 8
+_NO_CORRECTION = 0.5
+"""Chance that what was carried on from the slice before is not corrected."""
 
 
 class Lesson(Protocol):
@@ -88,8 +90,11 @@ class ClickLesson:
         """Give each example a first prompt, and most of them corrections of the network's own answers."""
         rounds = Rounds(examples, random)
         wanted = [self._number_of_prompts(random) for _ in examples]
-        for which in range(len(examples)):
-            self._first_prompt(rounds, which, random)
+        for which, example in enumerate(examples):
+            if example.before is None:
+                self._first_prompt(rounds, which, random)
+            elif wanted[which] == 1 or random.random() < _NO_CORRECTION:
+                wanted[which] = 0
         # A user's early clicks come one answer at a time; more at once stand in for the later ones.
         for number in range(2 if max(wanted) > 1 else 0):
             behind = [which for which, count in enumerate(wanted) if rounds.prompts[which] < count]

@@ -63,5 +63,5 @@ def _mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 def _overlap(masks: Tensor, targets: Tensor) -> Tensor:
     both = (masks & targets).sum(dim=(2, 3)).float()
-    either = (masks | targets).sum(dim=(2, 3)).clamp_min(1)
-    return both / either
+    either = (masks | targets).sum(dim=(2, 3))
+    return torch.where(either == 0, 1.0, both / either.clamp_min(1))  # nothing is found where nothing is

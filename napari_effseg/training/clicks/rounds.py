@@ -59,6 +59,9 @@ class Rounds:
         self.asked: list[list[PlanePrompt]] = [[] for _ in examples]
         self.answered: set[int] = set()
         self._random = random
+        for which, example in enumerate(examples):
+            if example.before is not None:
+                self.remember(which, example.before)
 
     @property
     def prompts(self) -> np.ndarray[tuple[int], np.dtype[np.int_]]:

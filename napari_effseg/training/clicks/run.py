@@ -111,14 +111,16 @@ def _clicks(config: TrainConfig) -> ClickConfig:
     return config.clicks
 
 
-def _objects(data: Dataset, split: str, config: TrainConfig, cancel: CancelCheck | None) -> list[ObjectCase]:
+def _objects(
+    data: Dataset, split: str, config: TrainConfig, cancel: CancelCheck | None, ends: bool = True
+) -> list[ObjectCase]:
     clicks = _clicks(config)
     files = data.split(split)[: config.data.limit_cases or None]
     found: list[ObjectCase] = []
     for number, entry in enumerate(files):
         if cancel is not None and cancel():
             raise Cancelled("stopped while the images were being loaded")
-        case = objects_of(data, entry, clicks.image_side, clicks.slices, config.run.seed)
+        case = objects_of(data, entry, clicks.image_side, clicks.slices, config.run.seed, ends)
         if len(case) > 1 and number >= clicks.whole_volumes:
             break
         found += case
@@ -130,7 +132,9 @@ def _choice(config: TrainConfig, cancel: CancelCheck | None) -> dict[str, list[E
     found = {}
     for name in _clicks(config).choice_folders:
         data = read_dataset(config.resolve(name))
-        examples = whole_examples(_objects(data, "training", config, cancel), _clicks(config), _CHOICE)
+        examples = whole_examples(
+            _objects(data, "training", config, cancel, ends=False), _clicks(config), _CHOICE
+        )
         if examples:
             found[data.name] = examples
     if not found:

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...engine.session.frames import show
+from ...engine.session.frames import Framing, show
+from ...types import BoolArray
 from .appearance import change_appearance, synthetic
 from .cases import ObjectCase
 from .config import ClickConfig
 from .frames import draw_framing
+from .neighbours import deformed, followed_object
 from .superpixels import superpixel_labels
 from .targets import choose_target, finished_neighbours
 
@@ -21,6 +23,8 @@ __all__ = ["Example", "ExampleSampler"]
 
 _TRIES = 20
 _LEAST_PIXELS = 6
+_WHOLE_CARRIED = 0.1
+"""Chance of the whole image where an object is followed: in use it is always looked at closely."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Example:
         Objects that are finished.
     inside : Tensor, shape (1, S, S), float32, or None
         1 inside the image, 0 in the margin around it; None: there is no margin.
+    before : Tensor, shape (S, S), float32, or None
+        Probabilities of the object in the slice before, where that asks for it instead of a prompt.
     """
 
     image: Tensor
@@ -45,6 +51,7 @@ class Example:
     weight: float
     locked: Tensor | None = None
     inside: Tensor | None = None
+    before: Tensor | None = None
 
 
 class ExampleSampler:
@@ -84,26 +91,59 @@ class ExampleSampler:
         if target is None or target.mean() > 0.7:
             return None
         changed = change_appearance(image, random)
-        return Example(changed, torch.from_numpy(target), self._config.pseudo_weight)
+        wanted = torch.from_numpy(target)
+        before = deformed(wanted, random) if random.random() < self._config.carried else None
+        return Example(changed, wanted, self._config.pseudo_weight, before=before)
 
     def _real(self, random: np.random.Generator, pseudo: bool) -> Example | None:
         cases = self._sets[random.choice(len(self._sets), p=self._chances)]
         case = cases[random.integers(len(cases))]
+        if not pseudo and random.random() < self._config.carried:
+            return self._carried(case, random)
         if pseudo:
             case = ObjectCase(case.name, case.image, superpixel_labels(case.image, random), instances=True)
         target = choose_target(case, random)
         if target is None:
             return None
         framing = draw_framing(target, self._config.whole, random)
-        size = self._config.size
-        shown = show(torch.from_numpy(target)[None].float(), framing, size)[0] > 0.5
-        if shown.sum() < _LEAST_PIXELS or shown.float().mean() > 0.95:
+        shown = self._shown(target, framing)
+        if _is_too_small(shown):
             return None
-        image = show(case.image.float() / 255, framing, size).expand(3, -1, -1)
-        inside = show(torch.ones(1, *case.image.shape[1:]), framing, size, "nearest")
-        changed = change_appearance(image, random) * inside
         locked = None
         if random.random() < self._config.locked:
-            others = torch.from_numpy(finished_neighbours(case, target, random))[None].float()
-            locked = show(others, framing, size)[0] > 0.5
-        return Example(changed, shown, self._config.pseudo_weight if pseudo else 1.0, locked, inside)
+            locked = self._shown(finished_neighbours(case, target, random), framing)
+        image, inside = self._image(case, framing, random)
+        return Example(image, shown, self._config.pseudo_weight if pseudo else 1.0, locked, inside)
+
+    def _carried(self, case: ObjectCase, random: np.random.Generator) -> Example | None:
+        """Ask by the object of the slice before, or by what that might have been."""
+        followed = followed_object(case, random)
+        target = choose_target(case, random) if followed is None else followed[1]
+        if target is None:
+            return None
+        there = target if followed is None else followed[0]
+        framing = draw_framing(there, _WHOLE_CARRIED, random)
+        asked = self._shown(there, framing)
+        if _is_too_small(asked):
+            return None
+        asked = deformed(asked, random, 1.0 if followed is None else float(random.uniform(0, 0.5)))
+        shown = self._shown(target, framing)
+        image, inside = self._image(case, framing, random)
+        return Example(image, shown, 1.0, None, inside, asked)
+
+    def _shown(self, mask: BoolArray, framing: Framing) -> Tensor:
+        return show(torch.from_numpy(mask)[None].float(), framing, self._config.size)[0] > 0.5
+
+    def _image(
+        self, case: ObjectCase, framing: Framing, random: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return what a frame shows of an image, changed at random, and where it is inside the image."""
+        size = self._config.size
+        image = show(case.image.float() / 255, framing, size).expand(3, -1, -1)
+        inside = show(torch.ones(1, *case.image.shape[1:]), framing, size, "nearest")
+        return change_appearance(image, random) * inside, inside
+
+
+def _is_too_small(shown: Tensor) -> bool:
+    """Whether too little of an object is shown, or nothing but it."""
+    return bool(shown.sum() < _LEAST_PIXELS or shown.float().mean() > 0.95)
