@@ -41,6 +41,9 @@ class Seer:
     def answer(self, image, prompts, previous, locked):
         return (Hypothesis(torch.where(image.pixels[0] > 0.5, 4.0, -4.0), 1.0),)
 
+    def carry(self, image, before, locked):
+        return self.answer(image, (), before, locked)[0]
+
 
 class Blind:
     """A body that answers nothing; what is clicked on is all there is."""

@@ -10,12 +10,15 @@ from scipy import ndimage
 
 from napari_effseg import Cancelled, ConfigError, LabelMap, Volume
 from napari_effseg.engine.session.frames import Framing, normalised, show
+from napari_effseg.nets.click_unet import ClickUNet, ClickUNetConfig
 from napari_effseg.training import run_training
 from napari_effseg.training.clicks.appearance import change_appearance, synthetic
 from napari_effseg.training.clicks.cases import ObjectCase, slice_cases
 from napari_effseg.training.clicks.config import ClickConfig
 from napari_effseg.training.clicks.frames import draw_framing
+from napari_effseg.training.clicks.lessons import ClickLesson
 from napari_effseg.training.clicks.loss import hypotheses_loss
+from napari_effseg.training.clicks.neighbours import deformed, followed_object
 from napari_effseg.training.clicks.rounds import Rounds
 from napari_effseg.training.clicks.sampler import Example, ExampleSampler
 from napari_effseg.training.clicks.superpixels import superpixel_labels
@@ -210,6 +213,65 @@ def test_an_example_is_a_function_of_its_number():
         assert torch.equal(a.target, b.target)
         assert a.image.isfinite().all()
         assert a.target.any()
+
+
+def two_pieces():
+    labels = torch.zeros(40, 40, dtype=torch.int32)
+    labels[5:12, 5:12] = 1
+    labels[25:35, 25:35] = 1
+    return labels
+
+
+def test_a_piece_is_followed_into_the_next_slice():
+    before, labels = two_pieces(), two_pieces().roll(1, 0)
+    case = ObjectCase("a", torch.zeros(1, 40, 40, dtype=torch.uint8), labels, False, before)
+    for seed in range(20):
+        there, target = followed_object(case, np.random.default_rng(seed))
+        assert (np.roll(there, 1, 0) == target).all()
+
+
+def test_an_object_that_has_ended_is_followed_to_nothing():
+    labels = torch.zeros(40, 40, dtype=torch.int32)
+    case = ObjectCase("a", torch.zeros(1, 40, 40, dtype=torch.uint8), labels, False, two_pieces())
+    there, target = followed_object(case, np.random.default_rng(0))
+    assert there.any()
+    assert not target.any()
+
+
+def test_a_bent_object_is_near_what_it_was():
+    mask = torch.zeros(64, 64, dtype=torch.bool)
+    mask[20:44, 16:50] = True
+    shared = []
+    for seed in range(30):
+        bent = deformed(mask, np.random.default_rng(seed)) > 0.5
+        shared.append(2 * float((bent & mask).sum()) / float(bent.sum() + mask.sum()))
+    assert min(shared) > 0.5
+    assert 0.7 < np.mean(shared) < 0.95
+    still = deformed(mask, np.random.default_rng(0), strength=0.0) > 0.5
+    assert (still == mask).float().mean() > 0.98
+
+
+def test_slices_beyond_the_ends_show_what_was_there_before():
+    data = np.zeros((20, 20, 20), np.uint8)
+    data[6:14, 6:14, 6:14] = 1
+    volume, labels = Volume(data * 100, np.eye(4)), LabelMap(data, np.eye(4))
+    random = np.random.default_rng(0)
+    cases = list(slice_cases("a", volume, labels, 32, 2, random, ends=True))
+    ended = [case for case in cases if not case.labels.any()]
+    assert len(cases) == 9
+    assert len(ended) == 3
+    assert all(case.before is not None and case.before.any() for case in ended)
+
+
+def test_an_object_of_the_slice_before_asks_without_a_prompt():
+    config = ClickConfig(size=32, carried=1.0, synthetic=1.0)
+    example = ExampleSampler([[case()]], config, 3).example(0)
+    assert example.before is not None
+    rounds = Rounds([example], None)
+    assert torch.equal(rounds.maps[0, 0], example.before)
+    assert not rounds.asked[0]
+    network = ClickUNet(ClickUNetConfig(features=(4, 8)))
+    assert torch.isfinite(ClickLesson(config).loss(network, [example] * 2, np.random.default_rng(0)))
 
 
 def test_appearance_changes_no_shape_and_stays_finite():

@@ -63,7 +63,7 @@ def distill(config):  # noqa: F811
 
 def test_networks_of_sams_layout_are_asked_as_sessions_ask_them():
     net = student().eval()
-    shown = [dataclasses.replace(example, inside=None) for example in examples()]
+    shown = [dataclasses.replace(example, inside=None, before=None) for example in examples()]
     rounds = Rounds(shown, None)
     rounds.click(0, None)
     rounds.draw_box(1)
@@ -82,7 +82,7 @@ def test_networks_of_sams_layout_are_asked_as_sessions_ask_them():
 
 
 def test_rounds_at_another_size_ask_the_same():
-    rounds = Rounds(examples(), None)
+    rounds = Rounds([dataclasses.replace(example, before=None) for example in examples()], None)
     rounds.click(0, None)
     rounds.draw_box(1)
     rounds.remember(1, torch.rand(32, 32))

@@ -89,3 +89,16 @@ class SliceBody(Protocol):
             Objects that are finished.
         """
         ...
+
+    def carry(self, image: SliceImage, before: Tensor, locked: Tensor | None) -> Hypothesis:
+        """Return the mask of an object that the slice before this one shows.
+
+        Parameters
+        ----------
+        image : SliceImage
+        before : Tensor, shape (I, J)
+            Logits of the slice before, above 0 somewhere.
+        locked : Tensor, shape (I, J), float32, or None
+            Objects that are finished.
+        """
+        ...

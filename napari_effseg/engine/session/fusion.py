@@ -21,6 +21,8 @@ _AROUND_REGION = 1.7
 """Side of a closer look at what a box or a lasso encloses, as a multiple of its longer side."""
 _AROUND_CLICKS = 2.2
 """The same of an answer with its clicks, which are vaguer."""
+_AROUND_BEFORE = 2.2
+"""The same of the object in the slice before."""
 _LEAST_SIDE = 32.0
 """Pixels; a closer look is never closer."""
 _WORTHWHILE = 0.6
@@ -79,6 +81,12 @@ class FusionBody:
         closer = self._closer(given, frame, whole)
         return max(closer, found, key=lambda answer: _obeyed(answer[0].logits, prompts) + answer[0].score)
 
+    def carry(self, image: SliceImage, before: Tensor, locked: Tensor | None) -> Hypothesis:
+        """See `SliceBody.carry`: a closer look at where the object was, without a prompt."""
+        whole = Framing.whole((image.pixels.shape[1], image.pixels.shape[2]))
+        frame = _frame(_extent((), before), _AROUND_BEFORE, whole) or whole
+        return self._closer((image, (), before, locked), frame, whole)[0]
+
     def _closer(self, given: _Given, frame: Framing, whole: Framing) -> tuple[Hypothesis, ...]:
         """Look closer, and wider again while the mask touches the frame."""
         for _ in range(_LOOKS):
@@ -108,7 +116,7 @@ class FusionBody:
             self._draw(maps, prompt, framing)
         given = torch.cat([image, maps])[None].to(self._device)
         logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
-        several = len(prompts) < 2
+        several = len(prompts) == 1
         wanted = logits[0] if several else logits[0, :1]  # corrections are answered by the first mask alone
         back = put_back(wanted.float().cpu(), framing, (slice_.pixels.shape[1], slice_.pixels.shape[2]))
         return _ranked(back, scores[0].sigmoid().cpu())
@@ -176,11 +184,11 @@ def _frame(extent: tuple[np.ndarray, np.ndarray] | None, around: float, whole: F
 
 def _obeyed(logits: Tensor, prompts: Sequence[PlanePrompt]) -> float:
     """Share of the pixels of clicks and scribbles that an answer has on the side where they want them."""
-    clicked = [prompt for prompt in prompts if prompt.places is not None]
+    clicked = [(prompt.places, prompt.positive) for prompt in prompts if prompt.places is not None]
     if not clicked:
         return 1.0
-    wanted = np.concatenate([np.full(len(prompt.places), prompt.positive) for prompt in clicked])
-    places = np.rint(np.concatenate([prompt.places for prompt in clicked])).astype(int)
+    wanted = np.concatenate([np.full(len(places), positive) for places, positive in clicked])
+    places = np.rint(np.concatenate([places for places, _ in clicked])).astype(int)
     rows, columns = np.clip(places, 0, np.asarray(logits.shape) - 1).T
     return float(np.mean((logits.numpy()[rows, columns] > 0) == wanted))
 

@@ -1,8 +1,7 @@
 """The answer of some slices carried on to the others: outwards until the object ends, and between anchors.
 
-An anchor is a slice with prompts of its own. Each further slice is asked with the mask of the one before it
-as the previous answer, a box around that mask and a click at its deepest place. Between two anchors both ways
-are gone, and the two answers are mixed by distance.
+An anchor is a slice with prompts of its own. Each further slice is asked with the mask of the one before it.
+Between two anchors both ways are gone, and the two answers are mixed by distance.
 """
 
 from __future__ import annotations
@@ -13,19 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from ...errors import Cancelled
-from ...types import CancelCheck, IntArray, Progress
-from .body import Hypothesis, PlanePrompt, SliceBody
+from ...types import BoolArray, CancelCheck, IntArray, Progress
+from .body import Hypothesis, SliceBody
 from .in_planes import SliceKey
 from .scene import Scene
 
 __all__ = ["Gap", "carry", "gaps_between", "ticker"]
 
-_GROWN = 0.15
-"""The box around the last mask is wider than it by this fraction on each side."""
 _SURE = 4.0
 _LEAST_SHARED = 0.25
 """Dice of a slice's mask with the one before, below which the object has ended."""
@@ -164,33 +160,12 @@ def _go(
 
 def _next(logits: Tensor, key: SliceKey, scene: Scene, body: SliceBody, taken: IntArray) -> Hypothesis | None:
     """Ask a slice with the mask of the one before."""
-    mask = (logits > 0).numpy()
-    if mask.sum() < _LEAST_PIXELS:
+    if int((logits > 0).sum()) < _LEAST_PIXELS:
         return None
     axis, index = key
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    deepest = np.asarray([np.unravel_index(int(depth.argmax()), depth.shape)], float)
-    locked: np.ndarray = np.take(taken, index, axis) > 0
-    prompts = (_box_prompt(mask), PlanePrompt(positive=True, places=deepest))
-    return body.answer(
-        scene.slice(key),
-        prompts,
-        logits.clamp(-_SURE, _SURE),
-        scene.planes[axis].mask(locked) if locked.any() else None,
-    )[0]
-
-
-def _box_prompt(mask: np.ndarray) -> PlanePrompt:
-    places = np.argwhere(mask)
-    low, high = places.min(axis=0), places.max(axis=0) + 1
-    grow = np.ceil(_GROWN * (high - low)).astype(int)
-    top, left = np.maximum(low - grow, 0)
-    bottom, right = np.minimum(high + grow, mask.shape)
-    region = torch.zeros(mask.shape)
-    region[top:bottom, left:right] = 1
-    return PlanePrompt(
-        positive=True, region=region, box=(float(top), float(left), float(bottom), float(right))
-    )
+    locked: BoolArray = np.take(taken, index, axis) > 0
+    neighbours = scene.planes[axis].mask(locked) if locked.any() else None
+    return body.carry(scene.slice(key), logits.clamp(-_SURE, _SURE), neighbours)
 
 
 def _has_ended(before: Tensor, now: Tensor, anchor_area: float) -> bool:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ...nets.hrmedseg import HRMedSeg
 from ...nets.sam import SAM
 from .body import Hypothesis, PlanePrompt, SliceImage
+from .following import asked_again
 from .sam_prompts import MEAN, STD, box_of, points_of
 
 __all__ = ["EmbeddingCache", "SamBody"]
@@ -113,6 +114,10 @@ class SamBody:
         known = torch.ones(len(back)) if scores is None else scores[0].float().cpu()
         order = known.argsort(descending=True).tolist()
         return tuple(Hypothesis(back[which], float(known[which].clamp(0, 1))) for which in order)
+
+    def carry(self, image: SliceImage, before: Tensor, locked: Tensor | None) -> Hypothesis:
+        """See `SliceBody.carry`."""
+        return asked_again(self, image, before, locked)
 
     def _scales(self, sides: tuple[int, int]) -> tuple[float, float]:
         """Pixels of the network for one of the slice, along rows and columns."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...engine.session.body import Hypothesis, PlanePrompt, SliceImage
+from ...engine.session.following import asked_again
 from ...engine.session.local import LocalSession
 from ...errors import UnknownModel, nearest_names
 from ...volume import Volume
@@ -64,6 +65,10 @@ class BaselineBody:
         small = torch.from_numpy(_SHARP * belonging)[None, None]
         part[...] = F.interpolate(small, part.shape, mode="bilinear", align_corners=False)[0, 0]
         return (Hypothesis(logits, 1.0),)
+
+    def carry(self, image: SliceImage, before: Tensor, locked: Tensor | None) -> Hypothesis:
+        """See `SliceBody.carry`."""
+        return asked_again(self, image, before, locked)
 
 
 def baseline_body(name: str) -> BaselineBody:
