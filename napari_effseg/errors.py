@@ -16,6 +16,14 @@ All derive from `EffsegError`; where a built-in exception fits, they derive from
     +-- DeviceError (ValueError)         a device that is unknown or not there
     +-- MissingExtra (ImportError)       an optional package that an extra installs
     +-- OutOfMemory (MemoryError)        not enough memory after every fallback
+    +-- ServerError (ConnectionError)    a server that cannot do what was asked, or cannot be reached
+    |   +-- WrongAddress                 nobody is there, or somebody else than an effseg server
+    |   +-- ServerRefused                the machine is there, but nothing listens at that port
+    |   +-- WrongKey                     the server does not know the key
+    |   +-- UntrustedServer              no safe connection: certificate, or TLS at one end only
+    |   +-- VersionMismatch              the server speaks another version of the protocol
+    |   +-- ServerBusy                   too many requests, images or sessions at once
+    |   +-- ServerLost                   the connection broke and did not come back
     +-- Cancelled (Exception)            the caller asked to stop
 
 `ExportWarning` (UserWarning) says that a result was written, but something was completed or shortened.
@@ -41,9 +49,17 @@ __all__ = [
     "MissingExtra",
     "OutOfMemory",
     "PromptError",
+    "ServerBusy",
+    "ServerError",
+    "ServerLost",
+    "ServerRefused",
     "UnknownModel",
+    "UntrustedServer",
+    "VersionMismatch",
     "VolumeError",
     "WeightsError",
+    "WrongAddress",
+    "WrongKey",
     "nearest_names",
 ]
 
@@ -106,6 +122,38 @@ class MissingExtra(EffsegError, ImportError):
 
 class OutOfMemory(EffsegError, MemoryError):
     """Not enough memory, after smaller windows, half precision and the CPU were tried."""
+
+
+class ServerError(EffsegError, ConnectionError):
+    """A server cannot do what was asked, or cannot be reached; the message says what to do."""
+
+
+class WrongAddress(ServerError):
+    """Nobody is at the address, or what answers there is no effseg server."""
+
+
+class ServerRefused(ServerError):
+    """The machine is there, but nothing listens at that port."""
+
+
+class WrongKey(ServerError):
+    """The server does not know the key."""
+
+
+class UntrustedServer(ServerError):
+    """No safe connection: the certificate is not trusted, or only one end speaks TLS."""
+
+
+class VersionMismatch(ServerError):
+    """Client and server speak different versions of the protocol."""
+
+
+class ServerBusy(ServerError):
+    """More requests, images or sessions at once than the server allows."""
+
+
+class ServerLost(ServerError):
+    """The connection broke and did not come back; prompts and masks are still here."""
 
 
 class Cancelled(EffsegError):

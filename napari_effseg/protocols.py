@@ -1,23 +1,128 @@
-"""What a door may ask of a click session, wherever the network runs; no torch.
+"""What a door may ask of an engine and of a click session, wherever the network runs; no torch.
 
-Local and remote sessions, and the ones of tests, are equals behind `Session`.
+Local and remote ones, and those of tests, are equals behind `Segmenter` and `Session`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .prompts import Prompt
 from .types import BoolArray, CancelCheck, Colour, IndexBox, PathLike, Progress
-from .volume import LabelMap
+from .volume import Code, LabelMap, Volume
 
-__all__ = ["Listener", "Session", "SessionObject"]
+__all__ = [
+    "LabelInfo",
+    "Listener",
+    "ModelInfo",
+    "Region",
+    "Segmented",
+    "Segmenter",
+    "Session",
+    "SessionObject",
+]
+
+Region = IndexBox | Sequence[IndexBox]
+"""One half-open box of stored indices ((i0, j0, k0), (i1, j1, k1)), or several."""
 
 Listener = Callable[[tuple[IndexBox, ...]], None]
 """Called with the boxes of the image in which the mask, or the labels, changed."""
+
+
+@dataclass(frozen=True)
+class LabelInfo:
+    """A structure that a model labels.
+
+    Attributes
+    ----------
+    id : int
+    name : str
+    colour : (red, green, blue)
+    code : Code or None
+    """
+
+    id: int
+    name: str
+    colour: Colour
+    code: Code | None = None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a chooser of models shows, and needs to know which models take an image.
+
+    Attributes
+    ----------
+    name, title, summary : str
+    task : "automatic" or "promptable"
+        Whether it segments by itself, or answers clicks.
+    dimensions : 2 or 3
+        Slices and pictures, or volumes.
+    modality : tuple of str
+        Such as "MR"; empty if it does not matter.
+    channels : tuple of (role, description)
+        Images that it takes, in order.
+    labels : tuple of LabelInfo
+    licence : str
+        Of the weights.
+    accuracy : str
+        In words, such as "Dice 0.884 on 20 test cases".
+    recommended : bool
+        The best measured one of its task and structures.
+    limits : tuple of str
+        Sentences.
+    """
+
+    name: str
+    title: str
+    summary: str
+    task: Literal["automatic", "promptable"]
+    dimensions: int
+    modality: tuple[str, ...]
+    channels: tuple[tuple[str, str], ...]
+    labels: tuple[LabelInfo, ...]
+    licence: str
+    accuracy: str
+    recommended: bool
+    limits: tuple[str, ...] = ()
+
+    def misfit(self, volume: Volume) -> str | None:
+        """Say why the model does not take an image, as far as that can be told at once; None if it does."""
+        if self.task != "automatic":
+            return None
+        if volume.is_flat != (self.dimensions == 2):
+            return "it takes volumes" if self.dimensions == 3 else "it takes slices and pictures"
+        if volume.modality and self.modality and volume.modality.upper() not in self.modality:
+            return f"it takes {' or '.join(self.modality)}"
+        wanted, given = len(self.channels), volume.channels
+        if wanted != given and {wanted, given} != {1, 3}:
+            return f"it takes {wanted} channels: {', '.join(role for role, _ in self.channels)}"
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Segmented:
+    """What `Segmenter.segment` gives back.
+
+    Attributes
+    ----------
+    labels : LabelMap
+        On exactly the grid of the image.
+    doubt : ndarray of float32, shape (I, J, K), or None
+        In [0, 1].
+    report : mapping
+        Plain values; see docs/json.md.
+    """
+
+    labels: LabelMap
+    doubt: NDArray[np.float32] | None
+    report: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -163,6 +268,68 @@ class Session(Protocol):
         ...
 
     def __enter__(self) -> Session: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Segmenter(Protocol):
+    """An engine: in this process, or a server's."""
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """Return the models that can be used, both those that segment by themselves and for clicks."""
+        ...
+
+    def segment(
+        self,
+        volume: Volume,
+        model: str | None = None,
+        *,
+        roi: Region | None = None,
+        progress: Progress | None = None,
+        cancel: CancelCheck | None = None,
+    ) -> Segmented:
+        """Segment a volume by itself.
+
+        Parameters
+        ----------
+        volume : Volume
+        model : str, optional
+            None: the recommended one of those that fit.
+        roi : box, list of boxes, or None
+            Regions to label, half-open, in stored indices.
+        progress, cancel : callable, optional
+
+        Raises
+        ------
+        EffsegError
+            As `napari_effseg.segment`; a `ServerError` if a server is to blame.
+        """
+        ...
+
+    def open_session(self, volume: Volume, model: str = "auto") -> Session:
+        """Open a click session on an image, to be closed.
+
+        Raises
+        ------
+        EffsegError
+            As `napari_effseg.open_session`; a `ServerError` if a server is to blame.
+        """
+        ...
+
+    def resume(self, path: PathLike, volume: Volume) -> Session:
+        """Go on with a session that was saved to an ``.effseg`` file."""
+        ...
+
+    def close(self) -> None:
+        """Free what is held for this user; sessions that are still open are closed."""
+        ...
+
+    def __enter__(self) -> Segmenter: ...
 
     def __exit__(
         self,
