@@ -6,6 +6,7 @@ model, would answer the same prompts a little differently.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 from .errors import PromptError
 from .history import Commit, History
 from .types import Affine, BoolArray, SpatialShape
+from .volume import Volume
 
-__all__ = ["ObjectVoxels", "SessionState", "packed", "unpacked"]
+__all__ = ["ObjectVoxels", "SessionState", "image_sha256", "packed", "unpacked"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,3 +86,12 @@ def unpacked(bits: NDArray[np.uint8], shape: SpatialShape) -> BoolArray:
     """Return the mask of `packed` bits."""
     mask: BoolArray = np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).view(bool)
     return mask
+
+
+def image_sha256(volume: Volume) -> str:
+    """Hash of the voxels of an image and of where they lie: whether a session is of it."""
+    found = hashlib.sha256(np.ascontiguousarray(volume.affine, np.float64).tobytes())
+    data = np.asarray(volume.data)
+    found.update(f"{data.dtype} {data.shape}".encode())
+    found.update(memoryview(np.ascontiguousarray(data)).cast("B"))
+    return found.hexdigest()

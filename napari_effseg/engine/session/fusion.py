@@ -142,8 +142,7 @@ class FusionBody:
         if prompt.places is not None:
             scale = self._size / framing.side
             seen = (prompt.places - framing.centre) * scale + (self._size - 1) / 2
-            for row, column in np.unique(np.rint(seen), axis=0):
-                stamp(maps[_POSITIVE if prompt.positive else _NEGATIVE], (float(row), float(column)))
+            stamp(maps[_POSITIVE if prompt.positive else _NEGATIVE], seen)
 
 
 def _ranked(logits: Tensor, scores: Tensor) -> tuple[Hypothesis, ...]:

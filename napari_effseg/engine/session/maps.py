@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 __all__ = ["MAPS", "RADIUS", "blank_maps", "stamp"]
@@ -24,22 +26,20 @@ def blank_maps(count: int, size: int) -> Tensor:
     return torch.zeros(count, len(MAPS), size, size)
 
 
-def stamp(plane: Tensor, index: tuple[float, float]) -> None:
-    """Set a point's disk, in place.
+def stamp(plane: Tensor, places: NDArray[np.float64]) -> None:
+    """Set the disks of points, in place; what lies outside is left out.
 
     Parameters
     ----------
     plane : Tensor, shape (I, J)
-    index : (float, float)
-        Centre, in pixels of the plane.
+    places : ndarray, shape (N, 2)
+        Centres, in pixels of the plane; taken to the nearest one.
     """
-    rows, columns = plane.shape
-    reach = int(RADIUS) + 1
-    top, left = max(0, round(index[0]) - reach), max(0, round(index[1]) - reach)
-    bottom, right = min(rows, round(index[0]) + reach + 1), min(columns, round(index[1]) + reach + 1)
-    if bottom <= top or right <= left:
-        return
-    i = torch.arange(top, bottom)[:, None] - index[0]
-    j = torch.arange(left, right)[None, :] - index[1]
-    part = plane[top:bottom, left:right]
-    part[i.square() + j.square() <= RADIUS**2] = 1
+    marked = (np.rint(places).astype(np.int64)[:, None] + _DISK).reshape(-1, 2)
+    marked = marked[((marked >= 0) & (marked < np.asarray(plane.shape))).all(axis=1)]
+    rows, columns = torch.from_numpy(marked).T
+    plane[rows, columns] = 1
+
+
+_REACH = np.arange(-int(RADIUS), int(RADIUS) + 1)
+_DISK = np.asarray([(i, j) for i in _REACH for j in _REACH if i**2 + j**2 <= RADIUS**2])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 
 import numpy as np
 import torch
 
+from ...session_state import image_sha256
 from ...types import Spacing, SpatialShape
 from ...volume import Grid, Volume
 from .body import SliceImage
@@ -48,11 +48,7 @@ class Scene:
     @cached_property
     def sha256(self) -> str:
         """Hash of the voxels and of where they lie."""
-        found = hashlib.sha256(np.ascontiguousarray(self.volume.affine, np.float64).tobytes())
-        data = np.asarray(self.volume.data)
-        found.update(f"{data.dtype} {data.shape}".encode())
-        found.update(np.ascontiguousarray(data).tobytes())
-        return found.hexdigest()
+        return image_sha256(self.volume)
 
     @cached_property
     def range(self) -> tuple[float, float]:

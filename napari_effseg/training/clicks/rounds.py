@@ -146,8 +146,8 @@ class Rounds:
         if prompt.region is not None:
             plane = self.maps[which, _REGION]
             plane.copy_(torch.maximum(plane, prompt.region))
-        for row, column in () if prompt.places is None else prompt.places:
-            stamp(self.maps[which, _POSITIVE if prompt.positive else _NEGATIVE], (float(row), float(column)))
+        if prompt.places is not None:
+            stamp(self.maps[which, _POSITIVE if prompt.positive else _NEGATIVE], prompt.places)
         self.asked[which].append(prompt)
 
 
