@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...nets.click_unet import ClickUNet
+from ...nets.geodesic import Contrast
 from .body import Hypothesis, PlanePrompt, SliceImage
 from .frames import Framing, inside_of, normalised, put_back, show
-from .maps import MAPS, blank_maps, stamp
+from .maps import MAPS, blank_maps, stamp, strengths
 
 __all__ = ["FusionBody"]
 
@@ -37,6 +39,31 @@ _Given = tuple[SliceImage, Sequence[PlanePrompt], Tensor | None, Tensor | None]
 _KEPT_VIEWS = 8
 
 
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What a frame shows of a slice.
+
+    Attributes
+    ----------
+    pixels : Tensor, shape (3, S, S), float32
+        Normalised.
+    inside : Tensor, shape (1, S, S), float32
+        1 inside the slice, 0 beyond.
+    contrast : Contrast
+        Of the pixels.
+    """
+
+    pixels: Tensor
+    inside: Tensor
+    contrast: Contrast
+
+    @classmethod
+    def of(cls, pixels: Tensor, framing: Framing, size: int) -> _View:
+        inside = inside_of(framing, (pixels.shape[1], pixels.shape[2]), size)
+        shown = normalised(show(pixels, framing, size), inside)
+        return cls(shown, inside, Contrast.of(shown))
+
+
 class FusionBody:
     """Answers with a `ClickUNet`.
 
@@ -51,7 +78,7 @@ class FusionBody:
 
     def __init__(self, network: ClickUNet, size: int, device: torch.device) -> None:
         self._network, self._size, self._device = network, size, device
-        self._views: OrderedDict[tuple[object, ...], Tensor] = OrderedDict()
+        self._views: OrderedDict[tuple[object, ...], _View] = OrderedDict()
 
     def answer(
         self,
@@ -106,7 +133,7 @@ class FusionBody:
         framing: Framing,
     ) -> tuple[Hypothesis, ...]:
         """Answer within one frame."""
-        image = self._view(slice_, framing)
+        view = self._view(slice_, framing)
         maps = blank_maps(1, self._size)[0]
         if previous is not None:
             maps[_PREVIOUS] = show(previous.sigmoid()[None], framing, self._size)[0]
@@ -114,21 +141,18 @@ class FusionBody:
             maps[_LOCKED] = (show(locked[None], framing, self._size)[0] > 0.5).float()
         for prompt in prompts:
             self._draw(maps, prompt, framing)
-        given = torch.cat([image, maps])[None].to(self._device)
+        reached = strengths(view.contrast, maps, view.inside)
+        given = torch.cat([view.pixels, maps, reached])[None].to(self._device)
         logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
         several = len(prompts) == 1
         wanted = logits[0] if several else logits[0, :1]  # corrections are answered by the first mask alone
         back = put_back(wanted.float().cpu(), framing, (slice_.pixels.shape[1], slice_.pixels.shape[2]))
         return _ranked(back, scores[0].sigmoid().cpu())
 
-    def _view(self, slice_: SliceImage, framing: Framing) -> Tensor:
+    def _view(self, slice_: SliceImage, framing: Framing) -> _View:
         """Return what a frame shows of a slice; the last few are kept, for the next click."""
         key = (slice_.key, framing)
-        found = self._views.pop(key, None)
-        if found is None:
-            pixels = slice_.pixels
-            inside = inside_of(framing, (pixels.shape[1], pixels.shape[2]), self._size)
-            found = normalised(show(pixels, framing, self._size), inside)
+        found = self._views.pop(key, None) or _View.of(slice_.pixels, framing, self._size)
         self._views[key] = found
         while len(self._views) > _KEPT_VIEWS:
             self._views.popitem(last=False)

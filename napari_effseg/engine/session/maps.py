@@ -5,13 +5,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
-__all__ = ["MAPS", "RADIUS", "blank_maps", "stamp"]
+from ...nets.geodesic import Contrast
+
+__all__ = ["MAPS", "RADIUS", "STRENGTHS", "blank_maps", "stamp", "strengths"]
 
 MAPS = ("previous", "positive", "negative", "region", "locked")
 """What each map shows: the last answer's probabilities; where points and scribbles lie on the object, and off
 it; what boxes and lassos enclose; objects that are finished."""
+STRENGTHS = ("positive", "negative", "border")
+"""Further maps that follow from these and from the image: how strongly marks on the object, marks off it, and
+the border of what is shown reach each pixel along the path of least contrast."""
 RADIUS = 2.5
 """Radius of a point's disk, in pixels that the network sees."""
 
@@ -39,6 +45,42 @@ def stamp(plane: Tensor, places: NDArray[np.float64]) -> None:
     marked = marked[((marked >= 0) & (marked < np.asarray(plane.shape))).all(axis=1)]
     rows, columns = torch.from_numpy(marked).T
     plane[rows, columns] = 1
+
+
+def strengths(contrast: Contrast, maps: Tensor, inside: Tensor) -> Tensor:
+    """Return the maps that follow from the prompts and the image.
+
+    Boxes and lassos say that what lies outside of them is off the object. Without a mark on the object the
+    core of the last answer stands for one.
+
+    Parameters
+    ----------
+    contrast : Contrast
+        Of the image as the network sees it.
+    maps : Tensor, shape (len(MAPS), I, J)
+    inside : Tensor, shape (1, I, J)
+        1 inside the image, 0 in the margin around it.
+
+    Returns
+    -------
+    Tensor, shape (len(STRENGTHS), I, J)
+        In [0, 1].
+    """
+    previous, positive, negative, region, locked = maps > 0.5
+    if not positive.any() and previous.any():
+        positive = _core(previous)
+    off = negative | locked
+    if region.any():
+        off = off | ~region
+    border = inside[0] < 0.5
+    border[[0, -1]] = border[:, [0, -1]] = True
+    return torch.stack([contrast.strength(seeds) for seeds in (positive, off & ~positive, border)])
+
+
+def _core(mask: Tensor) -> Tensor:
+    """Return what lies at least half as deep in a mask as its deepest pixel."""
+    depth = ndimage.distance_transform_edt(np.pad(mask.numpy(), 1))[1:-1, 1:-1]
+    return torch.from_numpy(depth >= max(depth.max() / 2, 1))
 
 
 _REACH = np.arange(-int(RADIUS), int(RADIUS) + 1)

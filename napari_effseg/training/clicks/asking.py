@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...engine.session.frames import normalised
 from ...engine.session.sam_prompts import MEAN, STD, box_of, points_of
 from ...nets.click_unet import ClickUNet
 from ...nets.hrmedseg import HRMedSeg
@@ -62,8 +61,7 @@ def embed(network: HRMedSeg | SAM, rounds: Rounds, which: Sequence[int]) -> Tens
 
 
 def _by_maps(network: ClickUNet, rounds: Rounds, which: Sequence[int]) -> tuple[Tensor, Tensor]:
-    images = [normalised(rounds.images[n], rounds.inside[n]) for n in which]
-    inputs = torch.cat([torch.stack(images), rounds.maps[which]], dim=1)
+    inputs = torch.stack([rounds.seen(n) for n in which])
     device = next(network.parameters()).device
     logits, scores = network.ranked(inputs.to(device).contiguous(memory_format=torch.channels_last))
     return logits, scores.sigmoid()

@@ -10,9 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...engine.session.body import PlanePrompt
-from ...engine.session.maps import MAPS, blank_maps, stamp
+from ...engine.session.frames import normalised
+from ...engine.session.maps import MAPS, blank_maps, stamp, strengths
 from ...engine.simulate import box_around, lasso_around, next_click, scribble_from
 from ...nets.click_unet import ClickUNet
+from ...nets.geodesic import Contrast
 from .asking import ask
 from .sampler import Example
 
@@ -59,6 +61,7 @@ class Rounds:
         self.asked: list[list[PlanePrompt]] = [[] for _ in examples]
         self.answered: set[int] = set()
         self._random = random
+        self._views: dict[int, tuple[Tensor, Contrast]] = {}
         for which, example in enumerate(examples):
             if example.before is not None:
                 self.remember(which, example.before)
@@ -106,6 +109,15 @@ class Rounds:
         """Keep an answer for the next round."""
         self.maps[which, _PREVIOUS] = probabilities
         self.answered.add(which)
+
+    def seen(self, which: int) -> Tensor:
+        """Return what an early-fusion network sees of an example: image and maps, (channels, S, S)."""
+        if which not in self._views:
+            image = normalised(self.images[which], self.inside[which])
+            self._views[which] = image, Contrast.of(image)
+        image, contrast = self._views[which]
+        maps = self.maps[which]
+        return torch.cat([image, maps, strengths(contrast, maps, self.inside[which])])
 
     @torch.inference_mode()
     def answers(self, network: nn.Module, which: Sequence[int] | None = None) -> Tensor:
