@@ -21,6 +21,8 @@ from .errors import PromptError
 __all__ = ["Box", "Lasso", "Mask", "Point", "Prompt", "Scribble"]
 
 _Index = tuple[int, int, int]
+_FAR = 2.0**53
+"""Beyond it not every whole number is a float."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ def _whole(index: ArrayLike, name: str) -> _Index:
         numbers = np.asarray(index, float)
     except (TypeError, ValueError) as err:
         raise PromptError(f"{index!r} was given for {name}; expected (i, j, k)") from err
-    if numbers.shape not in ((2,), (3,)) or not np.isfinite(numbers).all():
+    if numbers.shape not in ((2,), (3,)) or not (np.abs(numbers) < _FAR).all():  # nor NaN
         raise PromptError(f"{index!r} was given for {name}; expected (i, j, k), or (i, j) on a picture")
     whole = np.floor(numbers + 0.5).astype(int)
     return int(whole[0]), int(whole[1]), int(whole[2]) if len(whole) == 3 else 0

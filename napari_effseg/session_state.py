@@ -93,5 +93,5 @@ def image_sha256(volume: Volume) -> str:
     found = hashlib.sha256(np.ascontiguousarray(volume.affine, np.float64).tobytes())
     data = np.asarray(volume.data)
     found.update(f"{data.dtype} {data.shape}".encode())
-    found.update(memoryview(np.ascontiguousarray(data)).cast("B"))
+    found.update(np.ascontiguousarray(data).reshape(-1).view(np.uint8).data)
     return found.hexdigest()
