@@ -20,6 +20,7 @@ from .types import Colour, IndexBox
 __all__ = [
     "Action",
     "Add",
+    "Bring",
     "Choose",
     "Commit",
     "Edit",
@@ -67,6 +68,24 @@ class Edit:
 
 
 @dataclass(frozen=True, eq=False)
+class Bring:
+    """What a box shows was replaced by what was carried there from another time.
+
+    Attributes
+    ----------
+    box : IndexBox
+        Half-open.
+    inside : ndarray of bool, of the box's shape
+    """
+
+    box: IndexBox
+    inside: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inside", _kept(self.inside, self.box))
+
+
+@dataclass(frozen=True, eq=False)
 class Stroke:
     """Voxels were painted, or wiped away, by hand.
 
@@ -86,14 +105,17 @@ class Stroke:
     positive: bool = True
 
     def __post_init__(self) -> None:
-        shape = tuple(high - low for low, high in zip(*self.box, strict=True))
-        if self.inside.shape != shape or self.inside.dtype != np.bool_:
-            raise PromptError(
-                f"a stroke of {self.inside.dtype} {self.inside.shape} was given for a box of {shape}"
-            )
-        kept = self.inside.copy()
-        kept.setflags(write=False)
-        object.__setattr__(self, "inside", kept)
+        object.__setattr__(self, "inside", _kept(self.inside, self.box))
+
+
+def _kept(inside: NDArray[np.bool_], box: IndexBox) -> NDArray[np.bool_]:
+    """Return a copy of a box's voxels that cannot be changed."""
+    shape = tuple(high - low for low, high in zip(*box, strict=True))
+    if inside.shape != shape or inside.dtype != np.bool_:
+        raise PromptError(f"a stroke of {inside.dtype} {inside.shape} was given for a box of {shape}")
+    kept = inside.copy()
+    kept.setflags(write=False)
+    return kept
 
 
 @dataclass(frozen=True)
@@ -115,12 +137,12 @@ class Choose:
 
 @dataclass(frozen=True)
 class Propagate:
-    """The answer was carried on through the volume, or through time.
+    """The answer was carried on through the volume.
 
     Attributes
     ----------
     axis : int
-        0, 1 or 2; 3 for time.
+        0, 1 or 2.
     low, high : int or None
         First slice, and the first beyond; None for as far as it goes.
     """
@@ -139,9 +161,9 @@ class Commit:
     colour: Colour
 
 
-Action: TypeAlias = Add | Remove | Edit | Stroke | Choose | Propagate | Commit
+Action: TypeAlias = Add | Bring | Remove | Edit | Stroke | Choose | Propagate | Commit
 """Whatever can be undone."""
-Event: TypeAlias = Add | Stroke | Choose | Propagate
+Event: TypeAlias = Add | Bring | Stroke | Choose | Propagate
 """What makes the mask of an object, once removed prompts are gone and edited ones are changed."""
 _KINDS = {Point: "point", Box: "box", Scribble: "scribble", Lasso: "lasso", Mask: "mask"}
 

@@ -38,12 +38,14 @@ def check_prompt(prompt: Prompt, shape: SpatialShape) -> None:
             )
 
 
-def plane_of(prompt: Prompt, spacing: Spacing, shown: int | None = None) -> int:
+def plane_of(prompt: Prompt, shape: SpatialShape, spacing: Spacing, shown: int | None = None) -> int:
     """Axis across the plane in which a prompt is meant.
 
     Parameters
     ----------
     prompt : Prompt
+    shape : (I, J, K)
+        Of the image.
     spacing : (float, float, float)
         Of the image, in mm.
     shown : int or None
@@ -53,7 +55,8 @@ def plane_of(prompt: Prompt, spacing: Spacing, shown: int | None = None) -> int:
     -------
     int
         The prompt's own (of a line along an axis, which lies in two planes: the one shown); else the one
-        shown; else that of the largest spacing, the last of equals.
+        shown; else the only one of an image of one slice; else that of the largest spacing, the last of
+        equals.
     """
     if shown is not None and shown in _flat_axes(prompt):
         return shown
@@ -61,6 +64,9 @@ def plane_of(prompt: Prompt, spacing: Spacing, shown: int | None = None) -> int:
         return prompt.axis
     if shown is not None:
         return shown
+    thin = [axis for axis in range(3) if shape[axis] == 1]
+    if len(thin) == 1:
+        return thin[0]
     largest = max(spacing)
     return max(axis for axis in range(3) if spacing[axis] >= largest * (1 - 1e-3))
 

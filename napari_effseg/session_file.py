@@ -17,7 +17,7 @@ import os
 import secrets
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,7 +32,7 @@ from .session_json import action_of, of_action, stored
 from .session_state import ObjectVoxels, SessionState
 from .types import PathLike
 
-__all__ = ["read_session", "read_state", "write_session", "write_state"]
+__all__ = ["read_session", "read_state", "write_atomically", "write_session", "write_state"]
 
 _MAJOR, _MINOR = 1, 0
 _JSON = "session.json"
@@ -72,13 +72,31 @@ def write_session(state: SessionState, path: PathLike) -> Path:
     ExportError
         If the name ends otherwise, or the file cannot be written.
     """
+    return write_atomically(path, lambda file: write_state(state, file))
+
+
+def write_atomically(path: PathLike, write: Callable[[IO[bytes]], None]) -> Path:
+    """Have an ``.effseg`` file written; an older one is replaced when the new one is whole.
+
+    Parameters
+    ----------
+    path : path
+        Ending in ``.effseg``.
+    write : callable
+        Given the open file.
+
+    Raises
+    ------
+    ExportError
+        If the name ends otherwise, or the file cannot be written.
+    """
     target = Path(path)
     if target.suffix.lower() != ".effseg":
         raise ExportError(f"{target}: expected a name that ends in .effseg")
     staged = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}.effseg")
     try:
         with staged.open("wb") as file:
-            write_state(state, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(staged, target)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ImageReadError
-from .history import Action, Add, Choose, Commit, Edit, Propagate, Remove, Stroke
+from .history import Action, Add, Bring, Choose, Commit, Edit, Propagate, Remove, Stroke
 from .prompts import Box, Lasso, Mask, Point, Prompt, Scribble
 from .types import IndexBox
 
@@ -38,7 +38,7 @@ def of_action(action: Action, arrays: list[NDArray[Any]]) -> dict[str, Any]:
         return {
             "do": kind,
             "id": action.id,
-            "shown": action.shown,
+            "shown": _maybe(action.shown),
             "prompt": of_prompt(action.prompt, arrays),
         }
     if isinstance(action, Edit):
@@ -48,6 +48,8 @@ def of_action(action: Action, arrays: list[NDArray[Any]]) -> dict[str, Any]:
     if isinstance(action, Stroke):
         bits = stored(np.packbits(action.inside), arrays)
         return {"do": kind, "id": action.id, "box": action.box, "inside": bits, "positive": action.positive}
+    if isinstance(action, Bring):
+        return {"do": kind, "box": action.box, "inside": stored(np.packbits(action.inside), arrays)}
     if isinstance(action, Choose):
         return {"do": kind, "axis": action.axis, "index": action.index, "hypothesis": action.hypothesis}
     if isinstance(action, Propagate):
@@ -73,8 +75,10 @@ def action_of(entry: Mapping[str, Any], arrays: ArraySource, shape: tuple[int, i
         return Remove(int(entry["id"]))
     if kind == "stroke":
         box = box_of(entry["box"], shape)
-        inside = _mask(arrays, entry["inside"], [high - low for low, high in zip(*box, strict=True)])
-        return Stroke(int(entry["id"]), box, inside, bool(entry["positive"]))
+        return Stroke(int(entry["id"]), box, _inside(box, entry, arrays), bool(entry["positive"]))
+    if kind == "bring":
+        box = box_of(entry["box"], shape)
+        return Bring(box, _inside(box, entry, arrays))
     if kind == "choose":
         return Choose(int(entry["axis"]), int(entry["index"]), int(entry["hypothesis"]))
     if kind == "propagate":
@@ -83,6 +87,10 @@ def action_of(entry: Mapping[str, Any], arrays: ArraySource, shape: tuple[int, i
     if kind == "commit":
         return _commit(entry)
     raise ImageReadError(f"holds an action {kind!r} that this program does not know; update napari-effseg")
+
+
+def _inside(box: IndexBox, entry: Mapping[str, Any], arrays: ArraySource) -> NDArray[np.bool_]:
+    return _mask(arrays, entry["inside"], [high - low for low, high in zip(*box, strict=True)])
 
 
 def _commit(entry: Mapping[str, Any]) -> Commit:
@@ -94,13 +102,13 @@ def _commit(entry: Mapping[str, Any]) -> Commit:
 
 def of_prompt(prompt: Prompt, arrays: list[NDArray[Any]]) -> dict[str, Any]:
     """JSON of a prompt; arrays are appended and named by number."""
-    kind = {"kind": type(prompt).__name__.lower(), "positive": prompt.positive}
+    kind = {"kind": type(prompt).__name__.lower(), "positive": bool(prompt.positive)}
     if isinstance(prompt, Point):
-        return {**kind, "index": prompt.index, "axis": prompt.axis}
+        return {**kind, "index": prompt.index, "axis": _maybe(prompt.axis)}
     if isinstance(prompt, Box):
         return {**kind, "low": prompt.low, "high": prompt.high}
     if isinstance(prompt, Scribble):
-        return {**kind, "points": stored(prompt.points, arrays), "radius": prompt.radius}
+        return {**kind, "points": stored(prompt.points, arrays), "radius": float(prompt.radius)}
     if isinstance(prompt, Lasso):
         return {**kind, "vertices": stored(prompt.vertices, arrays)}
     return {**kind, "bits": stored(np.packbits(prompt.array), arrays)}
@@ -134,6 +142,10 @@ def stored(array: NDArray[Any], arrays: list[NDArray[Any]]) -> int:
     """Append an array, and return its number."""
     arrays.append(array)
     return len(arrays) - 1
+
+
+def _maybe(axis: int | None) -> int | None:
+    return None if axis is None else int(axis)  # of numpy, which JSON does not take
 
 
 def _mask(arrays: ArraySource, number: int, shape: Sequence[int]) -> NDArray[np.bool_]:

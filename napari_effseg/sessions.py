@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
-from .errors import CardError, UnknownModel
+from .errors import CardError, PromptError, UnknownModel
 from .types import PathLike
 from .volume import Volume
 
 if TYPE_CHECKING:
     from .engine.session.body import SliceBody
     from .engine.session.local import LocalSession
+    from .engine.session.over_time import TimeSession
+    from .session_state import SessionState
     from .zoo.card import Card
 
-__all__ = ["open_session", "promptable_card", "promptable_cards", "resume"]
+__all__ = ["open_session", "promptable_card", "promptable_cards", "restore", "resume"]
 
 _TASK = "promptable"
 
 
-def open_session(volume: Volume, model: str | PathLike | Card = "auto", device: str = "auto") -> LocalSession:
-    """Open a click session on an image.
+@overload
+def open_session(
+    volume: Volume, model: str | PathLike | Card = "auto", device: str = "auto"
+) -> LocalSession: ...
+
+
+@overload
+def open_session(
+    volume: Sequence[Volume], model: str | PathLike | Card = "auto", device: str = "auto"
+) -> TimeSession: ...
+
+
+def open_session(
+    volume: Volume | Sequence[Volume], model: str | PathLike | Card = "auto", device: str = "auto"
+) -> LocalSession | TimeSession:
+    """Open a click session on an image, or on several that show one place over time.
 
     Parameters
     ----------
-    volume : Volume
+    volume : Volume, or sequence of Volume
+        Of several, all must share one grid; `TimeSession.frame` says which one is at hand, and
+        ``propagate(axis="time")`` carries an object from one to the others.
     model : str, path or Card
         A promptable model; "auto": the one with the best measured Dice.
     device : str
@@ -44,6 +62,8 @@ def open_session(volume: Volume, model: str | PathLike | Card = "auto", device: 
         If the model answers no clicks.
     WeightsError
         If its weights are missing or not what the card says.
+    VolumeError
+        If the images of a sequence do not share a grid.
 
     Examples
     --------
@@ -56,20 +76,40 @@ def open_session(volume: Volume, model: str | PathLike | Card = "auto", device: 
     from .engine.session.local import LocalSession
 
     card = promptable_card(model)
-    return LocalSession(volume, _body(card, device), write=_writer(card))
+    body = _body(card, device)
+    if isinstance(volume, Volume):
+        return LocalSession(volume, body, write=_writer(card))
+    from .engine.session.over_time import TimeSession
+
+    return TimeSession([LocalSession(one, body) for one in volume], body, write=_time_writer(card))
+
+
+@overload
+def resume(
+    path: PathLike, volume: Volume, model: str | PathLike | Card = "auto", device: str = "auto"
+) -> LocalSession: ...
+
+
+@overload
+def resume(
+    path: PathLike, volume: Sequence[Volume], model: str | PathLike | Card = "auto", device: str = "auto"
+) -> TimeSession: ...
 
 
 def resume(
-    path: PathLike, volume: Volume, model: str | PathLike | Card = "auto", device: str = "auto"
-) -> LocalSession:
+    path: PathLike,
+    volume: Volume | Sequence[Volume],
+    model: str | PathLike | Card = "auto",
+    device: str = "auto",
+) -> LocalSession | TimeSession:
     """Go on with a session that was saved, its masks as they were.
 
     Parameters
     ----------
     path : path
         An ``.effseg`` file.
-    volume : Volume
-        The image that it was made on.
+    volume : Volume, or sequence of Volume
+        The image, or the images over time, that it was made on.
     model : str, path or Card
         "auto": the model that it was made with.
     device : str
@@ -84,12 +124,42 @@ def resume(
     UnknownModel, CardError, WeightsError
         As `open_session`.
     """
-    from .engine.session.local import LocalSession
     from .io.effseg import read_session
 
-    state = read_session(path)
+    if not isinstance(volume, Volume):
+        return _resume_over_time(path, volume, model, device)
+    return restore(read_session(path), volume, model, device)
+
+
+def restore(
+    state: SessionState, volume: Volume, model: str | PathLike | Card = "auto", device: str = "auto"
+) -> LocalSession:
+    """Go on with a session that was read already; all else as `resume`."""
+    from .engine.session.local import LocalSession
+
     card = promptable_card(state.model if model == "auto" else model)
     return LocalSession.restored(volume, _body(card, device), state, _writer(card))
+
+
+def _resume_over_time(
+    path: PathLike, volumes: Sequence[Volume], model: str | PathLike | Card, device: str
+) -> TimeSession:
+    from .engine.session.local import LocalSession
+    from .engine.session.over_time import TimeSession
+    from .session_time_file import read_time_session
+
+    state = read_time_session(path)
+    if len(state.frames) != len(volumes):
+        raise PromptError(
+            f"the session is of {len(state.frames)} time points; {len(volumes)} images were given"
+        )
+    card = promptable_card(state.frames[0].model if model == "auto" else model)
+    body = _body(card, device)
+    sessions = [
+        LocalSession.restored(volume, body, frame)
+        for volume, frame in zip(volumes, state.frames, strict=True)
+    ]
+    return TimeSession(sessions, body, state.done, _time_writer(card))
 
 
 def promptable_card(model: str | PathLike | Card = "auto") -> Card:
@@ -160,6 +230,17 @@ def _writer(card: Card) -> Callable[[LocalSession, PathLike], None]:
 
     def write(session: LocalSession, path: PathLike) -> None:
         write_session(session.state(_name(card), card.weights.sha256), path)
+
+    return write
+
+
+def _time_writer(card: Card) -> Callable[[TimeSession, PathLike], None]:
+    """Return what saves a session over time of this card."""
+    from .session_time_file import TimeState, write_time_session
+
+    def write(session: TimeSession, path: PathLike) -> None:
+        frames = [one.state(_name(card), card.weights.sha256) for one in session.sessions]
+        write_time_session(TimeState(tuple(frames), session.done), path)
 
     return write
 

@@ -31,7 +31,7 @@ def test_lines_cover_exactly_what_was_drawn_in_the_plane_that_was_meant(seed, ax
     labels = random.choice([0, 1, 2], SHAPE, p=[0.6, 0.25, 0.15])
     labels[3, 3, 2] = 1
     prompts = list(scribbles_of(labels, axis))
-    assert {plane_of(prompt, SPACING, axis) for prompt in prompts} == {axis}
+    assert {plane_of(prompt, (40, 40, 40), SPACING, axis) for prompt in prompts} == {axis}
     assert (drawn_by(prompts, positive=True) == (labels == 1)).all()
     assert (drawn_by(prompts, positive=False) == (labels == 2)).all()
 

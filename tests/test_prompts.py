@@ -53,8 +53,12 @@ def test_a_flat_prompt_knows_its_plane():
     [((1, 1, 1), None, 2), ((3, 1, 1), None, 0), ((1, 3, 3), None, 2), ((1, 1, 3), 0, 0)],
 )
 def test_a_point_takes_the_plane_shown_or_the_finest(spacing, shown, axis):
-    assert plane_of(Point((0, 0, 0)), spacing, shown) == axis
-    assert plane_of(Point((0, 0, 0), axis=1), spacing, shown) == 1
+    assert plane_of(Point((0, 0, 0)), (9, 8, 7), spacing, shown) == axis
+    assert plane_of(Point((0, 0, 0), axis=1), (9, 8, 7), spacing, shown) == 1
+
+
+def test_a_point_in_a_picture_lies_in_its_plane_whatever_the_pixels_are():
+    assert plane_of(Point((0, 0)), (40, 30, 1), (2.0, 1.0, 1.0)) == 2
 
 
 @pytest.mark.parametrize("prompt", _all_kinds())

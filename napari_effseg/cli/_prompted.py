@@ -76,7 +76,7 @@ class Work:
         from ..prompt_voxels import plane_of
 
         first = next(iter(self.session.prompts.values()), None)
-        axis = self.axis if first is None else plane_of(first, self.volume.spacing, self.axis)
+        axis = self.axis if first is None else plane_of(first, self.volume.shape, self.volume.spacing, self.axis)
         if self.volume.shape[axis] == 1:
             raise PromptError(f"--propagate needs several slices along axis {'IJK'[axis]}; the image has one")
         with _naming("--propagate"), memory_in_words():
@@ -129,7 +129,7 @@ def open_work(case: CaseInput, model: str, device: str, axis: int | None, sessio
     from ..prompts import Point
 
     volume = io.load(case.reference, frame=case.frame, series=case.series, level=case.level)
-    across = plane_of(Point((0, 0, 0)), volume.spacing, axis)
+    across = plane_of(Point((0, 0, 0)), volume.shape, volume.spacing, axis)
     with memory_in_words():
         if session_file is None or not session_file.exists():
             card = sessions.promptable_card(model)

@@ -14,16 +14,16 @@ import torch
 from torch import Tensor
 
 from ...errors import PromptError
-from ...history import Add, Choose, Event, Propagate, Stroke
+from ...history import Add, Bring, Choose, Event, Propagate, Stroke
 from ...prompts import Mask
 from ...types import BoolArray, CancelCheck, IndexBox, IntArray, Progress
 from .body import Hypothesis, PlanePrompt, SliceBody
 from .canvas import Canvas, Patch, slices_of
 from .in_planes import SliceKey, in_planes
-from .propagate import Gap, carry, gaps_between, ticker
+from .propagate import Gap, Line, carry, gaps_between, ticker
 from .scene import Scene
 
-__all__ = ["SURE", "Answers", "SliceState", "Watch", "apply_event"]
+__all__ = ["SURE", "Answers", "SliceState", "Watch", "apply_event", "locked_in", "logits_shown"]
 
 SURE = 4.0
 """Logit of what was made by hand, or carried here from elsewhere."""
@@ -117,6 +117,11 @@ def apply_event(
     """
     if isinstance(event, Stroke):
         return _by_hand(answers, canvas, taken, (event.box, event.inside, event.positive))
+    if isinstance(event, Bring):
+        values = event.inside.copy()
+        _obey_hand(values, event.box, answers)
+        values &= taken[slices_of(event.box)] == 0
+        return answers, [canvas.write(event.box, values)]
     if isinstance(event, Choose):
         return _choose(event, answers, canvas, scene, taken)
     if isinstance(event, Add) and isinstance(event.prompt, Mask):
@@ -159,8 +164,8 @@ def _prompted(
     for key, prompt in in_planes(event.prompt, scene.planes, scene.shape, scene.spacing, event.shown):
         state = answers.slices.get(key, SliceState())
         prompts = (*state.prompts, prompt)
-        before = _previous(key, state, canvas, scene)
-        hypotheses = body.answer(scene.slice(key), prompts, before, _locked(key, scene, taken))
+        before = logits_shown(key, state, canvas, scene)
+        hypotheses = body.answer(scene.slice(key), prompts, before, locked_in(key, scene, taken))
         state = SliceState(prompts, hypotheses)
         answers = replace(answers, slices={**answers.slices, key: state})
         patches.append(_paint(key, state, answers, canvas, scene, taken))
@@ -187,10 +192,11 @@ def _propagated(
     }
     changed = [gap for gap in ends if carried.get((axis, gap)) != ends[gap]]
     tick = ticker(changed, watch.progress, watch.cancel)
+    line = Line(lambda at: scene.slice((axis, at)), lambda at: locked_in((axis, at), scene, taken))
     found: dict[int, Tensor] = {}
     for gap in changed:
         found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis))
-        found |= carry(gap, axis, anchors, scene, body, taken, tick)
+        found |= carry(gap, anchors, line, body, tick)
         carried[axis, gap] = ends[gap]
     slices |= {(axis, index): SliceState((), (Hypothesis(logits, 1.0),)) for index, logits in found.items()}
     answers = replace(answers, slices=slices, carried=carried)
@@ -213,7 +219,7 @@ def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[
     shown = np.flatnonzero(canvas.mask.any(axis=others)).tolist()
     found = {}
     for index in prompted or shown:
-        logits = _previous((axis, index), answers.slices.get((axis, index), SliceState()), canvas, scene)
+        logits = logits_shown((axis, index), answers.slices.get((axis, index), SliceState()), canvas, scene)
         if logits is not None and (logits > 0).any():
             found[index] = logits
     if not found:
@@ -225,7 +231,7 @@ def _nothing(scene: Scene, axis: int) -> Tensor:
     return torch.full(scene.planes[axis].pixels, -SURE)
 
 
-def _previous(key: SliceKey, state: SliceState, canvas: Canvas, scene: Scene) -> Tensor | None:
+def logits_shown(key: SliceKey, state: SliceState, canvas: Canvas, scene: Scene) -> Tensor | None:
     """Logits of what is shown in a slice now: the network's own, where nothing was changed since."""
     axis, index = key
     shown: BoolArray = np.take(canvas.mask, index, axis)
@@ -238,7 +244,8 @@ def _previous(key: SliceKey, state: SliceState, canvas: Canvas, scene: Scene) ->
     return torch.where((state.logits > 0) == mask, state.logits, sure)
 
 
-def _locked(key: SliceKey, scene: Scene, taken: IntArray) -> Tensor | None:
+def locked_in(key: SliceKey, scene: Scene, taken: IntArray) -> Tensor | None:
+    """Finished objects in a slice, float32 (I, J) in pixels of its plane; None if there are none."""
     axis, index = key
     found: BoolArray = np.take(taken, index, axis) > 0
     return scene.planes[axis].mask(found) if found.any() else None

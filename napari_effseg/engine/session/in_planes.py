@@ -44,7 +44,7 @@ def in_planes(
     PromptError
         If the prompt reaches out of the image.
     """
-    axis = plane_of(prompt, spacing, shown)
+    axis = plane_of(prompt, shape, spacing, shown)
     box, inside = voxels_of(prompt, shape)
     for index in range(box[0][axis], box[1][axis]):
         part: NDArray[np.bool_] = np.take(inside, index - box[0][axis], axis)

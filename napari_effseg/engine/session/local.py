@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
+from torch import Tensor
 
 from ...errors import PromptError
 from ...history import (
     Action,
     Add,
+    Bring,
     Choose,
     Commit,
     Edit,
@@ -29,10 +31,11 @@ from ...protocols import Listener, SessionObject
 from ...session_state import ObjectVoxels, SessionState, packed, unpacked
 from ...types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, PathLike, Progress
 from ...volume import LabelMap, Volume
-from .answers import Answers, Watch, apply_event
+from .answers import Answers, SliceState, Watch, apply_event, locked_in, logits_shown
 from .body import SliceBody
 from .canvas import Canvas, Patch, slices_of
 from .colours import next_colour
+from .in_planes import SliceKey
 from .restore import step_of
 from .scene import Scene
 from .timeline import Step, Timeline
@@ -199,6 +202,26 @@ class LocalSession:
         number = self.history.new_id()
         self._do(Stroke(number, box, inside, positive))
         return number
+
+    def bring(self, mask: BoolArray) -> None:
+        """Replace the mask by one that was carried here from another time."""
+        self._do(Bring(((0, 0, 0), self.scene.shape), mask))
+
+    @property
+    def prompted(self) -> tuple[SliceKey, ...]:
+        """Slices that have prompts of their own."""
+        self._settle()
+        return tuple(key for key, state in self._timeline.answers.slices.items() if state.prompts)
+
+    def logits_in(self, key: SliceKey) -> Tensor | None:
+        """Logits of what a slice shows, (I, J) in pixels of its plane; None if nothing is known of it."""
+        self._settle()
+        state = self._timeline.answers.slices.get(key, SliceState())
+        return logits_shown(key, state, self._canvas, self.scene)
+
+    def locked_in(self, key: SliceKey) -> Tensor | None:
+        """Finished objects in a slice, float32 (I, J) in pixels of its plane; None if there are none."""
+        return locked_in(key, self.scene, self._taken)
 
     def hypotheses(self, axis: int, index: int) -> tuple[float, ...]:
         """See `protocols.Session.hypotheses`."""

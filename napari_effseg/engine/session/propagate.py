@@ -1,7 +1,8 @@
 """The answer of some slices carried on to the others: outwards until the object ends, and between anchors.
 
-An anchor is a slice with prompts of its own. Each further slice is asked with the mask of the one before it.
-Between two anchors both ways are gone, and the two answers are mixed by distance.
+The slices lie on a line: beside each other in a volume, or one after the other in time. An anchor is a slice
+with prompts of its own. Each further slice is asked with the mask of the one before it. Between two anchors
+both ways are gone, and the two answers are mixed by distance.
 """
 
 from __future__ import annotations
@@ -10,17 +11,14 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import Cancelled
-from ...types import BoolArray, CancelCheck, IntArray, Progress
-from .body import Hypothesis, SliceBody
-from .in_planes import SliceKey
-from .scene import Scene
+from ...types import CancelCheck, Progress
+from .body import SliceBody, SliceImage
 
-__all__ = ["Gap", "carry", "gaps_between", "ticker"]
+__all__ = ["Gap", "Line", "carry", "gaps_between", "ticker"]
 
 _SURE = 4.0
 _LEAST_SHARED = 0.25
@@ -32,6 +30,22 @@ _MOST_OF_ANCHOR = 4.0
 """Multiple of the anchor's area above which the answer has run out into what surrounds the object."""
 _MOST_GROWTH = 2.0
 """The same from one slice to the next."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Slices one after the other.
+
+    Attributes
+    ----------
+    image : callable
+        Slice of a place on the line.
+    locked : callable
+        Finished objects of that slice, float32 (I, J); None if there are none.
+    """
+
+    image: Callable[[int], SliceImage]
+    locked: Callable[[int], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -73,25 +87,17 @@ def gaps_between(anchors: tuple[int, ...], low: int, high: int) -> tuple[Gap, ..
 
 
 def carry(
-    gap: Gap,
-    axis: int,
-    anchors: Mapping[int, Tensor],
-    scene: Scene,
-    body: SliceBody,
-    taken: IntArray,
-    tick: Callable[[], None],
+    gap: Gap, anchors: Mapping[int, Tensor], line: Line, body: SliceBody, tick: Callable[[], None]
 ) -> dict[int, Tensor]:
     """Answer the slices of a gap.
 
     Parameters
     ----------
     gap : Gap
-    axis : int
-        Array axis across the slices.
     anchors : mapping of int to Tensor
         Logits of each anchor, shape (I, J) in pixels of the plane.
-    scene, body, taken
-        As for `apply_event`.
+    line : Line
+    body : SliceBody
     tick : callable
         Called before each slice; may raise `Cancelled`.
 
@@ -102,7 +108,7 @@ def carry(
     """
 
     def go(anchor: int, slices: range) -> dict[int, Tensor]:
-        return dict(_go(anchors[anchor], axis, slices, scene, body, taken, tick))
+        return dict(_go(anchors[anchor], slices, line, body, tick))
 
     upwards = {} if gap.below is None else go(gap.below, range(gap.low, gap.high))
     downwards = {} if gap.above is None else go(gap.above, range(gap.high - 1, gap.low - 1, -1))
@@ -139,33 +145,19 @@ def ticker(gaps: Sequence[Gap], progress: Progress | None, cancel: CancelCheck |
 
 
 def _go(
-    anchor: Tensor,
-    axis: int,
-    slices: range,
-    scene: Scene,
-    body: SliceBody,
-    taken: IntArray,
-    tick: Callable[[], None],
+    anchor: Tensor, slices: range, line: Line, body: SliceBody, tick: Callable[[], None]
 ) -> Iterator[tuple[int, Tensor]]:
     """Go from slice to slice until the object ends."""
     logits, area = anchor, float((anchor > 0).sum())
     for index in slices:
         tick()
-        found = _next(logits, (axis, index), scene, body, taken)
-        if found is None or _has_ended(logits, found.logits, area):
+        if int((logits > 0).sum()) < _LEAST_PIXELS:
+            return
+        found = body.carry(line.image(index), logits.clamp(-_SURE, _SURE), line.locked(index))
+        if _has_ended(logits, found.logits, area):
             return
         logits = found.logits
         yield index, logits
-
-
-def _next(logits: Tensor, key: SliceKey, scene: Scene, body: SliceBody, taken: IntArray) -> Hypothesis | None:
-    """Ask a slice with the mask of the one before."""
-    if int((logits > 0).sum()) < _LEAST_PIXELS:
-        return None
-    axis, index = key
-    locked: BoolArray = np.take(taken, index, axis) > 0
-    neighbours = scene.planes[axis].mask(locked) if locked.any() else None
-    return body.carry(scene.slice(key), logits.clamp(-_SURE, _SURE), neighbours)
 
 
 def _has_ended(before: Tensor, now: Tensor, anchor_area: float) -> bool:

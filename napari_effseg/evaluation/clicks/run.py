@@ -181,7 +181,7 @@ def _ask_slices(
 
 
 def _ask_whole(session: Session, case: str, solid: Solid, volume: Volume) -> SolidClicks:
-    axis = plane_of(Point((0, 0, 0)), volume.spacing)
+    axis = plane_of(Point((0, 0, 0)), volume.shape, volume.spacing)
     dice = ask_for_solid(session, solid, axis, volume.spacing)
     return SolidClicks(case, solid.task, solid.label, axis, int(solid.voxels.sum()), dice)
 
