@@ -1,0 +1,242 @@
+"""Automatic segmentation: nodes in, segmentation node out; the engine is whatever `Segmenter` is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .Nodes import boxes_of, channels_of, volume_of
+from .rooms import EffsegError, IndexBox, ModelInfo, Segmented, Segmenter, Volume
+from .Segments import new_segmentation, put_labels, remember_report
+from .Statistics import new_table
+from .Work import Job
+
+__all__ = [
+    "Choice",
+    "Order",
+    "SegmentationLogic",
+    "choices_for",
+    "further_roles",
+    "plan_line",
+    "report_of",
+    "warnings_of",
+    "words_of",
+]
+
+_AUTOMATIC = "automatic"
+_COLOUR_ROLES = ("red", "green", "blue")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model in the chooser, and why it cannot be chosen; empty if it can."""
+
+    info: ModelInfo
+    reason: str
+
+
+def choices_for(models: Sequence[ModelInfo], volume: Volume | None, others: int) -> tuple[Choice, ...]:
+    """Return the automatic models, those that take an image first, and why the others do not.
+
+    Parameters
+    ----------
+    models : sequence of ModelInfo
+    volume : Volume or None
+        That is chosen.
+    others : int
+        Further volumes in the scene that could be channels.
+    """
+    found = [Choice(info, _reason(info, volume, others)) for info in models if info.task == _AUTOMATIC]
+    return tuple(sorted(found, key=lambda one: (bool(one.reason), not one.info.recommended)))
+
+
+def further_roles(info: ModelInfo, volume: Volume | None) -> tuple[tuple[str, str], ...]:
+    """Return the channels, beyond the first, that want a volume of their own: role and description.
+
+    None for a model of colours, which takes a grey volume three times, or if the volume has them all.
+    """
+    roles = tuple(role for role, _ in info.channels)
+    if roles == _COLOUR_ROLES or (volume is not None and volume.channels == len(roles)):
+        return ()
+    return info.channels[1:]
+
+
+def _reason(info: ModelInfo, volume: Volume | None, others: int) -> str:
+    if volume is None:
+        return "Choose a volume first."
+    further = further_roles(info, volume)
+    if further and volume.channels == 1:  # each from a volume of its own
+        if others < len(further):
+            roles = ", ".join(role for role, _ in info.channels)
+            return f"It takes {len(info.channels)} volumes: {roles}."
+        channels = np.broadcast_to(volume.data, (len(info.channels), *volume.shape))
+        volume = Volume(channels, volume.affine, modality=volume.modality)
+    misfit = info.misfit(volume)
+    return f"{misfit[0].upper()}{misfit[1:]}." if misfit else ""
+
+
+def plan_line(info: ModelInfo, volume: Volume, boxes: Sequence[IndexBox], frames: int = 1) -> str:
+    """Say before a run what it is about to do."""
+    sides = " x ".join(str(side) for side in volume.shape)
+    voxels = int(np.prod(volume.shape))
+    if boxes:
+        inside = sum(int(np.prod(np.subtract(high, low))) for low, high in boxes)
+        sides = f"a region of {inside / voxels:.0%} of {sides}"
+    spacing = " x ".join(f"{step:.3g}" for step in volume.spacing)
+    structures = ", ".join(label.name for label in info.labels[:4])
+    more = f" and {len(info.labels) - 4} more" if len(info.labels) > 4 else ""
+    times = f", {frames} time points" if frames > 1 else ""
+    parts = [
+        f"{info.title}: {structures}{more}, in {sides} voxels of {spacing} mm{times}.",
+        f"Measured: {info.accuracy}." if info.accuracy else "",
+        f"Licence of the weights: {info.licence}.",
+    ]
+    return " ".join(filter(None, parts))
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be segmented, taken from the scene before the work begins.
+
+    Attributes
+    ----------
+    model : ModelInfo
+    volumes : tuple of Volume
+        One for each time point.
+    boxes : tuple of IndexBox
+    notes : tuple of str
+        What the user should know of how the images were taken.
+    """
+
+    model: ModelInfo
+    volumes: tuple[Volume, ...]
+    boxes: tuple[IndexBox, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class SegmentationLogic:
+    """Takes an order from the scene, runs it, and puts the result into the scene.
+
+    Parameters
+    ----------
+    segmenter : callable
+        Returns the engine; called in the other thread, since it may have to be started.
+    """
+
+    segmenter: Callable[[], Segmenter]
+    notes: list[str] = field(default_factory=list)
+
+    def order(
+        self,
+        model: ModelInfo,
+        volume_node: Any,
+        others: Sequence[Any] = (),
+        regions: Sequence[Any] = (),
+        frames: Sequence[Any] = (),
+    ) -> Order:
+        """Take what is needed from the scene; in the window's thread.
+
+        Parameters
+        ----------
+        model : ModelInfo
+        volume_node : vtkMRMLVolumeNode
+        others : sequence of vtkMRMLVolumeNode
+            The further channels, in the model's order.
+        regions : sequence of vtkMRMLMarkupsROINode
+        frames : sequence of vtkMRMLVolumeNode
+            The time points; none: the volume node alone.
+
+        Raises
+        ------
+        VolumeError
+            As `channels_of` and `boxes_of`.
+        """
+        first, notes = channels_of([volume_node, *others])
+        volumes = tuple(volume_of(frame) for frame in frames) or (first,)
+        volumes = tuple(_unshared(volume) for volume in volumes)
+        return Order(model, volumes, boxes_of(regions, first.grid), notes)
+
+    def job(
+        self,
+        order: Order,
+        done: Callable[[tuple[Segmented, ...]], None],
+        failed: Callable[[Exception], None],
+        progress: Callable[[float, str], None] | None = None,
+    ) -> Job:
+        """Return the work on an order, for a `Worker`."""
+
+        def work(job: Job) -> tuple[Segmented, ...]:
+            engine = self.segmenter()
+            return tuple(_segment(engine, order, at, job) for at in range(len(order.volumes)))
+
+        return Job(work, done, failed, progress)
+
+    def deliver(
+        self, result: Segmented, order: Order, volume_node: Any, target: Any = None, with_table: bool = True
+    ) -> tuple[Any, Any]:
+        """Put a result into the scene; in the window's thread.
+
+        Parameters
+        ----------
+        result : Segmented
+        order : Order
+        volume_node : vtkMRMLVolumeNode
+        target : vtkMRMLSegmentationNode or None
+            A segmentation to add to; None for a new one.
+        with_table : bool
+            Make a table of volumes and intensities.
+
+        Returns
+        -------
+        segmentation, table : nodes
+            The table is None without one.
+        """
+        name = f"{volume_node.GetName()} {order.model.title}"
+        node = new_segmentation(volume_node, name) if target is None else target
+        put_labels(result.labels, volume_node, node, order.model.name)
+        remember_report(node, report_of(result, order))
+        table = new_table(result.labels, order.volumes[0], f"{name} statistics", node) if with_table else None
+        return node, table
+
+
+def report_of(result: Segmented, order: Order) -> Mapping[str, Any]:
+    """Return the engine's report with what happened on the way to it."""
+    warnings = [*order.notes, *result.report.get("warnings", ())]
+    return {**result.report, "warnings": warnings, "licence": order.model.licence}
+
+
+def warnings_of(results: Sequence[Segmented], order: Order) -> tuple[str, ...]:
+    """Return the sentences that the user has to see, each once."""
+    found = [str(text) for result in results for text in result.report.get("warnings", ())]
+    return tuple(dict.fromkeys((*order.notes, *found)))
+
+
+def words_of(error: Exception) -> str:
+    """Say what went wrong; errors of ours are in the user's words already."""
+    text = str(error).strip() or type(error).__name__
+    return text if isinstance(error, EffsegError) else f"{type(error).__name__}: {text}"
+
+
+def _unshared(volume: Volume) -> Volume:
+    """Return a volume whose voxels nobody changes while they are being read in another thread."""
+    return Volume(np.array(volume.data), volume.affine, modality=volume.modality)
+
+
+def _segment(engine: Segmenter, order: Order, at: int, job: Job) -> Segmented:
+    count = len(order.volumes)
+    prefix = f"Time point {at + 1} of {count}: " if count > 1 else ""
+
+    def progress(fraction: float, message: str) -> None:
+        job.say((at + fraction) / count, prefix + message)
+
+    return engine.segment(
+        order.volumes[at],
+        order.model.name,
+        roi=order.boxes or None,
+        progress=progress,
+        cancel=job.is_cancelled,
+    )

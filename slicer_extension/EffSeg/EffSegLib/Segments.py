@@ -1,0 +1,167 @@
+"""Label maps and masks as segments, and back: names, colours, terminology, in the right place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import numpy_to_vtk
+
+from .Nodes import local_affine_of, world_of
+from .rooms import BoolArray, Code, Colour, IntArray, LabelMap, code_from_terminology, code_to_terminology
+
+__all__ = [
+    "LABEL_TAG",
+    "add_segment",
+    "code_of",
+    "mask_of",
+    "new_segmentation",
+    "put_labels",
+    "put_mask",
+    "remember_report",
+    "segment_ids",
+    "share_memory",
+]
+
+LABEL_TAG = "EffSeg.Label"
+"""Tag of a segment: the number that the model gives the structure."""
+_MODEL_TAG = "EffSeg.Model"
+_REPORT = "EffSeg.Report"
+_GREY = (128, 128, 128)
+
+
+def new_segmentation(volume_node: Any, name: str) -> Any:
+    """Add a segmentation node with the geometry of a volume node, under the same parent transform."""
+    scene = volume_node.GetScene()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    return node
+
+
+def add_segment(
+    node: Any, name: str, colour: Colour, code: Code | None = None, tags: Mapping[str, str] | None = None
+) -> str:
+    """Add an empty segment, and return its id."""
+    segmentation = node.GetSegmentation()
+    segment_id: str = segmentation.AddEmptySegment("", name, [part / 255 for part in colour])
+    segment = segmentation.GetSegment(segment_id)
+    if code is not None:
+        segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), code_to_terminology(code))
+    for key, value in (tags or {}).items():
+        segment.SetTag(key, value)
+    return segment_id
+
+
+def put_labels(labels: LabelMap, volume_node: Any, node: Any, model: str = "") -> dict[int, str]:
+    """Add a segment for each label that occurs; segments that are there already stay as they are.
+
+    Parameters
+    ----------
+    labels : LabelMap
+        On the grid of the volume node.
+    volume_node : vtkMRMLVolumeNode
+    node : vtkMRMLSegmentationNode
+    model : str
+        Kept as a tag of each segment.
+
+    Returns
+    -------
+    dict
+        Ids of the new segments by label.
+    """
+    data, boxes = _small_numbers(labels.data)
+    ids = {}
+    for number, label in enumerate(labels.counts(), start=1):
+        tags = {LABEL_TAG: str(label), _MODEL_TAG: model}
+        name = labels.names.get(label, f"label {label}")
+        ids[label] = add_segment(node, name, labels.colours.get(label, _GREY), labels.codes.get(label), tags)
+        found = boxes[number - 1]
+        _put_part(data[found] == number, found, volume_node, node, ids[label])
+    share_memory(node)
+    return ids
+
+
+def put_mask(mask: BoolArray, volume_node: Any, node: Any, segment_id: str) -> None:
+    """Make a segment exactly these voxels of a volume node; other segments keep theirs.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (I, J, K)
+    volume_node : vtkMRMLVolumeNode
+    node : vtkMRMLSegmentationNode
+        Under whatever transform.
+    segment_id : str
+
+    Raises
+    ------
+    VolumeError
+        If one of the nodes is under a transform that is not linear.
+    """
+    found = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    if not all(len(one) for one in found):
+        slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(node, segment_id)
+        return
+    box = tuple(slice(int(one[0]), int(one[-1]) + 1) for one in found)
+    _put_part(mask[box], box, volume_node, node, segment_id)
+
+
+def share_memory(node: Any) -> None:
+    """Bring segments that do not overlap together in one array, as Slicer does when it reads a file."""
+    node.GetSegmentation().CollapseBinaryLabelmaps(False)
+
+
+def mask_of(node: Any, segment_id: str, volume_node: Any) -> BoolArray:
+    """Return a segment as voxels (I, J, K) of a volume node."""
+    array: NDArray[np.uint8] = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, volume_node)
+    return np.asarray(array.transpose(2, 1, 0) > 0)
+
+
+def code_of(node: Any, segment_id: str) -> Code | None:
+    """Return the terminology of a segment, where it has one."""
+    entry = vtk.reference("")
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    found = segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), entry)
+    return code_from_terminology(str(entry)) if found else None
+
+
+def segment_ids(node: Any) -> tuple[str, ...]:
+    """Return the ids of a segmentation's segments in their order."""
+    segmentation = node.GetSegmentation()
+    return tuple(segmentation.GetNthSegmentID(at) for at in range(segmentation.GetNumberOfSegments()))
+
+
+def remember_report(node: Any, report: Mapping[str, Any]) -> None:
+    """Keep with a segmentation which model made it, its licence, and what it warned of."""
+    node.SetAttribute(_REPORT, json.dumps(dict(report), default=str, sort_keys=True))
+
+
+def _small_numbers(data: IntArray) -> tuple[IntArray, list[tuple[slice, ...]]]:
+    """Return the labels numbered from 1 without gaps, and the box of each."""
+    from scipy import ndimage  # Slicer ships it; late, because it takes a moment
+
+    labels = sorted(LabelMap(data, np.eye(4)).counts())
+    if labels != list(range(1, len(labels) + 1)):
+        data = np.searchsorted([0, *labels], data).astype(np.int32)
+    return data, ndimage.find_objects(data)
+
+
+def _put_part(part: BoolArray, box: tuple[slice, ...], volume_node: Any, node: Any, segment_id: str) -> None:
+    """Make a segment these voxels of a box of a volume node."""
+    local = np.linalg.inv(world_of(node)) @ world_of(volume_node) @ local_affine_of(volume_node)
+    image = slicer.vtkOrientedImageData()
+    image.SetExtent([end for side in box for end in (side.start, side.stop - 1)])
+    flat = np.ascontiguousarray(part.transpose(2, 1, 0)).astype(np.uint8).ravel()
+    image.GetPointData().SetScalars(numpy_to_vtk(flat, deep=True, array_type=vtk.VTK_UNSIGNED_CHAR))
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(local.ravel().tolist())
+    image.SetGeometryFromImageToWorldMatrix(matrix)
+    node.GetSegmentation().SeparateSegmentLabelmap(segment_id)  # or neighbours in its array would be cut
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
