@@ -240,18 +240,20 @@ def _as_table_of_corruptions(every: tuple[Evaluation, ...]) -> str:
     """Write a row for each corruption: means over cases and structures, and what it costs."""
     first = every[0]
     whole = first.over_cases("dice").mean
-    head = ("images", "Dice", "HD95 mm", f"NSD at {first.options.tolerance_mm:g} mm", "missed", "Dice lost")
+    head = ["images", "Dice", "HD95 mm", f"NSD at {first.options.tolerance_mm:g} mm", "missed", "Dice lost"]
+    head += [] if first.ap50 is None else ["AP50"]
     rows = [
         [
             "as they are" if found is first else found.options.corruption,
             *_cells(found, None),
             str(sum(found.missed(label) for label in found.labels)),
             "" if found is first else f"{whole - found.over_cases('dice').mean:.4f}",
+            *([] if found.ap50 is None else [f"{found.ap50.mean:.4f}"]),
         ]
         for found in every
     ]
     title = f"{first.model} on {first.dataset}, {first.options.split}: {len(first.cases)} cases"
-    return "\n".join([title, table([head, *rows], right=[1, 2, 3, 4, 5])])
+    return "\n".join([title, table([head, *rows], right=[*range(1, len(head))])])
 
 
 def _as_table(found: Evaluation) -> str:
