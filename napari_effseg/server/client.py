@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
+from typing import Any
 
-from ..protocols import ModelInfo, Region, Segmented, Session
+import numpy as np
+
+from ..errors import Cancelled, EffsegError, ServerError, VersionMismatch, WrongAddress
+from ..protocols import ModelInfo, Region, Segmented
+from ..session_file import read_session
+from ..session_state import image_sha256
 from ..types import CancelCheck, PathLike, Progress
 from ..volume import Volume
+from .faults import raised_from
+from .payloads import labels_of, model_of, volume_message
+from .remote import RemoteSession
+from .transport import Answer, Gone, Transport
+from .wire import PROTOCOL, Malformed, encode
 
 __all__ = ["Client", "connect"]
+
+_KEPT_IMAGES = 2
+"""Images that stay on the server after they were used, for the next use."""
+_PATIENT, _ATTENTIVE = 20, 0.25
+_BEGINNINGS = 4
 
 
 def connect(url: str, key: str, *, timeout: float = 10.0, certificate: PathLike | None = None) -> Client:
@@ -29,16 +51,53 @@ def connect(url: str, key: str, *, timeout: float = 10.0, certificate: PathLike 
     ------
     WrongAddress, ServerRefused, WrongKey, UntrustedServer, VersionMismatch
         What is in the way.
+
+    Examples
+    --------
+    >>> import napari_effseg as eff
+    >>> with eff.connect("http://127.0.0.1:8765", key) as engine:  # doctest: +SKIP
+    ...     result = engine.segment(eff.load("scan.nii.gz"), "hippocampus-lightm-unet")
     """
-    raise NotImplementedError
+    transport = Transport(url, key, timeout, certificate)
+    try:
+        _check_protocol(transport.call("GET", "/health", with_key=False), url)
+        about = transport.call("GET", "/v1/capabilities").json
+    except BaseException:
+        transport.close()
+        raise
+    return Client(transport, about)
 
 
 class Client:
-    """A `protocols.Segmenter` on a server; made by `connect`."""
+    """A `protocols.Segmenter` on a server; made by `connect`.
+
+    Parameters
+    ----------
+    transport : Transport
+    about : mapping
+        What the server said of itself.
+    """
+
+    def __init__(self, transport: Transport, about: Mapping[str, Any]) -> None:
+        self._transport = transport
+        self.device = str(about.get("device", ""))
+        self._lease = _Lease(transport)
+        self._images: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._sessions: weakref.WeakSet[RemoteSession] = weakref.WeakSet()
+        self._lock = threading.RLock()
+
+    @property
+    def compresses(self) -> bool:
+        """Whether arrays are packed on their way."""
+        return not self._transport.is_local
 
     def models(self) -> tuple[ModelInfo, ...]:
         """See `protocols.Segmenter.models`."""
-        raise NotImplementedError
+        listed = self._transport.call("GET", "/v1/capabilities").json["models"]
+        try:
+            return tuple(model_of(entry) for entry in listed)
+        except Malformed as err:
+            raise ServerError(str(err)) from err
 
     def segment(
         self,
@@ -50,19 +109,33 @@ class Client:
         cancel: CancelCheck | None = None,
     ) -> Segmented:
         """See `protocols.Segmenter.segment`."""
-        raise NotImplementedError
+        sha256, boxes = image_sha256(volume), _boxes_of(roi)
+        for _ in range(_BEGINNINGS):
+            try:
+                about = {"volume": self.send(volume, sha256), "model": model, "roi": boxes}
+                return self._run(about, volume, progress, cancel)
+            except Gone:
+                continue
+        raise ServerError("the server loses the image again and again; try later")
 
-    def open_session(self, volume: Volume, model: str = "auto") -> Session:
+    def open_session(self, volume: Volume, model: str = "auto") -> RemoteSession:
         """See `protocols.Segmenter.open_session`."""
-        raise NotImplementedError
+        session = RemoteSession(self, volume, model)
+        self._sessions.add(session)
+        return session
 
-    def resume(self, path: PathLike, volume: Volume) -> Session:
+    def resume(self, path: PathLike, volume: Volume) -> RemoteSession:
         """See `protocols.Segmenter.resume`."""
-        raise NotImplementedError
+        session = RemoteSession(self, volume, "auto", read_session(path))
+        self._sessions.add(session)
+        return session
 
     def close(self) -> None:
         """See `protocols.Segmenter.close`."""
-        raise NotImplementedError
+        for session in list(self._sessions):
+            session.close()
+        self._lease.close()
+        self._transport.close()
 
     def __enter__(self) -> Client:
         return self
@@ -74,3 +147,168 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def call(self, method: str, path: str, **request: Any) -> Answer:
+        """Make a request under the lease; for sessions.
+
+        Raises
+        ------
+        Gone
+            If the server does not hold what was named.
+        EffsegError
+            As the server says.
+        """
+        name = self._lease.name()
+        try:
+            return self._transport.call(method, path, lease=name, **request)
+        except Gone as err:
+            if err.kind == "NoLease":
+                self._lease.lost(name)
+            if err.kind == "NoVolume":
+                with self._lock:
+                    self._images.clear()
+            raise
+
+    def send(self, volume: Volume, sha256: str) -> str:
+        """Bring an image to the server, if it is not there, and return its name; for sessions.
+
+        Raises
+        ------
+        Gone, EffsegError
+            As `call`.
+        """
+        with self._lock:
+            key = self._lease.name(), sha256
+            if (name := self._images.pop(key, None)) is None:
+                name = secrets.token_hex(16)
+                header, arrays = volume_message(volume)
+                pieces = encode({**header, "sha256": sha256}, arrays, compress=self.compresses)
+                self.call("PUT", f"/v1/volumes/{name}", pieces=pieces)
+            self._images[key] = name
+            while len(self._images) > _KEPT_IMAGES:
+                _, old = self._images.popitem(last=False)
+                with suppress(Gone):
+                    self.call("DELETE", f"/v1/volumes/{old}")
+            return name
+
+    def forget(self, session: RemoteSession) -> None:
+        """Drop a session that was closed; for sessions."""
+        self._sessions.discard(session)
+
+    def _run(
+        self,
+        about: Mapping[str, Any],
+        volume: Volume,
+        progress: Progress | None,
+        cancel: CancelCheck | None,
+    ) -> Segmented:
+        """Have a job done; the server forgets it, however it ends."""
+        path = f"/v1/jobs/{secrets.token_hex(16)}"
+        try:
+            state = self.call("PUT", path, body=about).json
+            while state["state"] in ("queued", "running"):
+                if progress is not None:
+                    progress(float(state["fraction"]), str(state["message"]))
+                if cancel is not None and cancel():
+                    raise Cancelled("stopped on request; nothing was written")
+                wait = _PATIENT if cancel is None else _ATTENTIVE
+                state = self.call("GET", f"{path}?after={state['revision']}&wait={wait}").json
+            if state["state"] != "done":
+                raise raised_from(state["error"], 500)
+            if progress is not None:
+                progress(float(state["fraction"]), str(state["message"]))
+            packing = "" if self.compresses else "?compress=false"
+            return _segmented(self.call("GET", f"{path}/result{packing}"), volume)
+        finally:
+            with suppress(Gone, EffsegError):
+                self.call("DELETE", path, patience=0.0)
+
+
+class _Lease:
+    """The right to hold things on the server, kept alive from a thread of its own.
+
+    Parameters
+    ----------
+    transport : Transport
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._name = ""
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    def name(self) -> str:
+        """Return the lease, which begins when it is first needed."""
+        with self._lock:
+            if self._ended.is_set():
+                raise ServerError("this client was closed")
+            if not self._name:
+                about = self._transport.call("POST", "/v1/leases").json
+                self._name = str(about["lease"])
+                beating = threading.Thread(
+                    target=self._beat,
+                    args=(self._name, float(about["seconds"]) / 3),
+                    name="effseg-heartbeat",
+                    daemon=True,
+                )
+                beating.start()
+            return self._name
+
+    def lost(self, name: str) -> None:
+        """Note that the server does not know a lease any more."""
+        with self._lock:
+            if self._name == name:
+                self._name = ""
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._ended.set()
+        name, self._name = self._name, ""
+        if name:
+            with suppress(Gone, EffsegError):
+                self._transport.call("DELETE", f"/v1/leases/{name}", patience=0.0)
+
+    def _beat(self, name: str, seconds: float) -> None:
+        while not self._ended.wait(seconds) and self._name == name:
+            try:
+                self._transport.call("POST", f"/v1/leases/{name}/beat", patience=0.0)
+            except Gone:
+                self.lost(name)
+            except EffsegError:
+                continue  # the next request says what is wrong
+
+
+def _check_protocol(answer: Answer, url: str) -> None:
+    about = answer.json
+    if not isinstance(about, Mapping) or about.get("server") != "effseg":
+        raise WrongAddress(f"{url}: what answers there is no effseg server")
+    spoken = [str(one) for one in about.get("protocols", [])]
+    if not any(one.split(".")[0] == str(PROTOCOL[0]) for one in spoken):
+        raise VersionMismatch(
+            f"{url}: the server (effseg {about.get('version')}) speaks protocol {', '.join(spoken)}; this "
+            f"client speaks {PROTOCOL[0]}.{PROTOCOL[1]}. Update the older of the two"
+        )
+
+
+def _boxes_of(roi: Region | None) -> list[Any] | None:
+    """Lay out regions as a list of boxes; what is no region the server's engine refuses in words."""
+    if roi is None:
+        return None
+    boxes = np.asarray(roi)
+    found: Sequence[Any] = boxes.tolist()
+    return [found] if boxes.ndim == 2 else list(found)
+
+
+def _segmented(answer: Answer, volume: Volume) -> Segmented:
+    message = answer.message
+    if message is None:
+        raise ServerError("the server gave no result")
+    try:
+        labels = labels_of(message)
+        doubt = message.read(1, np.float32, 2**40) if len(message.arrays) > 1 else None
+    except Malformed as err:
+        raise ServerError(f"the server's result cannot be read ({err})") from err
+    report = dict(message.header.get("report") or {})
+    report["warnings"] = list(dict.fromkeys([*volume.warnings, *report.get("warnings", [])]))
+    return Segmented(labels, doubt, report)

@@ -8,7 +8,7 @@
     arrays       one after the other
 
     {"volume": {"affine": [...], ...},
-     "arrays": [{"dtype": "int16", "shape": [64, 64, 32], "axes": [2, 1, 0], "encoding": "zlib", "bytes": 931}]}
+     "arrays": [{"dtype": "int16", "shape": [64, 64, 32], "axes": [2, 1, 0], "encoding": "zlib", "bytes": 9}]}
 
 Numbers are little-endian. ``axes`` says how an array lies in memory, the slowest axis first, so that it comes
 back just as it was. What a header claims is compared with the limits, and with what its bytes can unpack to,
@@ -48,7 +48,10 @@ PROTOCOL = (1, 0)
 """Major and minor version: a server answers every client of its major version."""
 MEDIA_TYPE = "application/x-effseg"
 _MAGIC = b"EFS1"
-_DTYPES = tuple("bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 float32 float64".split())
+_DTYPES = frozenset(
+    ["bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))]
+    + [f"float{bits}" for bits in (16, 32, 64)]
+)
 _MOST_AXES = 4
 _DENSEST = 1032
 """zlib packs at most so many bytes into one."""
@@ -360,7 +363,7 @@ def _described(entry: object, limits: Limits) -> _Described:
         raise Malformed("an array is described by something that is no JSON object")
     name, shape, length = entry.get("dtype"), entry.get("shape"), entry.get("bytes")
     if name not in _DTYPES:
-        raise Malformed(f"arrays of {str(name)[:40]!r} do not travel; expected one of {', '.join(_DTYPES)}")
+        raise Malformed(f"arrays of {str(name)[:40]!r} do not travel; expected {', '.join(sorted(_DTYPES))}")
     sides = [whole(side, 0, limits.side, "a side of an array") for side in list_of(shape)]
     if not 1 <= len(sides) <= _MOST_AXES:
         raise Malformed(f"an array of {len(sides)} axes was announced; expected 1 to {_MOST_AXES}")

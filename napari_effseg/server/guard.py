@@ -1,0 +1,198 @@
+"""The door of the server: request ids, keys, rates, sizes, and one line of audit for each request.
+
+An ASGI middleware, so that nothing of a request is read before it was let in.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from .faults import Refusal, error_json, status_of
+from .keys import Keyring, Throttle
+from .settings import Settings
+
+__all__ = ["Audit", "Guard"]
+
+_log = logging.getLogger(__name__)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_FOLDED = re.compile(r"/[0-9a-f]{16,64}(?=/|$)")
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+]
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Audit:
+    """Writes who asked for what, when, and what came of it; of images neither names nor contents.
+
+    Parameters
+    ----------
+    path : Path or None
+        JSON lines; None: only the log of Python.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = None if path is None else path.open("a", encoding="utf-8", buffering=1)
+        self._log = logging.getLogger("napari_effseg.server.audit")
+
+    def write(self, **entry: object) -> None:
+        """Write a line."""
+        line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **entry})
+        self._log.info("%s", line)
+        if self._file is not None:
+            self._file.write(line + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+class Guard:
+    """Lets requests in that may be made.
+
+    Parameters
+    ----------
+    app : ASGI application
+    settings : Settings
+    audit : Audit
+    open_paths : collection of str
+        Paths that need no key.
+    """
+
+    def __init__(self, app: App, settings: Settings, audit: Audit, open_paths: Iterable[str]) -> None:
+        self._app, self._settings, self._audit = app, settings, audit
+        self._open = frozenset(open_paths)
+        self._keys = Keyring(settings.keys)
+        self._rates = Throttle(settings.requests_per_second, settings.request_burst)
+        self._failures = Throttle(settings.failures_per_minute / 60, settings.failure_burst)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        visit = _Visit(scope, send)
+        try:
+            scope["state"]["user"] = visit.user = self._let_in(visit)
+            scope["state"]["request_id"] = visit.id
+            await self._app(scope, receive, visit.send)
+        except Exception as err:  # noqa: BLE001  the edge: every error becomes an answer
+            await self._explain(err, visit)
+        finally:
+            self._audit.write(**visit.summary())
+
+    def _let_in(self, visit: _Visit) -> str:
+        """Return whose request it is.
+
+        Raises
+        ------
+        Refusal
+            If it may not be made.
+        """
+        if visit.header(b"origin"):
+            raise Refusal(403, "NoBrowsers", "pages in a browser may not use this server")
+        length = visit.header(b"content-length")
+        if length and (not length.isdigit() or int(length[:20]) > self._largest()):
+            raise Refusal(413, "TooLarge", f"a body of at most {self._largest()} bytes is taken")
+        failures = self._failures.of(visit.address)
+        if visit.path in self._open:
+            if seconds := self._rates.of(f"?{visit.address}").take():
+                raise _too_often(seconds)
+            return ""
+        if seconds := failures.peek():
+            raise _too_often(seconds)
+        user = self._keys.user_of(visit.key())
+        if user is None:
+            failures.take()
+            raise Refusal(
+                401, "WrongKey", "the server does not know this key", {"WWW-Authenticate": "Bearer"}
+            )
+        if seconds := self._rates.of(user).take():
+            raise _too_often(seconds)
+        return user
+
+    def _largest(self) -> int:
+        return self._settings.volume_bytes + 2**20
+
+    async def _explain(self, error: Exception, visit: _Visit) -> None:
+        """Answer with the error, if nothing was answered yet."""
+        status = status_of(error)
+        if status == 500:
+            _log.error("request %s failed", visit.id, exc_info=error)
+        if visit.status is not None:
+            raise error
+        body = json.dumps({"error": {**error_json(error), "request": visit.id}}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        if isinstance(error, Refusal):
+            headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+        await visit.send({"type": "http.response.start", "status": status, "headers": headers})
+        await visit.send({"type": "http.response.body", "body": body})
+
+
+class _Visit:
+    """One request, as far as the audit is concerned."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        scope.setdefault("state", {})
+        self._scope, self._send = scope, send
+        self.path = str(scope["path"])
+        self.address = str((scope.get("client") or ("", 0))[0])
+        self.user, self._sent = "", 0
+        self.status: int | None = None
+        self._began = time.perf_counter()
+        given = self.header(b"x-request-id")
+        self.id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+    def header(self, name: bytes) -> bytes:
+        return next((bytes(value) for key, value in self._scope["headers"] if key == name), b"")
+
+    def key(self) -> str:
+        """Return the key that came with it, if any."""
+        kind, _, key = self.header(b"authorization").decode("latin-1").partition(" ")
+        return key.strip() if kind.lower() == "bearer" else ""
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = int(message["status"])
+            extra = [*_HEADERS, (b"x-request-id", self.id.encode())]
+            message = {**message, "headers": [*message.get("headers", []), *extra]}
+        else:
+            self._sent += len(message.get("body", b""))
+        await self._send(message)
+
+    def summary(self) -> dict[str, object]:
+        """Return what the audit keeps: of paths no ids and no names."""
+        route = getattr(self._scope.get("route"), "path", None)
+        return {
+            "request": self.id,
+            "user": self.user,
+            "address": self.address,
+            "method": str(self._scope["method"])[:16],
+            "route": str(route) if route else _FOLDED.sub("/{}", self.path)[:100] if self.user else "?",
+            "status": self.status,
+            "bytes": self._sent,
+            "ms": round(1000 * (time.perf_counter() - self._began)),
+        }
+
+
+def _too_often(seconds: float) -> Refusal:
+    return Refusal(
+        429,
+        "ServerBusy",
+        f"too many requests; try again in {seconds:.1f} s",
+        {"Retry-After": str(int(seconds) + 1)},
+    )

@@ -1,0 +1,200 @@
+"""A server that listens: loopback by default, and nowhere else without key and TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .._extras import require
+from ..errors import ConfigError, ServerError
+from .engines import Engine
+from .settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+__all__ = ["Place", "Server", "check_place"]
+
+_STARTS_WITHIN = 30.0
+_LONGEST_HEADERS = 64 * 2**10
+_CONNECTIONS = 256
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server listens.
+
+    Attributes
+    ----------
+    host : str
+    port : int
+        0: any that is free.
+    certificate, private_key : Path or None
+        PEM files for TLS.
+    is_insecure : bool
+        Whether somebody said that a network may listen in.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    certificate: Path | None = None
+    private_key: Path | None = None
+    is_insecure: bool = False
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def check_place(place: Place) -> None:
+    """Refuse to listen on a network without TLS.
+
+    Raises
+    ------
+    ConfigError
+        If it would, or certificate and key do not go together.
+    """
+    if (place.certificate is None) != (place.private_key is None):
+        raise ConfigError("TLS needs both: --tls-cert FILE and --tls-key FILE")
+    for file in (place.certificate, place.private_key):
+        if file is not None and not file.is_file():
+            raise ConfigError(f"{file}: there is no such file")
+    if not place.is_loopback and place.certificate is None and not place.is_insecure:
+        raise ConfigError(
+            f"{place.host} can be reached from the network: keys and images would travel in the clear. Give "
+            "--tls-cert and --tls-key, or listen on 127.0.0.1 behind ssh; --insecure does it all the same"
+        )
+
+
+class Server:
+    """A server on a thread of its own, from `start` to `stop`; also a context manager.
+
+    Parameters
+    ----------
+    settings : Settings
+    engine : Engine
+    place : Place
+
+    Raises
+    ------
+    ConfigError
+        As `check_place`; or if the port is taken.
+    MissingExtra
+        If the extra [server] is not installed.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine, place: Place | None = None) -> None:
+        place = place or Place()
+        check_place(place)
+        require("uvicorn", "server", "effseg serve")
+        require("fastapi", "server", "effseg serve")
+        require("python_multipart", "server", "effseg serve")
+        from .app import create_app
+
+        self._socket = _listening(place)
+        scheme = "http" if place.certificate is None else "https"
+        host, port = self._socket.getsockname()[:2]
+        self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        self._server = _uvicorn(create_app(settings, engine), place)
+        self._thread = threading.Thread(target=self._run, name="effseg-server", daemon=True)
+
+    def start(self) -> Server:
+        """Begin to answer; returns when it does.
+
+        Raises
+        ------
+        ServerError
+            If it does not.
+        """
+        self._thread.start()
+        ends = time.monotonic() + _STARTS_WITHIN
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > ends:
+                raise ServerError("the server did not start; see the log (effseg serve --verbose)")
+            time.sleep(0.01)
+        return self
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it answers."""
+        return self._thread.is_alive()
+
+    def stop(self, seconds: float = 15.0) -> None:
+        """Stop answering, and free everything."""
+        self._server.should_exit = True
+        self._thread.join(seconds / 2)
+        if self._thread.is_alive():
+            self._server.force_exit = True
+            self._thread.join(seconds / 2)
+        self._socket.close()
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._socket])
+
+
+def _uvicorn(app: object, place: Place) -> uvicorn.Server:
+    import uvicorn
+
+    class Quiet(uvicorn.Server):
+        """Leaves signals to who started it."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # an ASGI application; uvicorn's own type is narrower
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=3,
+        limit_concurrency=_CONNECTIONS,
+        h11_max_incomplete_event_size=_LONGEST_HEADERS,
+        ssl_certfile=place.certificate,
+        ssl_keyfile=place.private_key,
+    )
+    return Quiet(config)
+
+
+def _listening(place: Place) -> socket.socket:
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((place.host, place.port))
+    except OSError as err:
+        found.close()
+        raise ConfigError(
+            f"cannot listen at {place.host}:{place.port} ({err.strerror or err}); choose another --port, or 0"
+        ) from err
+    return found
