@@ -2,12 +2,13 @@
 
 Planes are shown as radiologists hang them: the patient's right is on the left of axial and coronal planes,
 anterior is on the left of sagittal ones, and millimetres are equal in both directions.
-A 2D picture is shown once, as it is stored.
+A 2D picture is shown once, as it is stored, without the words of anatomy.
 """
 
 from __future__ import annotations
 
 import colorsys
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ _PANEL_PIXELS = 320  # longest side of one plane
 _MARGIN, _LINE = 12, 20  # pixels around panels, and from one line of the legend to the next
 _FONT_PIXELS = 14
 _MOST_LINES = 20  # of the legend
+_MOST_OBJECTS = 8  # of one kind, that are named one by one
+_NUMBER = re.compile(r"\s*\d+$")
 _FILL = 0.35  # opacity of a structure; its outline is opaque
 _PERCENTILES = (1.0, 99.0)  # of the shown slices' intensities, black and white
 _BACKGROUND, _INK = (18, 18, 20), (235, 235, 235)
@@ -86,10 +89,12 @@ def overlay_picture(volume: Volume, labels: LabelMap, slices_of: LabelMap | None
     image, found = reorient(volume, ("R", "A", "S")), reorient(labels, ("R", "A", "S"))
     at = reorient(shown, ("R", "A", "S"))
     planes = [plane for plane in _PLANES if image.shape[plane.columns] > 1 and image.shape[plane.rows] > 1]
+    is_picture = _is_picture(volume)
     panels = [
-        _panel(image, found, plane, _fullest_slice(at.data, plane.across)) for plane in planes or _PLANES[:1]
+        _panel(image, found, plane, _fullest_slice(at.data, plane.across), with_words=not is_picture)
+        for plane in planes or _PLANES[:1]
     ]
-    legend = _legend(labels)
+    legend = _legend(labels, is_picture)
     width = sum(panel.width for panel in panels) + _MARGIN * (len(panels) + 1)
     height = max(panel.height for panel in panels) + 2 * _MARGIN + _LINE * (len(legend) + 1)
     canvas = Image.new("RGB", (max(width, _PANEL_PIXELS), height), _BACKGROUND)
@@ -109,7 +114,7 @@ def label_colour(labels: LabelMap, label: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _panel(image: Volume, labels: LabelMap, plane: _Plane, index: int) -> Image:
+def _panel(image: Volume, labels: LabelMap, plane: _Plane, index: int, with_words: bool) -> Image:
     from PIL import Image, ImageDraw
 
     grey = _as_displayed(image.data, plane, index)
@@ -120,6 +125,8 @@ def _panel(image: Volume, labels: LabelMap, plane: _Plane, index: int) -> Image:
     # Labels are blown up by nearest neighbour, so that the picture shows voxels as they are.
     drawn = np.asarray(Image.fromarray(ids.astype(np.int32)).resize(size, Image.Resampling.NEAREST))
     panel = Image.fromarray(_blend(pixels, drawn, labels))
+    if not with_words:
+        return panel
     draw = ImageDraw.Draw(panel)
     draw.text((4, panel.height // 2 - _FONT_PIXELS // 2), plane.left, fill=_INK, font=_font())
     draw.text((4, 2), plane.title, fill=_INK, font=_font())
@@ -189,14 +196,34 @@ def _inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return padded[4:, 2:-2] & padded[:-4, 2:-2] & padded[2:-2, 4:] & padded[2:-2, :-4]
 
 
-def _legend(labels: LabelMap) -> list[tuple[Colour, str]]:
-    volumes = sorted(labels.volumes_ml().items())
+def _is_picture(image: Volume) -> bool:
+    """Whether an image is one slice whose place in the patient nobody knows, as pictures are."""
+    return image.shape[2] == 1 and not image.affine[:3, 3].any()
+
+
+def _legend(labels: LabelMap, is_picture: bool) -> list[tuple[Colour, str]]:
+    sizes = sorted(labels.volumes_ml().items())
+    kinds = {_NUMBER.sub("", labels.names.get(label, "")) for label, _ in sizes}
+    if len(sizes) > _MOST_OBJECTS and len(kinds) == 1:
+        middle = _size_in_words(float(np.median([size for _, size in sizes])), labels, is_picture)
+        return [(_BACKGROUND, f"{len(sizes)} x {kinds.pop() or 'label'}, median {middle}")]
     lines = [
-        (label_colour(labels, label), f"{labels.names.get(label, f'label {label}')}  {millilitres:.2f} mL")
-        for label, millilitres in volumes[:_MOST_LINES]
+        (
+            label_colour(labels, label),
+            f"{labels.names.get(label, f'label {label}')}  {_size_in_words(size, labels, is_picture)}",
+        )
+        for label, size in sizes[:_MOST_LINES]
     ]
-    more = len(volumes) - len(lines)
+    more = len(sizes) - len(lines)
     return [*lines, (_BACKGROUND, f"and {more} more")] if more else lines
+
+
+def _size_in_words(millilitres: float, labels: LabelMap, is_picture: bool) -> str:
+    if not is_picture:
+        return f"{millilitres:.2f} mL"
+    pixels = 1000 * millilitres / labels.grid.voxel_mm3
+    area = labels.spacing[0] * labels.spacing[1]
+    return f"{pixels:.0f} pixels" if area == 1 else f"{pixels * area:.4g} mm\N{SUPERSCRIPT TWO}"
 
 
 def _write_legend(draw: ImageDraw, legend: list[tuple[Colour, str]], top: int) -> None:

@@ -100,3 +100,19 @@ def test_two_label_maps_are_compared_on_the_same_slices() -> None:
     bare = np.asarray(overlay_picture(volume, nothing, slices_of=labels))
     free = ~((np.asarray(ours)[: bare.shape[0], : bare.shape[1]] != bare).any(axis=-1))
     assert free[12:332, 12:332].mean() > 0.5  # the same image lies below both
+
+
+def test_a_picture_gets_no_words_of_anatomy_and_areas_instead_of_volumes(monkeypatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("PIL.ImageDraw.ImageDraw.text", lambda self, place, text, **how: said.append(text))
+    data = np.zeros((60, 40, 1), np.uint8)
+    for number in range(12):
+        data[5 * number : 5 * number + 3, 4:8] = number + 1
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
+    names = {number + 1: f"nucleus {number + 1}" for number in range(12)}
+    overlay_picture(Volume(data.astype(np.float32), affine), LabelMap(data, affine, names))
+    assert said == ["12 x nucleus, median 12 pixels"]
+    said.clear()
+    half = np.diag([-0.5, -0.5, 1.0, 1.0])
+    overlay_picture(Volume(data.astype(np.float32), half), LabelMap((data == 1).astype(np.uint8), half))
+    assert said == ["label 1  3 mm²"]
