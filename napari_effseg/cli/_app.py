@@ -28,6 +28,7 @@ _COMMANDS = {
     "distill": "Let a model that answers clicks learn from another one.",
     "evaluate": "Score a model against the references of a data set.",
     "bench": "Measure parameters, operations, time and memory of the models.",
+    "serve": "Serve the engine to napari, 3D Slicer and other programs.",
     "convert": "Turn an official .pth or .pt checkpoint into safetensors.",
     "doctor": "Show versions, devices and what is out of order, on one screen.",
 }

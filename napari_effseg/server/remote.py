@@ -30,8 +30,8 @@ from .wire import Message, encode
 
 __all__ = ["Connection", "RemoteSession"]
 
-_PATIENT, _ATTENTIVE = 20, 0.25
-"""Seconds for which the server may keep a request, without and with somebody who watches."""
+_PATIENT, _ATTENTIVE, _AT_FIRST = 20, 0.25, 0.05
+"""Seconds for which the server may keep a request: of who does not watch, of who does, of whose first one."""
 _BEGINNINGS = 4
 _Found = TypeVar("_Found")
 
@@ -270,9 +270,10 @@ class RemoteSession:
         """Send an action, and wait for its answer; what breaks on the way is not done twice."""
         number = self._number + 1
         path = f"{self._path}/actions/{number}"
-        wait = _PATIENT if progress is None and cancel is None else _ATTENTIVE
+        is_watched = progress is not None or cancel is not None
+        wait, first = (_ATTENTIVE, _AT_FIRST) if is_watched else (_PATIENT, _PATIENT)
         try:
-            answer = self._connection.call("PUT", f"{path}?wait={wait}{self._packing}", pieces=pieces)
+            answer = self._connection.call("PUT", f"{path}?wait={first}{self._packing}", pieces=pieces)
             while answer.status == 202:
                 if progress is not None:
                     progress(float(answer.json["fraction"]), str(answer.json["message"]))
