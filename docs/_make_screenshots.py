@@ -1,11 +1,12 @@
 """Make all pictures of napari's window anew; a real window is driven as a user would, nothing is retouched.
 
 ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/_make_screenshots.py`` (needs the extras [napari] and
-[demo]; on a desktop without xvfb-run).
+[demo]; on a desktop without xvfb-run). Names of pictures after it make those alone.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,11 @@ from qtpy.QtWidgets import QOpenGLWidget, QWidget
 
 import napari_effseg as eff
 from napari_effseg.viewer import _sample_data
-from napari_effseg.viewer.layers import layer_to_volume
-from napari_effseg.viewer.orientation import Plane
+from napari_effseg.viewer.click_places import show_slice_of
+from napari_effseg.viewer.click_widget import ClickWidget
+from napari_effseg.viewer.layers import layer_to_volume, world_of_index
+from napari_effseg.viewer.orientation import Plane, Sides
+from napari_effseg.viewer.reading_view import show_plane, spatial_axes_shown
 from napari_effseg.viewer.reading_widget import ReadingWidget
 from napari_effseg.viewer.segmentation_widget import SegmentationWidget
 
@@ -28,6 +32,7 @@ IMAGES = Path(__file__).parent / "images"
 PLUGIN = "napari-effseg"
 WIDTH, HEIGHT = 1366, 768
 PATIENCE_SECONDS = 600
+VENTRICLE_RAS, BESIDE_VENTRICLE_RAS = (-12.0, -34.0, 18.0), (-26.0, -34.0, 18.0)
 LEFT_HIPPOCAMPUS_RAS = "-26, -20, -16"  # of the template, mm
 
 
@@ -168,11 +173,103 @@ def reading() -> None:
     viewer.close()
 
 
+class Clicks:
+    """A window with the panel *Click segmentation* on a whole head, and a hand that clicks."""
+
+    def __init__(self, theme: str, plane: Plane) -> None:
+        self.viewer = new_window(theme)
+        _, widget = self.viewer.window.add_plugin_dock_widget(PLUGIN, "Click segmentation")
+        assert isinstance(widget, ClickWidget)
+        self.widget, self.desk = widget, widget.desk
+        self.viewer.open_sample(PLUGIN, "mni152")
+        QTest.qWait(3000)
+        image = self.viewer.layers[0]
+        show_plane(self.viewer, plane, Sides.RADIOLOGICAL)
+        show_all(self.viewer)
+        self.viewer.layers.selection.active = image
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until every action is answered."""
+        QTest.qWait(200)
+        until(lambda: self.desk.store.now.is_ready and self.desk.queue.is_empty)
+        QTest.qWait(200)
+
+    def at(self, ras: tuple[float, float, float]) -> QPoint:
+        """Show the slice of a place of the template, in mm; return where it is drawn."""
+        image = self.desk.store.now.image
+        assert image is not None
+        index = np.linalg.solve(self.desk.room.grid.affine, (*ras, 1.0))[:3]
+        show_slice_of(self.viewer, image, self.desk.room.grid, index)
+        QTest.qWait(100)
+        shown = spatial_axes_shown(self.viewer)
+        y, x = world_of_index(image, index, shown)[list(shown)]
+        canvas = self.viewer.window._qt_viewer.canvas  # what napari itself has no public name for
+        pixel = canvas.view.scene.transform.map([x, y, 0, 1])
+        return QPoint(round(pixel[0] / pixel[3]), round(pixel[1] / pixel[3]))
+
+    def click(self, ras: tuple[float, float, float], positive: bool = True) -> None:
+        """Click a place of the template, with the left or the right button."""
+        canvas = self.viewer.window._qt_viewer.canvas.native
+        place, button = self.at(ras), Qt.MouseButton.LeftButton if positive else Qt.MouseButton.RightButton
+        QTest.mouseMove(canvas, place)
+        QTest.qWait(600)
+        QTest.mouseClick(canvas, button, Qt.KeyboardModifier.NoModifier, place)
+        self.settle()
+
+    def press(self, key: str) -> None:
+        """Press a key of the panel."""
+        window = self.widget.window()
+        window.activateWindow()
+        QTest.qWaitForWindowActive(window)
+        QTest.keySequence(window, key)
+        self.settle()
+
+    def picture(self, name: str) -> None:
+        """Save a picture of the whole window."""
+        save_picture(self.viewer, f"clicks_{name}")
+
+
+def clicks() -> None:
+    """Outline a lateral ventricle of a whole head: a click, a correction, through the slices, finished."""
+    session = Clicks("dark", Plane.AXIAL)
+    session.click(VENTRICLE_RAS)
+    session.picture("first")
+    session.click(BESIDE_VENTRICLE_RAS, positive=False)
+    session.picture("corrected")
+    session.press("G")
+    show_plane(session.viewer, Plane.CORONAL, Sides.RADIOLOGICAL)
+    session.at(VENTRICLE_RAS)
+    session.picture("through")
+    session.press("N")
+    session.viewer.theme = "light"
+    session.picture("finished")
+    session.viewer.close()
+
+
+def finetuning() -> None:
+    """Show the panel *Fine-tune a model*, before a run."""
+    viewer = new_window("dark")
+    viewer.window.add_plugin_dock_widget(PLUGIN, "Fine-tune a model")
+    viewer.open_sample(PLUGIN, "hippocampus")
+    QTest.qWait(3000)
+    save_picture(viewer, "finetune")
+    viewer.close()
+
+
+PICTURES: dict[str, Callable[[], None]] = {
+    "dark": lambda: hippocampus("dark"),
+    "light": lambda: hippocampus("light"),
+    "region": region,
+    "head": head,
+    "reading": reading,
+    "clicks": clicks,
+    "finetuning": finetuning,
+}
+
+
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
     compile_kernels()
-    for name in ("dark", "light"):
-        hippocampus(name)
-    region()
-    head()
-    reading()
+    for wanted in sys.argv[1:] or PICTURES:
+        PICTURES[wanted]()
