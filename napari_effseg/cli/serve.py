@@ -34,6 +34,8 @@ _LOOKS_EVERY = 0.2
 @click.option("--show-key", is_flag=True, help="Print the key, too; else it is printed when it is made.")
 @click.option(
     "--keys-file",
+    "--keys",
+    "keys_file",
     type=FILE,
     metavar="FILE",
     help="A key for each user, a line each: name key; in place of the one key.",

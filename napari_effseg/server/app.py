@@ -22,8 +22,9 @@ from .bodies import read_json, read_message
 from .engines import Engine
 from .faults import Refusal, error_json, status_of
 from .guard import App, Audit, Guard
+from .held import HeldVolume
 from .hosting import HostedSession, encoded
-from .leases import HeldVolume, Lease, Leases
+from .leases import Lease, Leases
 from .payloads import labels_message, model_json, volume_of
 from .settings import Settings
 from .wire import MEDIA_TYPE, PROTOCOL, Malformed, encode, whole
@@ -67,15 +68,14 @@ class Service:
         self.audit.close()
 
 
-def create_app(settings: Settings, engine: Engine) -> App:
+def create_app(service: Service) -> App:
     """Make the ASGI application of a server.
 
     Parameters
     ----------
-    settings : Settings
-    engine : Engine
+    service : Service
+        Closed when the application ends.
     """
-    service = Service(settings, engine)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -103,7 +103,7 @@ def create_app(settings: Settings, engine: Engine) -> App:
     app.add_exception_handler(HTTPException, _explained_http)
     app.add_exception_handler(RequestValidationError, _explained_parameter)
     _add_routes(app)
-    return Guard(app, settings, service.audit, _OPEN_PATHS)
+    return Guard(app, service.settings, service.audit, _OPEN_PATHS)
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -224,15 +224,16 @@ async def put_job(name: _ID, request: Request, lease: _Lease, service: _Service)
     if name not in lease.jobs:
         if len(lease.jobs) >= service.settings.most_jobs:
             raise Refusal(429, "ServerBusy", f"{service.settings.most_jobs} jobs of yours are here already")
-        volume = lease.volume(about.get("volume")).volume
+        held = lease.volume(about.get("volume"))
         model = None if about.get("model") is None else model_name(about["model"])
         roi = _regions(about.get("roi"))
         engine = service.engine
         lease.jobs[name] = service.workshop.put(
             Task(
                 lease.user,
-                lambda task: engine.segment(volume, model, roi, task.progress, task.is_cancelled),
+                lambda task: engine.segment(held.volume, model, roi, task.progress, task.is_cancelled),
                 is_long=True,
+                holds=held,
             )
         )
     return _progress(lease.jobs[name], service)
@@ -284,9 +285,9 @@ async def put_session(
         def work(task: Task) -> HostedSession:
             state = None if file is None else read_state_bytes(file, held.volume.shape, most)
             opened = engine.open(held.volume, model, state)
-            return HostedSession(opened.session, held.volume.shape, opened.model, opened.weights_sha256)
+            return HostedSession(opened.session, held, opened.model, opened.weights_sha256)
 
-        lease.opening[name] = service.workshop.put(Task(lease.user, work))
+        lease.opening[name] = service.workshop.put(Task(lease.user, work, holds=held))
     return await _opened(name, lease, service, wait)
 
 

@@ -180,16 +180,20 @@ class Client:
         with self._lock:
             key = self._lease.name(), sha256
             if (name := self._images.pop(key, None)) is None:
+                self._make_room()
                 name = secrets.token_hex(16)
                 header, arrays = volume_message(volume)
                 pieces = encode({**header, "sha256": sha256}, arrays, compress=self.compresses)
                 self.call("PUT", f"/v1/volumes/{name}", pieces=pieces)
             self._images[key] = name
-            while len(self._images) > _KEPT_IMAGES:
-                _, old = self._images.popitem(last=False)
-                with suppress(Gone):
-                    self.call("DELETE", f"/v1/volumes/{old}")
             return name
+
+    def _make_room(self) -> None:
+        """Forget the images that were not used for longest."""
+        while len(self._images) >= _KEPT_IMAGES:
+            _, old = self._images.popitem(last=False)
+            with suppress(Gone):
+                self.call("DELETE", f"/v1/volumes/{old}")
 
     def forget(self, session: RemoteSession) -> None:
         """Drop a session that was closed; for sessions."""

@@ -17,9 +17,10 @@ from ..protocols import Session
 from ..session_file import write_state
 from ..session_json import box_of, prompt_of
 from ..session_state import SessionState
-from ..types import BoolArray, Colour, IndexBox, SpatialShape
+from ..types import BoolArray, Colour, IndexBox
 from ..volume import LabelMap
 from .faults import Refusal
+from .held import HeldVolume
 from .payloads import Patch, labels_message, patches_message
 from .wire import Malformed, Message, encode, whole
 from .work import Task, Workshop
@@ -53,12 +54,13 @@ class HostedSession:
     Parameters
     ----------
     session : Stateful
-    shape : (I, J, K)
+    held : HeldVolume
+        Its image.
     model, weights_sha256 : str
     """
 
-    def __init__(self, session: Stateful, shape: SpatialShape, model: str, weights_sha256: str) -> None:
-        self.session, self.shape = session, shape
+    def __init__(self, session: Stateful, held: HeldVolume, model: str, weights_sha256: str) -> None:
+        self.session, self.held, self.shape = session, held, held.volume.shape
         self.model, self.weights_sha256 = model, weights_sha256
         self.number = 0
         self.task: Task | None = None

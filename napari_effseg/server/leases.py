@@ -8,32 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
-from ..volume import Volume
 from .faults import Refusal
+from .held import HeldVolume
 from .settings import Settings
 from .work import Task
 
 if TYPE_CHECKING:
     from .hosting import HostedSession
 
-__all__ = ["HeldVolume", "Lease", "Leases"]
+__all__ = ["Lease", "Leases"]
 
 _Held = TypeVar("_Held")
-
-
-@dataclass(frozen=True, eq=False)
-class HeldVolume:
-    """An image of a client."""
-
-    volume: Volume
-    sha256: str
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of its voxels."""
-        return int(np.asarray(self.volume.data).nbytes)
 
 
 @dataclass(eq=False)
@@ -75,6 +60,13 @@ class Lease:
     def session(self, name: str) -> HostedSession:
         """Return a session, or refuse."""
         return _found(self.sessions, name, "NoSession", "session; open it again")
+
+    def images(self) -> set[HeldVolume]:
+        """Return all images that something of this lease keeps in memory."""
+        tasks = (*self.jobs.values(), *self.opening.values())
+        kept = [task.holds for task in tasks if isinstance(task.holds, HeldVolume)]
+        kept += [session.held for session in self.sessions.values()]
+        return {*self.volumes.values(), *kept}
 
     def close(self) -> None:
         """Free everything."""
@@ -156,7 +148,7 @@ class Leases:
         Refusal
             If all images of the user would take more than allowed.
         """
-        held = sum(held.nbytes for lease in self._of(user) for held in lease.volumes.values())
+        held = sum(held.nbytes for lease in self._of(user) for held in lease.images())
         if held + self._arriving.get(user, 0) + size > self._settings.user_bytes:
             raise Refusal(
                 413,

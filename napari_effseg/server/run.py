@@ -103,13 +103,14 @@ class Server:
         require("uvicorn", "server", "effseg serve")
         require("fastapi", "server", "effseg serve")
         require("python_multipart", "server", "effseg serve")
-        from .app import create_app
+        from .app import Service, create_app
 
         self._socket = _listening(place)
         scheme = "http" if place.certificate is None else "https"
         host, port = self._socket.getsockname()[:2]
         self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-        self._server = _uvicorn(create_app(settings, engine), place)
+        self.service = Service(settings, engine)
+        self._server = _uvicorn(create_app(self.service), place)
         self._thread = threading.Thread(target=self._run, name="effseg-server", daemon=True)
 
     def start(self) -> Server:

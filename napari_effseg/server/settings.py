@@ -48,7 +48,7 @@ class Settings:
     action_bytes: int = _GIB
     most_leases: int = 16
     most_volumes: int = 16
-    most_jobs: int = 32
+    most_jobs: int = 8
     most_sessions: int = 16
     requests_per_second: float = 100.0
     request_burst: float = 400.0

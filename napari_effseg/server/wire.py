@@ -362,7 +362,7 @@ def _described(entry: object, limits: Limits) -> _Described:
     if not isinstance(entry, Mapping):
         raise Malformed("an array is described by something that is no JSON object")
     name, shape, length = entry.get("dtype"), entry.get("shape"), entry.get("bytes")
-    if name not in _DTYPES:
+    if not isinstance(name, str) or name not in _DTYPES:
         raise Malformed(f"arrays of {str(name)[:40]!r} do not travel; expected {', '.join(sorted(_DTYPES))}")
     sides = [whole(side, 0, limits.side, "a side of an array") for side in list_of(shape)]
     if not 1 <= len(sides) <= _MOST_AXES:

@@ -30,10 +30,12 @@ class Task:
         ``work(task)`` -> result; it may call `task.progress` and `task.is_cancelled`.
     is_long : bool
         Whether clicks of others may come between.
+    holds : object
+        What it needs, and keeps until it is over.
     """
 
-    def __init__(self, user: str, work: Work, is_long: bool = False) -> None:
-        self.user, self.is_long = user, is_long
+    def __init__(self, user: str, work: Work, is_long: bool = False, holds: object = None) -> None:
+        self.user, self.is_long, self.holds = user, is_long, holds
         self.state: State = "queued"
         self.fraction, self.message, self.revision = 0.0, "waiting", 0
         self.result: Any = None
@@ -65,7 +67,7 @@ class Task:
         with self._lock:
             was_waiting = self.state == "queued"
             if was_waiting:
-                self.state, self._work = "cancelled", None
+                self.state, self._work, self.holds = "cancelled", None, None
                 self.error = Cancelled("stopped on request; nothing was written")
         if was_waiting:
             self._changed()
@@ -85,7 +87,7 @@ class Task:
             self.error, self.state = err, "cancelled"
         except BaseException as err:  # noqa: BLE001  whatever it is, who asked is told, and the thread goes on
             self.error, self.state = err, "failed"
-        self.pause = lambda: None
+        self.pause, self.holds = (lambda: None), None
         self._changed()
 
     async def changed(self, after: int, seconds: float) -> None:

@@ -125,7 +125,8 @@ found = eff.segment(volume, "hippocampus-lightm-unet", "cpu")
 with eff.open_session(volume, device="cpu") as session:
     session.add(eff.Point((15, 25, 18), axis=2))
     session.propagate(2)
-    np.savez({str(tmp_path / "here.npz")!r}, labels=found.labels.data, doubt=found.doubt, clicked=session.mask)
+    arrays = dict(labels=found.labels.data, doubt=found.doubt, clicked=session.mask)
+np.savez({str(tmp_path / "here.npz")!r}, **arrays)
 """
     subprocess.run(
         [sys.executable, "-c", code],
