@@ -96,6 +96,7 @@ def create_app(service: Service) -> App:
         redoc_url=None,
         openapi_url="/openapi.json",
         lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False},  # nothing is told to anybody else
     )
     app.state.service = service
     for kind in (Refusal, Malformed, EffsegError, MemoryError):

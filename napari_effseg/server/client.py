@@ -61,6 +61,7 @@ def connect(url: str, key: str, *, timeout: float = 10.0, certificate: PathLike 
     transport = Transport(url, key, timeout, certificate)
     try:
         _check_protocol(transport.call("GET", "/health", with_key=False), url)
+        transport.is_known = True
         about = transport.call("GET", "/v1/capabilities").json
     except BaseException:
         transport.close()

@@ -16,6 +16,7 @@ _STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (Malformed, 400),
     (errors.WrongKey, 401),
     (errors.ServerBusy, 429),
+    (errors.ServerLost, 503),
     (errors.OutOfMemory, 507),
     (errors.Cancelled, 409),
     (errors.WeightsError, 503),

@@ -5,6 +5,7 @@ An ASGI middleware, so that nothing of a request is read before it was let in.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -14,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import ServerLost
 from .faults import Refusal, error_json, status_of
 from .keys import Keyring, Throttle
 from .settings import Settings
@@ -90,6 +92,8 @@ class Guard:
             scope["state"]["user"] = visit.user = self._let_in(visit)
             scope["state"]["request_id"] = visit.id
             await self._app(scope, receive, visit.send)
+        except asyncio.CancelledError:  # uvicorn's last word when it ends
+            await self._explain(ServerLost("the server was stopped; begin again when it is back"), visit)
         except Exception as err:  # noqa: BLE001  the edge: every error becomes an answer
             await self._explain(err, visit)
         finally:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import json
 import socket
 import threading
 import time
@@ -136,6 +138,7 @@ class Server:
 
     def stop(self, seconds: float = 15.0) -> None:
         """Stop answering, and free everything."""
+        self.service.workshop.close()  # who waits for a task is told at once
         self._server.should_exit = True
         self._thread.join(seconds / 2)
         if self._thread.is_alive():
@@ -170,7 +173,7 @@ def _uvicorn(app: object, place: Place) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # an ASGI application; uvicorn's own type is narrower
-        http="h11",
+        http=_protocol(),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -185,6 +188,28 @@ def _uvicorn(app: object, place: Place) -> uvicorn.Server:
         ssl_keyfile=place.private_key,
     )
     return Quiet(config)
+
+
+def _protocol() -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol, which explains what is no HTTP at all in JSON, as all else is explained."""
+    from h11 import Data, EndOfMessage, Response
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class Explaining(H11Protocol):
+        def send_400_response(self, msg: str) -> None:
+            error = {"kind": "Malformed", "message": msg}
+            body = json.dumps({"error": error}).encode()
+            headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+            events = (
+                Response(status_code=400, headers=[*headers, ("connection", "close")], reason=b"Bad Request"),
+                Data(data=body),
+                EndOfMessage(),
+            )
+            for event in events:
+                self.transport.write(self.conn.send(event) or b"")
+            self.transport.close()
+
+    return Explaining
 
 
 def _listening(place: Place) -> socket.socket:

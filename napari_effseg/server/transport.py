@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import ssl
 import threading
@@ -12,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from ..errors import (
@@ -66,6 +67,11 @@ class Answer:
 class Transport:
     """Requests to one server; safe between threads.
 
+    Attributes
+    ----------
+    is_known : bool
+        Whether it was seen to be an effseg server.
+
     Parameters
     ----------
     url : str
@@ -83,6 +89,7 @@ class Transport:
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         self._was_here = False
+        self.is_known = False
         if not (self._key.isascii() and self._key.isprintable()):
             raise WrongKey("a key is made of printable ASCII characters")
 
@@ -143,7 +150,19 @@ class Transport:
             if wait is not None and time.monotonic() + wait < ends:
                 time.sleep(wait)
                 continue
-            return _checked(answer)
+            return self._checked(answer)
+
+    def _checked(self, answer: Answer) -> Answer:
+        """Raise what an answer stands for, if it is an error."""
+        if answer.status < 300:
+            return answer
+        about = answer.json.get("error") if isinstance(answer.json, Mapping) else None
+        if not isinstance(about, Mapping):
+            kind = ServerError if self.is_known else WrongAddress
+            raise kind(f"{self.url}: what answers there is no effseg server (status {answer.status})")
+        if about.get("kind") in _GONE:
+            raise Gone(str(about["kind"]), str(about.get("message", "")))
+        raise raised_from(about, answer.status)
 
     def close(self) -> None:
         """Close all connections."""
@@ -260,10 +279,14 @@ def _parts_of(url: str) -> tuple[str, int, str, bool]:
         port = parts.port
     except ValueError as err:
         raise WrongAddress(f"{url!r} is no address ({err}); expected such as http://127.0.0.1:8765") from err
-    if parts.scheme not in ("http", "https") or not parts.hostname or not _is_plain(parts.path):
+    if parts.scheme not in ("http", "https") or not _is_host(parts.hostname) or not _is_plain(parts.path):
         raise WrongAddress(f"{url!r} is no address; expected such as http://127.0.0.1:8765")
     is_safe = parts.scheme == "https"
     return parts.hostname, port or (443 if is_safe else 80), parts.path.rstrip("/"), is_safe
+
+
+def _is_host(name: str | None) -> TypeGuard[str]:
+    return name is not None and re.fullmatch(r"[\w.:-]+", name) is not None
 
 
 def _is_plain(path: str) -> bool:
@@ -291,18 +314,6 @@ def _read(response: http.client.HTTPResponse) -> Answer:
     while chunk := response.read(_STEP):
         reader.feed(chunk)
     return Answer(response.status, None, reader.finish())
-
-
-def _checked(answer: Answer) -> Answer:
-    """Raise what an answer stands for, if it is an error."""
-    if answer.status < 300:
-        return answer
-    about = answer.json.get("error") if isinstance(answer.json, Mapping) else None
-    if not isinstance(about, Mapping):
-        raise WrongAddress(f"what answers there is no effseg server (status {answer.status})")
-    if about.get("kind") in _GONE:
-        raise Gone(str(about["kind"]), str(about.get("message", "")))
-    raise raised_from(about, answer.status)
 
 
 def _retry_seconds(status: int, headers: http.client.HTTPMessage) -> float | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
 
-from ..errors import Cancelled, ServerBusy
+from ..errors import Cancelled, EffsegError, ServerBusy, ServerLost
 
 __all__ = ["Task", "Workshop"]
 
@@ -42,6 +42,7 @@ class Task:
         self.error: BaseException | None = None
         self.pause: Callable[[], None] = lambda: None
         self._work: Work | None = work
+        self._reason: EffsegError | None = None
         self._is_cancelled = False
         self._lock = threading.Lock()
         self._wakers: list[Callable[[], object]] = []
@@ -61,14 +62,21 @@ class Task:
         self.pause()
         return self._is_cancelled
 
-    def cancel(self) -> None:
-        """Ask it to stop; one that waits is over at once."""
+    def cancel(self, reason: EffsegError | None = None) -> None:
+        """Ask it to stop; one that waits is over at once.
+
+        Parameters
+        ----------
+        reason : EffsegError, optional
+            What who asked for it is told; None: that it was stopped on request.
+        """
+        self._reason = self._reason or reason
         self._is_cancelled = True
         with self._lock:
             was_waiting = self.state == "queued"
             if was_waiting:
                 self.state, self._work, self.holds = "cancelled", None, None
-                self.error = Cancelled("stopped on request; nothing was written")
+                self.error = self._reason or Cancelled("stopped on request; nothing was written")
         if was_waiting:
             self._changed()
 
@@ -84,7 +92,7 @@ class Task:
             self.result = work(self)
             self.state = "done"
         except Cancelled as err:
-            self.error, self.state = err, "cancelled"
+            self.error, self.state = self._reason or err, "cancelled"
         except BaseException as err:  # noqa: BLE001  whatever it is, who asked is told, and the thread goes on
             self.error, self.state = err, "failed"
         self.pause, self.holds = (lambda: None), None
@@ -196,7 +204,7 @@ class _Lane:
             self._queues.clear()
             self._filled.notify_all()
         for task in (*waiting, *([current] if current else [])):
-            task.cancel()
+            task.cancel(ServerLost("the server was stopped; begin again when it is back"))
         self._thread.join(seconds)
 
     def _next(self) -> Task | None:
