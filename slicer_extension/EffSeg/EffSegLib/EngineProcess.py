@@ -6,13 +6,11 @@ it is closed.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import subprocess
-import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
@@ -23,8 +21,9 @@ from .rooms import CancelCheck, Cancelled, ServerError
 
 __all__ = ["Address", "EngineProcess"]
 
-_SERVE = Path(__file__).with_name("serve_beside.py")
+_SERVE = ("-c", "import sys; from napari_effseg.cli import main; sys.exit(main())")
 _URL = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):\d+")
+_KEY = "EFFSEG_SERVER_KEY"
 _STARTING_S = 180.0
 _LOOKING_S = 0.1
 _KEPT_LINES = 200
@@ -60,8 +59,8 @@ class EngineProcess:
         Of an environment that has napari-effseg.
     environment : mapping
         See `engine_environment`.
-    serve : path
-        The program that it runs; another one in tests.
+    serve : sequence of str
+        How that Python runs `effseg`; another program in tests.
     seconds : float
         How long it may take to start.
     """
@@ -70,13 +69,12 @@ class EngineProcess:
         self,
         python: Path,
         environment: Mapping[str, str],
-        serve: Path = _SERVE,
+        serve: Sequence[str] = _SERVE,
         seconds: float = _STARTING_S,
     ) -> None:
         self._python, self._environment = python, dict(environment)
-        self._serve, self._seconds = serve, seconds
+        self._serve, self._seconds = tuple(serve), seconds
         self._process: subprocess.Popen[str] | None = None
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._lines: Queue[str] = Queue()
         self.log: deque[str] = deque(maxlen=_KEPT_LINES)
 
@@ -99,7 +97,7 @@ class EngineProcess:
         if say is not None:
             say("Starting the engine")
         try:
-            self._process = spawn(self._command(key), self._environment)
+            self._process = spawn(self._command(), {**self._environment, _KEY: key})
         except OSError as err:
             self.stop()
             raise ServerError(f"the engine's Python, {self._python}, cannot be started: {err}") from err
@@ -115,18 +113,11 @@ class EngineProcess:
         if self._process is not None:
             end(self._process)
         self._process = None
-        if self._folder is not None:
-            self._folder.cleanup()
-        self._folder = None
 
-    def _command(self, key: str) -> list[str]:
-        """Return what starts it; the key goes by a file that only this user can read."""
-        self._folder = tempfile.TemporaryDirectory(prefix="effseg-")
-        keys = Path(self._folder.name) / "keys"
-        with os.fdopen(os.open(keys, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"slicer {key}\n")
-        options = ["--host", "127.0.0.1", "--port", "0", "--keys", str(keys)]
-        return [str(self._python), str(self._serve), "serve", *options]
+    def _command(self) -> list[str]:
+        """Return what starts it; the key goes by the environment, where no other user sees it."""
+        options = ["--host", "127.0.0.1", "--port", "0", "--until-eof"]
+        return [str(self._python), *self._serve, "serve", *options]
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None

@@ -116,51 +116,54 @@ class Binding:
     ----------
     ui : object
         Widgets by name, as `slicer.util.childWidgetVariables` returns them.
-    changed : callable
-        Called with the new parameters when the user changed one.
+    change : callable
+        ``change(field=value)``, called when the user changed one.
     """
 
-    def __init__(self, ui: Any, changed: Callable[[Parameters], None]) -> None:
-        self._ui, self._changed = ui, changed
-        self._is_showing = False
-        self.parameters = Parameters()
-        for one in fields(Parameters):
-            if "widget" in one.metadata:
-                self._connect(one.name, getattr(ui, one.metadata["widget"]))
+    def __init__(self, ui: Any, change: Callable[..., None]) -> None:
+        self._change, self._is_showing = change, False
+        self._widgets = {
+            one.name: getattr(ui, one.metadata["widget"])
+            for one in fields(Parameters)
+            if "widget" in one.metadata
+        }
+        for name, widget in self._widgets.items():
+            widget.connect(_SIGNALS[_kind(widget)], lambda *_, name=name: self._take(name))
 
     def show(self, parameters: Parameters) -> None:
         """Show parameters; nobody is told."""
-        self.parameters = parameters
         self._is_showing = True
         try:
-            for one in fields(Parameters):
-                if "widget" in one.metadata:
-                    _show(getattr(self._ui, one.metadata["widget"]), getattr(parameters, one.name))
+            for name, widget in self._widgets.items():
+                if name not in _FILLED_BY_PANELS:
+                    _show(widget, getattr(parameters, name))
         finally:
             self._is_showing = False
 
-    def _connect(self, name: str, widget: Any) -> None:
-        signal = _SIGNALS[_kind(widget)]
-        widget.connect(signal, lambda *_: self._take(name, widget))
-
-    def _take(self, name: str, widget: Any) -> None:
-        if self._is_showing:
-            return
-        self.parameters = replace(self.parameters, **{name: _shown(widget)})
-        self._changed(self.parameters)
+    def _take(self, name: str) -> None:
+        if not self._is_showing:
+            self._change(**{name: _shown(self._widgets[name])})
 
 
+_FILLED_BY_PANELS = ("model", "click_model")
 _SIGNALS = {
     "node": "currentNodeChanged(vtkMRMLNode*)",
     "choice": "currentIndexChanged(int)",
     "check": "toggled(bool)",
+    "path": "currentPathChanged(QString)",
     "text": "textChanged(QString)",
+}
+_KINDS = {
+    "qMRMLNodeComboBox": "node",
+    "QComboBox": "choice",
+    "QCheckBox": "check",
+    "ctkPathLineEdit": "path",
+    "QLineEdit": "text",
 }
 
 
 def _kind(widget: Any) -> str:
-    name = widget.className() if hasattr(widget, "className") else type(widget).__name__
-    return {"qMRMLNodeComboBox": "node", "QComboBox": "choice", "QCheckBox": "check"}.get(name, "text")
+    return _KINDS[widget.className()]
 
 
 def _shown(widget: Any) -> Any:
@@ -169,7 +172,9 @@ def _shown(widget: Any) -> Any:
         return widget.currentNodeID or ""
     if kind == "choice":
         return widget.currentData or ""
-    return widget.checked if kind == "check" else widget.text
+    if kind == "check":
+        return widget.checked
+    return (widget.currentPath if kind == "path" else widget.text).strip()
 
 
 def _show(widget: Any, value: Any) -> None:
@@ -180,5 +185,5 @@ def _show(widget: Any, value: Any) -> None:
         widget.setCurrentIndex(widget.findData(value))
     elif kind == "check":
         widget.setChecked(value)
-    elif widget.text != value:  # or the cursor would jump to the end
-        widget.setText(value)
+    elif _shown(widget) != value:  # or the cursor would jump to the end
+        (widget.setCurrentPath if kind == "path" else widget.setText)(value)

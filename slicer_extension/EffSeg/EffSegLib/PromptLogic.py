@@ -98,6 +98,7 @@ class PromptLogic:
         self.current = ""
         self.segments: dict[int, str] = {}
         self.points: PointMarks | None = None
+        self.is_stored = True
 
     @property
     def is_open(self) -> bool:
@@ -357,21 +358,37 @@ class PromptLogic:
         """
         if self._session is None or self._volume is None or self.points is None:
             return None
-        session, found = self._session, []
-        self._worker.do(Job(lambda job: bytes_of(session), found.append, self._fail))
-        self._worker.finish()
-        if found:
-            self._text = keep(
-                found[0],
-                self.volume_node,
-                self._volume.affine,
-                self.segmentation,
-                self.points.nodes,
-                self.segments,
-                self.current,
-                self._text,
-            )
+        if not self.is_stored:
+            self.store_soon()
+            self._worker.finish()
         return self._text
+
+    def store_soon(self) -> None:
+        """Put the session into the scene when the engine has handed it over."""
+        session = self._session
+        if session is None:
+            return
+        self.is_stored = True  # until something changes
+
+        def failed(error: Exception) -> None:
+            self.is_stored = False
+            self._fail(error)
+
+        self._worker.do(Job(lambda job: bytes_of(session), self._keep, failed))
+
+    def _keep(self, content: bytes) -> None:
+        if self.points is None or self._volume is None:  # closed meanwhile
+            return
+        self._text = keep(
+            content,
+            self.volume_node,
+            self._volume.affine,
+            self.segmentation,
+            self.points.nodes,
+            self.segments,
+            self.current,
+            self._text,
+        )
 
     # --- asking and showing ---
 
@@ -402,7 +419,7 @@ class PromptLogic:
     def _show(self, shown: Shown) -> None:
         if self.points is None:  # closed meanwhile
             return
-        self.shown = shown
+        self.shown, self.is_stored = shown, False
         self._show_objects(shown.labels)
         self._show_current(shown.mask)
         self.points.show(shown.prompts)

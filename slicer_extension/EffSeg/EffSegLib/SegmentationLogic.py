@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .Nodes import boxes_of, channels_of, volume_of
-from .rooms import EffsegError, IndexBox, ModelInfo, Segmented, Segmenter, Volume
+from .rooms import Cancelled, EffsegError, IndexBox, ModelInfo, Segmented, Segmenter, Volume
 from .Segments import new_segmentation, put_labels, remember_report
 from .Statistics import new_table
 from .Work import Job
@@ -173,7 +173,14 @@ class SegmentationLogic:
             engine = self.segmenter()
             return tuple(_segment(engine, order, at, job) for at in range(len(order.volumes)))
 
-        return Job(work, done, failed, progress)
+        def finished(results: tuple[Segmented, ...]) -> None:
+            if job.is_cancelled():  # too late for the engine, but nothing is in the scene yet
+                failed(Cancelled("cancelled"))
+            else:
+                done(results)
+
+        job = Job(work, finished, failed, progress)
+        return job
 
     def deliver(
         self, result: Segmented, order: Order, volume_node: Any, target: Any = None, with_table: bool = True

@@ -1,71 +1,61 @@
-"""A headless Slicer scene on top of the `slicer-core` wheel (no Qt, no display)."""
+"""A scene of the slicer-core wheel with the logics that Slicer has; no Qt, no display; tests only."""
 
 import tempfile
+from types import SimpleNamespace
 
 import slicer
 
+_LOGICS = (  # colours, units and terminology before segmentations
+    "vtkSlicerColorLogic",
+    "vtkSlicerUnitsLogic",
+    "vtkSlicerTerminologiesModuleLogic",
+    "vtkSlicerVolumesLogic",
+    "vtkSlicerTransformLogic",
+    "vtkSlicerTablesLogic",
+    "vtkSlicerTextsLogic",
+    "vtkSlicerModelsLogic",
+    "vtkSlicerMarkupsLogic",
+    "vtkSlicerSegmentationsModuleLogic",
+    "vtkSlicerSubjectHierarchyModuleLogic",
+    "vtkSlicerSequencesLogic",
+)
+_MODULES = {
+    "Colors": "vtkSlicerColorLogic",
+    "Units": "vtkSlicerUnitsLogic",
+    "Terminologies": "vtkSlicerTerminologiesModuleLogic",
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "Markups": "vtkSlicerMarkupsLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+}
+
 
 def make_scene():
+    """Make the scene, and the logics by the names of their classes."""
     scene = slicer.vtkMRMLScene()
-    # data I/O manager: needed by ReadFromMRB (it asks for the remote cache folder)
-    cache = slicer.vtkCacheManager()
-    cache.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="slicer-cache-"))
-    io = slicer.vtkDataIOManager()
-    io.SetCacheManager(cache)
-    scene.SetCacheManager(cache)
-    scene.SetDataIOManager(io)
-    scene._keep = (cache, io)
-    app_logic = slicer.vtkMRMLApplicationLogic()
-    logics = {}
-    # order matters a little: colours, units, terminology, volumes before segmentations
-    for name in (
-        "vtkSlicerColorLogic",
-        "vtkSlicerUnitsLogic",
-        "vtkSlicerTerminologiesModuleLogic",
-        "vtkSlicerVolumesLogic",
-        "vtkSlicerTransformLogic",
-        "vtkSlicerTablesLogic",
-        "vtkSlicerTextsLogic",
-        "vtkSlicerModelsLogic",
-        "vtkSlicerMarkupsLogic",
-        "vtkSlicerSegmentationsModuleLogic",
-        "vtkSlicerSubjectHierarchyModuleLogic",
-        "vtkSlicerSequencesLogic",
-        "vtkSlicerCropVolumeLogic",
-        "vtkSlicerVolumeRenderingLogic",
-    ):
-        cls = getattr(slicer, name, None)
-        if cls is None:
-            continue
-        lg = cls()
-        lg.SetMRMLApplicationLogic(app_logic)
-        logics[name] = lg
-    for name, key in (
-        ("Colors", "vtkSlicerColorLogic"),
-        ("Units", "vtkSlicerUnitsLogic"),
-        ("Terminologies", "vtkSlicerTerminologiesModuleLogic"),
-        ("Volumes", "vtkSlicerVolumesLogic"),
-        ("Segmentations", "vtkSlicerSegmentationsModuleLogic"),
-        ("Markups", "vtkSlicerMarkupsLogic"),
-        ("SubjectHierarchy", "vtkSlicerSubjectHierarchyModuleLogic"),
-    ):
-        if key in logics:
-            app_logic.SetModuleLogic(name, logics[key])
-    app_logic.SetMRMLScene(scene)
-    for lg in logics.values():
-        lg.SetMRMLScene(scene)
-    logics["app"] = app_logic
+    scene.kept = _data_io(scene)  # reading an .mrb asks for the cache of remote files
+    app = slicer.vtkMRMLApplicationLogic()
+    logics = {name: getattr(slicer, name)() for name in _LOGICS}
+    for logic in logics.values():
+        logic.SetMRMLApplicationLogic(app)
+    for name, key in _MODULES.items():
+        app.SetModuleLogic(name, logics[key])
+    app.SetMRMLScene(scene)
+    for logic in logics.values():
+        logic.SetMRMLScene(scene)
     slicer.mrmlScene = scene
-    # what the real application provides and slicer.util expects
-    from types import SimpleNamespace as NS
+    slicer.modules = SimpleNamespace(**{name.lower(): _module(logics[key]) for name, key in _MODULES.items()})
+    return scene, {**logics, "app": app}
 
-    mod = lambda key: NS(logic=lambda: logics[key])
-    slicer.modules = NS(
-        volumes=mod("vtkSlicerVolumesLogic"),
-        segmentations=mod("vtkSlicerSegmentationsModuleLogic"),
-        markups=mod("vtkSlicerMarkupsLogic"),
-        terminologies=mod("vtkSlicerTerminologiesModuleLogic"),
-        subjecthierarchy=mod("vtkSlicerSubjectHierarchyModuleLogic"),
-        colors=mod("vtkSlicerColorLogic"),
-    )
-    return scene, logics
+
+def _module(logic):
+    return SimpleNamespace(logic=lambda: logic)
+
+
+def _data_io(scene):
+    cache, manager = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
+    cache.SetRemoteCacheDirectory(tempfile.mkdtemp(prefix="slicer-cache-"))
+    manager.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(manager)
+    return cache, manager

@@ -1,35 +1,32 @@
-"""Test stand-in for Slicer's PythonQt `qt` module, over PySide6 (tests only).
+"""Stand-in for Slicer's PythonQt module `qt`, over PySide6; tests only.
 
-PythonQt: Qt properties are plain attributes (w.text, w.enabled = False), setters stay methods
-(w.setText("x")), and obj.connect("signal(args)", f) works. PySide6 has neither; this adds both.
+In PythonQt, properties are plain attributes (``w.text``, ``w.enabled = False``), setters stay methods
+(``w.setText("x")``), ``w.connect("signal(args)", f)`` connects, ``w.className()`` names the class. PySide6
+has none of these. What is not there in Slicer fails here too: unknown signals, a property that is called.
 """
 
+import contextlib
 import functools
+import inspect
+import typing
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-QObject, QTimer, QFile, QSettings, Qt = (
-    QtCore.QObject,
-    QtCore.QTimer,
-    QtCore.QFile,
-    QtCore.QSettings,
-    QtCore.Qt,
-)
+QObject, Qt = QtCore.QObject, QtCore.Qt
 _CLASSES = {}
-_ALIAS = {"name": "objectName"}  # PythonQt exposes objectName also as .name
+_ALIAS = {"name": "objectName"}  # PythonQt shows objectName as name, too
+_OURS = {"vtkMRMLNode*": "QVariant"}  # PySide6 has no such type in its signals
 
 
 class _PythonQtLike:
     def __getattribute__(self, key):
-        if key == "connect":  # QObject.connect would win over a method of the mixin
-            return functools.partial(_PythonQtLike._connect, self)
+        if key in ("connect", "className"):  # those of QObject would win over those of a mixin
+            return functools.partial(getattr(_PythonQtLike, f"_{key}"), self)
         if not key.startswith("_") and key != "metaObject":
             prop = _ALIAS.get(key, key)
-            try:
+            with contextlib.suppress(RuntimeError):  # __init__ of the C++ side has not run yet
                 if QObject.metaObject(self).indexOfProperty(prop) >= 0:
                     return QObject.property(self, prop)
-            except RuntimeError:
-                pass  # __init__ of the C++ side not run yet
         return super().__getattribute__(key)
 
     def __setattr__(self, key, value):
@@ -39,57 +36,59 @@ class _PythonQtLike:
         else:
             super().__setattr__(key, value)
 
+    def _className(self):
+        return type(self).__name__
+
     def _connect(self, signal, slot):
-        name = QtCore.QMetaObject.normalizedSignature(signal)
+        base, arguments = signal.rstrip(")").split("(", 1)
+        arguments = _OURS.get(arguments, arguments)
+        name = QtCore.QMetaObject.normalizedSignature(f"{base}({arguments})")
         name = name if isinstance(name, str) else bytes(name).decode()
         if QObject.metaObject(self).indexOfSignal(name) < 0:
             raise AttributeError(f"{type(self).__name__} has no signal {name}")
-        base, args = name[:-1].split("(", 1)
         bound = object.__getattribute__(self, base)
-        try:
-            bound = bound[args] if args else bound
-        except (KeyError, IndexError):
-            pass
-        n = args.count(",") + 1 if args else 0
-        return bound.connect(lambda *a: slot(*a[:n]) if _accepts(slot, n) else slot())
+        with contextlib.suppress(KeyError, IndexError):
+            bound = bound[arguments] if arguments else bound
+        count = arguments.count(",") + 1 if arguments else 0
+        return bound.connect(lambda *given: slot(*given[:count]) if _accepts(slot, count) else slot())
 
 
-def _accepts(fn, n):
-    import inspect
-
+def _accepts(function, count):
     try:
-        inspect.signature(fn).bind(*range(n))
-        return True
+        inspect.signature(function).bind(*range(count))
     except (TypeError, ValueError):
         return False
+    return True
 
 
 def wrap(cls):
+    """Class of PySide6 that behaves as in PythonQt."""
     if cls not in _CLASSES:
         _CLASSES[cls] = type(cls.__name__, (_PythonQtLike, cls), {})
     return _CLASSES[cls]
 
 
-def __getattr__(key):  # flat namespace like PythonQt
-    for mod in (QtWidgets, QtGui, QtCore, QtUiTools):
-        if hasattr(mod, key):
-            obj = getattr(mod, key)
-            if isinstance(obj, type) and issubclass(obj, QtWidgets.QWidget):
-                return wrap(obj)
-            return obj
+def __getattr__(key):  # a flat namespace, as in PythonQt
+    for module in (QtWidgets, QtGui, QtCore, QtUiTools):
+        if hasattr(module, key):
+            found = getattr(module, key)
+            is_ours = isinstance(found, type) and issubclass(found, QtWidgets.QWidget | QtCore.QTimer)
+            return wrap(found) if is_ours else found
     raise AttributeError(key)
 
 
 class QUiLoader(QtUiTools.QUiLoader):
-    custom = {}  # class name -> factory, filled by ctk / slicer_gui
+    """Makes only widgets that Slicer has."""
+
+    custom: typing.ClassVar = {}  # class by name; filled by ctk and slicer_gui
 
     def createWidget(self, class_name, parent=None, name=""):
         cls = self.custom.get(class_name)
         if cls is None:
             base = getattr(QtWidgets, class_name, None)
             if base is None:
-                raise RuntimeError(f"no stand-in for widget class {class_name}")
+                raise RuntimeError(f"there is no stand-in for widgets of the class {class_name}")
             cls = wrap(base)
-        w = cls(parent)
-        QObject.setObjectName(w, name)
-        return w
+        widget = cls(parent)
+        QObject.setObjectName(widget, name)
+        return widget

@@ -1,90 +1,108 @@
-"""Puts qMRML stand-ins, slicer.app and slicer.ScriptedLoadableModule beside the slicer-core wheel. Tests only."""
+"""Stand-ins for qMRML widgets, slicer.app and slicer.ScriptedLoadableModule; tests only.
+
+They stand on the real scene and the real slicer.util of the slicer-core wheel.
+"""
 
 import os
 import sys
+import tempfile
 import types
+import unittest
 
+import ctk  # noqa: F401 - fills the loader
 import qt
 import slicer
-from headless_slicer import make_scene
 from PySide6 import QtCore, QtWidgets
+
+_FLAGS = (
+    "noneEnabled",
+    "addEnabled",
+    "removeEnabled",
+    "renameEnabled",
+    "editEnabled",
+    "showHidden",
+    "showChildNodeTypes",
+    "selectNodeUponCreation",
+)
+
+
+def _flag(name):
+    return QtCore.Property(
+        bool, lambda s: s._flags.get(name, False), lambda s, value: s._flags.__setitem__(name, value)
+    )
 
 
 class qMRMLWidget(qt.wrap(QtWidgets.QWidget)):
-    mrmlSceneChanged = QtCore.Signal(object)
-
     def setMRMLScene(self, scene):
-        self._scene = scene
-        for w in self.findChildren(QtWidgets.QWidget):
-            if isinstance(w, qMRMLNodeComboBox):
-                w.setMRMLScene(scene)
+        """What the connections of the .ui do in Slicer."""
+        for widget in self.findChildren(QtWidgets.QWidget):
+            if isinstance(widget, qMRMLNodeComboBox):
+                widget.setMRMLScene(scene)
 
 
 class qMRMLNodeComboBox(qt.wrap(QtWidgets.QComboBox)):
-    """A combo box over the REAL vtkMRMLScene: follows node-added and node-removed events."""
+    """Follows the nodes of a real scene."""
 
     currentNodeChanged = QtCore.Signal("QVariant")
 
     def __init__(self, parent=None):
         super().__init__(parent)
         self._types, self._scene, self._flags = [], None, {}
-        QtWidgets.QComboBox.currentIndexChanged.__get__(self).connect(
-            lambda i: QtCore.SignalInstance.emit(
-                object.__getattribute__(self, "currentNodeChanged"), self.currentNode()
-            )
-        )
+        tell = object.__getattribute__(self, "currentNodeChanged")
+        changed = QtWidgets.QComboBox.currentIndexChanged.__get__(self)
+        changed.connect(lambda _: QtCore.SignalInstance.emit(tell, self.currentNode()))
 
     nodeTypes = QtCore.Property("QStringList", lambda s: s._types, lambda s, v: setattr(s, "_types", list(v)))
-    for _n in (
-        "noneEnabled",
-        "addEnabled",
-        "removeEnabled",
-        "renameEnabled",
-        "editEnabled",
-        "showHidden",
-        "showChildNodeTypes",
-        "selectNodeUponCreation",
-    ):
-        exec(
-            f"{_n} = QtCore.Property(bool, lambda s: s._flags.get('{_n}', False), lambda s, v: s._flags.__setitem__('{_n}', v))"
-        )
+    for _name in _FLAGS:
+        locals()[_name] = _flag(_name)
 
     def setMRMLScene(self, scene):
         self._scene = scene
-        for ev in (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent):
-            scene.AddObserver(ev, lambda *_: self._refresh())
+        for event in (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent):
+            scene.AddObserver(event, lambda *_: self._refresh())
         self._refresh()
 
     def _nodes(self):
-        out = []
-        for t in self._types:
-            c = self._scene.GetNodesByClass(t)
-            c.UnRegister(None)
-            out += [c.GetItemAsObject(i) for i in range(c.GetNumberOfItems())]
-        return [n for n in out if not n.GetHideFromEditors()]
+        found = []
+        for kind in self._types:
+            nodes = self._scene.GetNodesByClass(kind)
+            nodes.UnRegister(None)
+            found += [nodes.GetItemAsObject(at) for at in range(nodes.GetNumberOfItems())]
+        whole = self._flags.get("showChildNodeTypes", True)
+        return [
+            node
+            for node in found
+            if not node.GetHideFromEditors() and (whole or node.GetClassName() in self._types)
+        ]
 
     def _refresh(self):
-        keep = self.currentNodeID
-        self.blockSignals(True)
+        kept, before = self.currentNodeID, self.currentNode()
+        was = self.blockSignals(True)
         self.clear()
         if self._flags.get("noneEnabled"):
-            self.addItem("None", None)
-        for n in self._nodes():
-            self.addItem(n.GetName(), n.GetID())
-        i = self.findData(keep) if keep else -1
-        self.blockSignals(False)
-        self.setCurrentIndex(max(i, 0) if self.count else -1)
+            self.addItem("None", "")
+        for node in self._nodes():
+            self.addItem(node.GetName(), node.GetID())
+        self.setCurrentIndex(max(self.findData(kept or ""), 0) if self.count else -1)
+        self.blockSignals(was)
+        if self.currentNode() is not before:
+            QtCore.SignalInstance.emit(
+                object.__getattribute__(self, "currentNodeChanged"), self.currentNode()
+            )
 
     @property
     def currentNodeID(self):
-        return QtWidgets.QComboBox.currentData(self)
+        return QtWidgets.QComboBox.currentData(self) or ""
 
     def currentNode(self):
-        i = self.currentNodeID
-        return self._scene.GetNodeByID(i) if self._scene and i else None
+        chosen = self.currentNodeID
+        return self._scene.GetNodeByID(chosen) if self._scene and chosen else None
 
     def setCurrentNode(self, node):
-        self.setCurrentIndex(self.findData(node.GetID()) if node else -1)
+        self.setCurrentNodeID(node.GetID() if node else "")
+
+    def setCurrentNodeID(self, node_id):
+        self.setCurrentIndex(self.findData(node_id or ""))
 
 
 qt.QUiLoader.custom.update(qMRMLWidget=qMRMLWidget, qMRMLNodeComboBox=qMRMLNodeComboBox)
@@ -98,7 +116,6 @@ class ScriptedLoadableModule:
 class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None):
         self.moduleName = type(self).__name__[: -len("Widget")]
-        self.developerMode = False
         self.parent = parent or qMRMLWidget()
         if self.parent.layout() is None:
             self.parent.setLayout(QtWidgets.QVBoxLayout())
@@ -110,56 +127,59 @@ class ScriptedLoadableModuleWidget:
     def setup(self):
         pass
 
-    def cleanup(self):
-        pass
-
-    def enter(self):
-        pass
-
-    def exit(self):
-        pass
-
 
 class ScriptedLoadableModuleLogic:
     def __init__(self, parent=None):
         self.moduleName = type(self).__name__[: -len("Logic")]
 
     def getParameterNode(self):
-        n = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
-        if not n:
-            n = slicer.vtkMRMLScriptedModuleNode()
-            n.SetSingletonTag(self.moduleName)
-            n.SetModuleName(self.moduleName)
-            n = slicer.mrmlScene.AddNode(n)
-        return n
+        node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if not node:
+            node = slicer.vtkMRMLScriptedModuleNode()
+            node.SetSingletonTag(self.moduleName)
+            node.SetModuleName(self.moduleName)
+            node = slicer.mrmlScene.AddNode(node)
+        return node
 
 
-class ScriptedLoadableModuleTest(__import__("unittest").TestCase):
+class ScriptedLoadableModuleTest(unittest.TestCase):
     def runTest(self):
         pass
 
-    def delayDisplay(self, *a, **k):
-        pass
+
+class Application:
+    """What the module uses of slicer.app."""
+
+    def __init__(self, logic, folder):
+        self._logic, self.slots = logic, {}
+        self.slicerUserSettingsFilePath = os.path.join(folder, "Slicer.ini")
+        self.slicerHome = ""
+
+    def connect(self, signal, slot):
+        self.slots[signal] = slot
+
+    def applicationLogic(self):
+        return self._logic
+
+    def startupEnvironment(self):
+        environment = QtCore.QProcessEnvironment.systemEnvironment()
+        return environment
 
 
-def install():
-    scene, logics = make_scene()
-    m = types.ModuleType("slicer.ScriptedLoadableModule")
-    for c in (
+def install(logics, folder=None):
+    """Put everything where modules look for it."""
+    module = types.ModuleType("slicer.ScriptedLoadableModule")
+    for cls in (
         ScriptedLoadableModule,
         ScriptedLoadableModuleWidget,
         ScriptedLoadableModuleLogic,
         ScriptedLoadableModuleTest,
     ):
-        setattr(m, c.__name__, c)
-    m.__all__ = [k for k in vars(m) if k.startswith("Scripted")]
-    i18n = types.ModuleType("slicer.i18n")
-    i18n.tr = lambda s, *a: s
-    i18n.translate = lambda ctx, s, *a: s
-    sys.modules["slicer.ScriptedLoadableModule"], sys.modules["slicer.i18n"] = m, i18n
-    slicer.ScriptedLoadableModule, slicer.i18n = m, i18n
+        setattr(module, cls.__name__, cls)
+    translation = types.ModuleType("slicer.i18n")
+    translation.tr = lambda text, *_: text
+    translation.translate = lambda context, text, *_: text
+    sys.modules["slicer.ScriptedLoadableModule"], sys.modules["slicer.i18n"] = module, translation
+    slicer.ScriptedLoadableModule, slicer.i18n = module, translation
     slicer.qMRMLWidget, slicer.qMRMLNodeComboBox = qMRMLWidget, qMRMLNodeComboBox
-    slicer.app = types.SimpleNamespace(
-        processEvents=QtWidgets.QApplication.processEvents, applicationLogic=lambda: logics["app"]
-    )
-    return scene, logics
+    slicer.app = Application(logics["app"], folder or tempfile.mkdtemp(prefix="slicer-user-"))
