@@ -39,5 +39,5 @@ class FakeBody:
             for one, score in ((mask, 0.8), (wide, 0.6))
         )
 
-    def carry(self, image, before, locked):
+    def carry(self, image, before, last, locked):
         return asked_again(self, image, before, locked)

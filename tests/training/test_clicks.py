@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_effseg import Cancelled, ConfigError, LabelMap, Volume
-from napari_effseg.engine.session.frames import Framing, normalised, show
+from napari_effseg.engine.session.frames import Framing, Scaling, show
 from napari_effseg.nets.click_unet import ClickUNet, ClickUNetConfig
 from napari_effseg.training import run_training
 from napari_effseg.training.clicks.appearance import change_appearance, synthetic
@@ -18,7 +18,7 @@ from napari_effseg.training.clicks.config import ClickConfig
 from napari_effseg.training.clicks.frames import draw_framing
 from napari_effseg.training.clicks.lessons import ClickLesson
 from napari_effseg.training.clicks.loss import hypotheses_loss
-from napari_effseg.training.clicks.neighbours import deformed, followed_object
+from napari_effseg.training.clicks.neighbours import Bend, followed_object
 from napari_effseg.training.clicks.rounds import Rounds
 from napari_effseg.training.clicks.sampler import Example, ExampleSampler
 from napari_effseg.training.clicks.superpixels import superpixel_labels
@@ -215,6 +215,9 @@ def test_an_example_is_a_function_of_its_number():
         assert a.target.any()
 
 
+BLANK = torch.zeros(1, 40, 40, dtype=torch.uint8)
+
+
 def two_pieces():
     labels = torch.zeros(40, 40, dtype=torch.int32)
     labels[5:12, 5:12] = 1
@@ -224,7 +227,7 @@ def two_pieces():
 
 def test_a_piece_is_followed_into_the_next_slice():
     before, labels = two_pieces(), two_pieces().roll(1, 0)
-    case = ObjectCase("a", torch.zeros(1, 40, 40, dtype=torch.uint8), labels, False, before)
+    case = ObjectCase("a", BLANK, labels, False, ObjectCase("b", BLANK, before, False))
     for seed in range(20):
         there, target = followed_object(case, np.random.default_rng(seed))
         assert (np.roll(there, 1, 0) == target).all()
@@ -232,7 +235,7 @@ def test_a_piece_is_followed_into_the_next_slice():
 
 def test_an_object_that_has_ended_is_followed_to_nothing():
     labels = torch.zeros(40, 40, dtype=torch.int32)
-    case = ObjectCase("a", torch.zeros(1, 40, 40, dtype=torch.uint8), labels, False, two_pieces())
+    case = ObjectCase("a", BLANK, labels, False, ObjectCase("b", BLANK, two_pieces(), False))
     there, target = followed_object(case, np.random.default_rng(0))
     assert there.any()
     assert not target.any()
@@ -243,11 +246,12 @@ def test_a_bent_object_is_near_what_it_was():
     mask[20:44, 16:50] = True
     shared = []
     for seed in range(30):
-        bent = deformed(mask, np.random.default_rng(seed)) > 0.5
+        random = np.random.default_rng(seed)
+        bent = Bend.draw(mask, random).mask(mask, random) > 0.5
         shared.append(2 * float((bent & mask).sum()) / float(bent.sum() + mask.sum()))
     assert min(shared) > 0.5
     assert 0.7 < np.mean(shared) < 0.95
-    still = deformed(mask, np.random.default_rng(0), strength=0.0) > 0.5
+    still = Bend.draw(mask, random, strength=0.0).mask(mask, random) > 0.5
     assert (still == mask).float().mean() > 0.98
 
 
@@ -260,7 +264,7 @@ def test_slices_beyond_the_ends_show_what_was_there_before():
     ended = [case for case in cases if not case.labels.any()]
     assert len(cases) == 9
     assert len(ended) == 3
-    assert all(case.before is not None and case.before.any() for case in ended)
+    assert all(case.before is not None and case.before.labels.any() for case in ended)
 
 
 def test_an_object_of_the_slice_before_asks_without_a_prompt():
@@ -268,7 +272,8 @@ def test_an_object_of_the_slice_before_asks_without_a_prompt():
     example = ExampleSampler([[case()]], config, 3).example(0)
     assert example.before is not None
     rounds = Rounds([example], None)
-    assert torch.equal(rounds.maps[0, 0], example.before)
+    assert torch.equal(rounds.maps[0, 0], example.before.mask)
+    assert rounds.seen(0)[-1].any()
     assert not rounds.asked[0]
     network = ClickUNet(ClickUNetConfig(features=(4, 8)))
     assert torch.isfinite(ClickLesson(config).loss(network, [example] * 2, np.random.default_rng(0)))
@@ -276,10 +281,11 @@ def test_an_object_of_the_slice_before_asks_without_a_prompt():
 
 def test_appearance_changes_no_shape_and_stays_finite():
     for seed in range(25):
-        image, labels = synthetic(32, np.random.default_rng(seed))
+        ((image, labels),) = synthetic(32, np.random.default_rng(seed))
         changed = change_appearance(image, np.random.default_rng(seed))
         assert changed.shape == (3, 32, 32)
-        assert normalised(changed, torch.ones(1, 32, 32)).isfinite().all()
+        inside = torch.ones(1, 32, 32)
+        assert Scaling.of(changed, inside).apply(changed, inside).isfinite().all()
         assert labels.min() == 1
 
 

@@ -90,7 +90,7 @@ class SliceBody(Protocol):
         """
         ...
 
-    def carry(self, image: SliceImage, before: Tensor, locked: Tensor | None) -> Hypothesis:
+    def carry(self, image: SliceImage, before: Tensor, last: SliceImage, locked: Tensor | None) -> Hypothesis:
         """Return the mask of an object that the slice before this one shows.
 
         Parameters
@@ -98,6 +98,8 @@ class SliceBody(Protocol):
         image : SliceImage
         before : Tensor, shape (I, J)
             Logits of the slice before, above 0 somewhere.
+        last : SliceImage
+            The slice before.
         locked : Tensor, shape (I, J), float32, or None
             Objects that are finished.
         """

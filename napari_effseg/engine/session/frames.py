@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["OUTSIDE", "Framing", "inside_of", "normalised", "put_back", "show"]
+__all__ = ["OUTSIDE", "Framing", "Scaling", "inside_of", "put_back", "show"]
 
 OUTSIDE = -10.0
 """Logit of what lies outside a frame."""
@@ -143,17 +143,34 @@ def inside_of(framing: Framing, sides: tuple[int, int], size: int) -> Tensor:
     return (rows[:, None] * columns)[None]
 
 
-def normalised(image: Tensor, inside: Tensor) -> Tensor:
-    """Mean 0 and standard deviation 1 of what lies inside the image, all channels together; 0 outside.
+@dataclass(frozen=True)
+class Scaling:
+    """What brings an image to mean 0 and standard deviation 1, all channels together.
 
-    Parameters
+    Attributes
     ----------
-    image : Tensor, shape (C, I, J)
-    inside : Tensor, shape (1, I, J)
-        1 inside the image, 0 in the margin around it.
+    mean, spread : float
     """
-    weight = inside.expand_as(image)
-    count = weight.sum().clamp_min(1)
-    mean = (image * weight).sum() / count
-    spread = (((image - mean) * weight).square().sum() / count).sqrt().clamp_min(1e-3)
-    return (image - mean) / spread * weight
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, image: Tensor, inside: Tensor) -> Scaling:
+        """Measure what lies inside an image.
+
+        Parameters
+        ----------
+        image : Tensor, shape (C, I, J)
+        inside : Tensor, shape (1, I, J)
+            1 inside the image, 0 in the margin around it.
+        """
+        weight = inside.expand_as(image)
+        count = weight.sum().clamp_min(1)
+        mean = (image * weight).sum() / count
+        spread = (((image - mean) * weight).square().sum() / count).sqrt().clamp_min(1e-3)
+        return cls(float(mean), float(spread))
+
+    def apply(self, image: Tensor, inside: Tensor) -> Tensor:
+        """Scale an image; 0 in the margin around it."""
+        return (image - self.mean) / self.spread * inside

@@ -13,7 +13,7 @@ from torch import Tensor
 from ...nets.click_unet import ClickUNet
 from ...nets.geodesic import Contrast
 from .body import Hypothesis, PlanePrompt, SliceImage
-from .frames import Framing, inside_of, normalised, put_back, show
+from .frames import Framing, Scaling, inside_of, put_back, show
 from .maps import MAPS, blank_maps, stamp, strengths
 
 __all__ = ["FusionBody"]
@@ -34,9 +34,22 @@ _LOOKS = 3
 """Looks at most, each wider than the one before, while the mask touches the frame."""
 
 
-_Given = tuple[SliceImage, Sequence[PlanePrompt], Tensor | None, Tensor | None]
-"""Slice, prompts, previous answer and locked neighbours."""
 _KEPT_VIEWS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What is asked of a slice: its prompts, previous answer and finished neighbours; the slice before."""
+
+    image: SliceImage
+    prompts: Sequence[PlanePrompt]
+    previous: Tensor | None
+    locked: Tensor | None
+    last: SliceImage | None = None
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        return self.image.pixels.shape[1], self.image.pixels.shape[2]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,19 +62,24 @@ class _View:
         Normalised.
     inside : Tensor, shape (1, S, S), float32
         1 inside the slice, 0 beyond.
+    scaling : Scaling
+        What normalised them.
     contrast : Contrast
         Of the pixels.
     """
 
     pixels: Tensor
     inside: Tensor
+    scaling: Scaling
     contrast: Contrast
 
     @classmethod
     def of(cls, pixels: Tensor, framing: Framing, size: int) -> _View:
         inside = inside_of(framing, (pixels.shape[1], pixels.shape[2]), size)
-        shown = normalised(show(pixels, framing, size), inside)
-        return cls(shown, inside, Contrast.of(shown))
+        seen = show(pixels, framing, size)
+        scaling = Scaling.of(seen, inside)
+        shown = scaling.apply(seen, inside)
+        return cls(shown, inside, scaling, Contrast.of(shown))
 
 
 class FusionBody:
@@ -93,61 +111,62 @@ class FusionBody:
         are answered by both, and the better one counts: that which obeys more of the clicks, or else thinks
         more of itself.
         """
-        given = (image, prompts, previous, locked)
-        whole = Framing.whole((image.pixels.shape[1], image.pixels.shape[2]))
+        asked = _Question(image, prompts, previous, locked)
+        whole = Framing.whole(asked.sides)
         if any(prompt.region is not None and prompt.positive for prompt in prompts):
             hints = [prompt for prompt in prompts if prompt.positive]
             extent = _extent(hints, previous if len(prompts) > 1 else None)
-            return self._closer(given, _frame(extent, _AROUND_REGION, whole) or whole, whole)
-        found = self._look(*given, whole)
+            return self._closer(asked, _frame(extent, _AROUND_REGION, whole) or whole, whole)
+        found = self._look(asked, whole)
         frame = None
         if len(prompts) > 1:
             frame = _frame(_extent(prompts, previous), _AROUND_CLICKS, whole)
         if frame is None:
             return found
-        closer = self._closer(given, frame, whole)
+        closer = self._closer(asked, frame, whole)
         return max(closer, found, key=lambda answer: _obeyed(answer[0].logits, prompts) + answer[0].score)
 
-    def carry(self, image: SliceImage, before: Tensor, locked: Tensor | None) -> Hypothesis:
+    def carry(self, image: SliceImage, before: Tensor, last: SliceImage, locked: Tensor | None) -> Hypothesis:
         """See `SliceBody.carry`: a closer look at where the object was, without a prompt."""
-        whole = Framing.whole((image.pixels.shape[1], image.pixels.shape[2]))
+        asked = _Question(image, (), before, locked, last)
+        whole = Framing.whole(asked.sides)
         frame = _frame(_extent((), before), _AROUND_BEFORE, whole) or whole
-        return self._closer((image, (), before, locked), frame, whole)[0]
+        return self._closer(asked, frame, whole)[0]
 
-    def _closer(self, given: _Given, frame: Framing, whole: Framing) -> tuple[Hypothesis, ...]:
+    def _closer(self, asked: _Question, frame: Framing, whole: Framing) -> tuple[Hypothesis, ...]:
         """Look closer, and wider again while the mask touches the frame."""
         for _ in range(_LOOKS):
-            found = self._look(*given, frame)
+            found = self._look(asked, frame)
             if frame.side >= whole.side or not _touches(found[0].logits, frame):
                 break
             frame = _held(Framing(frame.centre, frame.side * _WIDER), whole)
         return found
 
     @torch.inference_mode()
-    def _look(
-        self,
-        slice_: SliceImage,
-        prompts: Sequence[PlanePrompt],
-        previous: Tensor | None,
-        locked: Tensor | None,
-        framing: Framing,
-    ) -> tuple[Hypothesis, ...]:
+    def _look(self, asked: _Question, framing: Framing) -> tuple[Hypothesis, ...]:
         """Answer within one frame."""
-        view = self._view(slice_, framing)
-        maps = blank_maps(1, self._size)[0]
-        if previous is not None:
-            maps[_PREVIOUS] = show(previous.sigmoid()[None], framing, self._size)[0]
-        if locked is not None:
-            maps[_LOCKED] = (show(locked[None], framing, self._size)[0] > 0.5).float()
-        for prompt in prompts:
-            self._draw(maps, prompt, framing)
+        view = self._view(asked.image, framing)
+        maps = self._maps(asked, framing)
+        before = torch.zeros(1, self._size, self._size)
+        if asked.last is not None:
+            seen = show(asked.last.pixels.mean(dim=0, keepdim=True), framing, self._size)
+            before = view.scaling.apply(seen, view.inside)
         reached = strengths(view.contrast, maps, view.inside)
-        given = torch.cat([view.pixels, maps, reached])[None].to(self._device)
+        given = torch.cat([view.pixels, maps, reached, before])[None].to(self._device)
         logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
-        several = len(prompts) == 1
+        several = len(asked.prompts) == 1
         wanted = logits[0] if several else logits[0, :1]  # corrections are answered by the first mask alone
-        back = put_back(wanted.float().cpu(), framing, (slice_.pixels.shape[1], slice_.pixels.shape[2]))
-        return _ranked(back, scores[0].sigmoid().cpu())
+        return _ranked(put_back(wanted.float().cpu(), framing, asked.sides), scores[0].sigmoid().cpu())
+
+    def _maps(self, asked: _Question, framing: Framing) -> Tensor:
+        maps = blank_maps(1, self._size)[0]
+        if asked.previous is not None:
+            maps[_PREVIOUS] = show(asked.previous.sigmoid()[None], framing, self._size)[0]
+        if asked.locked is not None:
+            maps[_LOCKED] = (show(asked.locked[None], framing, self._size)[0] > 0.5).float()
+        for prompt in asked.prompts:
+            self._draw(maps, prompt, framing)
+        return maps
 
     def _view(self, slice_: SliceImage, framing: Framing) -> _View:
         """Return what a frame shows of a slice; the last few are kept, for the next click."""

@@ -17,7 +17,8 @@ MAPS = ("previous", "positive", "negative", "region", "locked")
 it; what boxes and lassos enclose; objects that are finished."""
 STRENGTHS = ("positive", "negative", "border")
 """Further maps that follow from these and from the image: how strongly marks on the object, marks off it, and
-the border of what is shown reach each pixel along the path of least contrast."""
+the border of what is shown reach each pixel along the path of least contrast. Behind them stands one more:
+the brightness of the slice before, where the object is followed from there."""
 RADIUS = 2.5
 """Radius of a point's disk, in pixels that the network sees."""
 

@@ -108,7 +108,7 @@ def carry(
     """
 
     def go(anchor: int, slices: range) -> dict[int, Tensor]:
-        return dict(_go(anchors[anchor], slices, line, body, tick))
+        return dict(_go(anchor, anchors[anchor], slices, line, body, tick))
 
     upwards = {} if gap.below is None else go(gap.below, range(gap.low, gap.high))
     downwards = {} if gap.above is None else go(gap.above, range(gap.high - 1, gap.low - 1, -1))
@@ -145,18 +145,19 @@ def ticker(gaps: Sequence[Gap], progress: Progress | None, cancel: CancelCheck |
 
 
 def _go(
-    anchor: Tensor, slices: range, line: Line, body: SliceBody, tick: Callable[[], None]
+    anchor: int, logits: Tensor, slices: range, line: Line, body: SliceBody, tick: Callable[[], None]
 ) -> Iterator[tuple[int, Tensor]]:
     """Go from slice to slice until the object ends."""
-    logits, area = anchor, float((anchor > 0).sum())
+    last, area = line.image(anchor), float((logits > 0).sum())
     for index in slices:
         tick()
         if int((logits > 0).sum()) < _LEAST_PIXELS:
             return
-        found = body.carry(line.image(index), logits.clamp(-_SURE, _SURE), line.locked(index))
+        image = line.image(index)
+        found = body.carry(image, logits.clamp(-_SURE, _SURE), last, line.locked(index))
         if _has_ended(logits, found.logits, area):
             return
-        logits = found.logits
+        logits, last = found.logits, image
         yield index, logits
 
 

@@ -115,7 +115,7 @@ class SamBody:
         order = known.argsort(descending=True).tolist()
         return tuple(Hypothesis(back[which], float(known[which].clamp(0, 1))) for which in order)
 
-    def carry(self, image: SliceImage, before: Tensor, locked: Tensor | None) -> Hypothesis:
+    def carry(self, image: SliceImage, before: Tensor, last: SliceImage, locked: Tensor | None) -> Hypothesis:
         """See `SliceBody.carry`."""
         return asked_again(self, image, before, locked)
 

@@ -66,7 +66,7 @@ class BaselineBody:
         part[...] = F.interpolate(small, part.shape, mode="bilinear", align_corners=False)[0, 0]
         return (Hypothesis(logits, 1.0),)
 
-    def carry(self, image: SliceImage, before: Tensor, locked: Tensor | None) -> Hypothesis:
+    def carry(self, image: SliceImage, before: Tensor, last: SliceImage, locked: Tensor | None) -> Hypothesis:
         """See `SliceBody.carry`."""
         return asked_again(self, image, before, locked)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -56,27 +58,35 @@ def smooth_noise(shape: torch.Size | tuple[int, ...], cells: int, random: np.ran
     return F.interpolate(coarse, tuple(shape), mode="bicubic", align_corners=True)[0].clamp(-2, 2) / 2
 
 
-def synthetic(size: int, random: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Make an image of random shapes, each with a brightness and a texture of its own.
+def synthetic(size: int, random: np.random.Generator, apart: float = 0.0) -> list[tuple[Tensor, Tensor]]:
+    """Make two images of random shapes, each with a brightness and a texture of its own.
 
     Returns
     -------
-    image : Tensor, shape (3, size, size), values in [0, 1]
-    labels : Tensor, shape (size, size), int32
-        From 1 on.
+    list of (image, labels)
+        Images (3, size, size) of values in [0, 1], labels (size, size), int32, from 1 on. The shapes of the
+        second one have changed, or vanished, by as much as `apart` says; at 0 it is left out.
     """
     count = int(random.integers(2, 9))
     cells = int(random.integers(2, 9))
     fields = torch.cat([smooth_noise((size, size), cells, random) for _ in range(count)])
     detail = torch.cat([smooth_noise((size, size), 4 * cells, random) for _ in range(count)])
-    labels = (fields + float(random.uniform(0, 0.25)) * detail).argmax(dim=0)
-    colours = random.uniform(0, 1, (count, 3 if random.random() < 0.3 else 1)).astype(np.float32)
-    image = torch.from_numpy(colours)[labels].permute(2, 0, 1).expand(3, -1, -1).clone()
-    for label in range(count):
-        strength = float(random.uniform(0, 0.15))
-        texture = smooth_noise((size, size), int(random.integers(8, 48)), random)
-        image += strength * texture * (labels == label)
-    return _blurred(image, float(random.uniform(0.3, 1.2))).clamp(0, 1), (labels + 1).int()
+    fields = fields + float(random.uniform(0, 0.25)) * detail
+    colours = torch.from_numpy(
+        random.uniform(0, 1, (count, 3 if random.random() < 0.3 else 1)).astype(np.float32)
+    )
+    strengths = random.uniform(0, 0.15, count)
+    textures = [smooth_noise((size, size), int(random.integers(8, 48)), random) for _ in range(count)]
+    sharpness = float(random.uniform(0.3, 1.2))
+    pictures = []
+    others = torch.cat([smooth_noise((size, size), cells, random) for _ in range(count)]) if apart else fields
+    for angle in (0.0, apart) if apart else (0.0,):
+        labels = (math.cos(angle) * fields + math.sin(angle) * others).argmax(dim=0)
+        image = colours[labels].permute(2, 0, 1).expand(3, -1, -1).clone()
+        for label, (strength, texture) in enumerate(zip(strengths, textures, strict=True)):
+            image += float(strength) * texture * (labels == label)
+        pictures.append((_blurred(image, sharpness).clamp(0, 1), (labels + 1).int()))
+    return pictures
 
 
 def _remapped(image: Tensor, random: np.random.Generator) -> Tensor:

@@ -37,15 +37,15 @@ class ObjectCase:
         Number of the class or of the object of each pixel, 0 for none.
     instances : bool
         Whether each number is one object; else it is a class, whose pieces are objects.
-    before : Tensor, shape (I, J), int32, or None
-        Labels of a slice beside this one, where there is one.
+    before : ObjectCase or None
+        The slice beside this one, where there is one.
     """
 
     name: str
     image: Tensor
     labels: Tensor
     instances: bool
-    before: Tensor | None = None
+    before: ObjectCase | None = None
 
 
 def objects_of(
@@ -115,13 +115,21 @@ def slice_cases(
         for index, beside in drawn:
             if not 0 <= index < marks.shape[axis]:
                 continue
-            image, label = np.take(scaled, index, axis), np.take(marks, index, axis)
-            case = _case(f"{name}, {'IJK'[axis]} {index}", image[None], label, False, side, spacing)
-            if 0 <= beside < marks.shape[axis]:
-                case = replace(
-                    case, before=_nearest(_numbers(np.take(marks, beside, axis)), case.labels.shape)
+            here, there = (
+                _case(
+                    f"{name}, {'IJK'[axis]} {at}",
+                    np.take(scaled, at, axis)[None],
+                    np.take(marks, at, axis),
+                    False,
+                    side,
+                    spacing,
                 )
-            yield case
+                if 0 <= at < marks.shape[axis]
+                else None
+                for at in (index, beside)
+            )
+            assert here is not None
+            yield replace(here, before=there)
 
 
 def _case(
@@ -133,16 +141,12 @@ def _case(
     spacing: Sequence[float],
 ) -> ObjectCase:
     image = torch.from_numpy(np.ascontiguousarray(_to_bytes(channels)))
-    marks = _numbers(labels)
+    marks = torch.from_numpy(np.ascontiguousarray(labels.astype(np.int32)))
     finest = min(spacing)
     true = [size * mm / finest for size, mm in zip(marks.shape, spacing, strict=True)]
     zoom = min(1.0, side / max(true))
     size = [max(8, math.floor(length * zoom)) for length in true]
     return ObjectCase(name, _resized(image, size), _nearest(marks, size), instances)
-
-
-def _numbers(labels: IntArray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(labels.astype(np.int32)))
 
 
 def _resized(image: Tensor, size: Sequence[int]) -> Tensor:

@@ -7,6 +7,8 @@ Following an object from deformed masks of single images: Perazzi et al., MaskTr
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,7 +19,7 @@ from ...types import BoolArray, IntArray
 from .appearance import smooth_noise
 from .cases import ObjectCase
 
-__all__ = ["deformed", "followed_object"]
+__all__ = ["Bend", "followed_object"]
 
 _SHIFT, _BENT, _LARGER = 0.12, 0.08, 0.2
 """Largest shift and bending as fractions of an object's side, largest change of its size's logarithm."""
@@ -44,7 +46,7 @@ def followed_object(case: ObjectCase, random: np.random.Generator) -> tuple[Bool
     """
     if case.before is None:
         return None
-    there: IntArray = case.before.numpy()
+    there: IntArray = case.before.labels.numpy()
     present = np.setdiff1d(np.unique(there), [0])
     if len(present) == 0:
         return None
@@ -59,39 +61,67 @@ def followed_object(case: ObjectCase, random: np.random.Generator) -> tuple[Bool
     return (before, target) if before.sum() >= _LEAST_PIXELS else None
 
 
-def deformed(mask: Tensor, random: np.random.Generator, strength: float = 1.0) -> Tensor:
-    """Shift, scale, bend, and thicken or thin a mask a little.
+@dataclass(frozen=True, eq=False)
+class Bend:
+    """A small random shift, change of size and bending of an object and of what lies around it.
 
-    Parameters
+    Attributes
     ----------
-    mask : Tensor, shape (S, S), bool
-    random : numpy.random.Generator
+    grid : Tensor, shape (S, S, 2)
+        Where each pixel comes from, as `torch.nn.functional.grid_sample` takes it.
+    side : float
+        Of the object, in pixels.
     strength : float
-        Of all that; 0 changes nothing but the softness.
-
-    Returns
-    -------
-    Tensor, shape (S, S), float32
-        Probabilities: soft at the border now and then.
     """
-    size = mask.shape[0]
-    rows, columns = torch.nonzero(mask.any(dim=1)), torch.nonzero(mask.any(dim=0))
-    low = torch.tensor([float(columns[0]), float(rows[0])])
-    high = torch.tensor([float(columns[-1]), float(rows[-1])])
-    side = float((high - low).max()) + 1
-    middle = (low + high) / 2 * (2 / (size - 1)) - 1
-    unit = 2 * side / (size - 1)
-    line = torch.linspace(-1, 1, size)
-    grid = torch.stack([line[None, :].expand(size, size), line[:, None].expand(size, size)], dim=-1)
-    zoom = float(np.exp(strength * random.uniform(-_LARGER, _LARGER)))
-    shift = torch.from_numpy(random.uniform(-_SHIFT, _SHIFT, 2).astype(np.float32)) * strength * unit
-    cells = int(np.clip(round(size / side * random.uniform(1, 3)), 2, 16))
-    bend = torch.stack([smooth_noise((size, size), cells, random)[0] for _ in range(2)], dim=-1)
-    grid = (grid - middle) * zoom + middle + shift + strength * float(random.uniform(0, _BENT)) * unit * bend
-    moved = F.grid_sample(mask[None, None].float(), grid[None], align_corners=True)
-    reach = int(strength * side * random.uniform(0, 0.06))
-    if reach > 0:
-        moved = F.avg_pool2d(moved, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
-    moved = moved - (0.5 + strength * float(random.uniform(-0.2, 0.2)))
-    steep = float(np.exp(random.uniform(np.log(6), np.log(60))))
-    return (steep * moved).sigmoid()[0, 0]
+
+    grid: Tensor
+    side: float
+    strength: float
+
+    @classmethod
+    def draw(cls, mask: Tensor, random: np.random.Generator, strength: float = 1.0) -> Bend:
+        """Draw one for an object.
+
+        Parameters
+        ----------
+        mask : Tensor, shape (S, S), bool
+            Not empty.
+        random : numpy.random.Generator
+        strength : float
+            0 changes nothing.
+        """
+        size = mask.shape[0]
+        rows, columns = torch.nonzero(mask.any(dim=1)), torch.nonzero(mask.any(dim=0))
+        low = torch.tensor([float(columns[0]), float(rows[0])])
+        high = torch.tensor([float(columns[-1]), float(rows[-1])])
+        side = float((high - low).max()) + 1
+        middle = (low + high) / 2 * (2 / (size - 1)) - 1
+        unit = strength * 2 * side / (size - 1)
+        line = torch.linspace(-1, 1, size)
+        grid = torch.stack([line[None, :].expand(size, size), line[:, None].expand(size, size)], dim=-1)
+        zoom = float(np.exp(strength * random.uniform(-_LARGER, _LARGER)))
+        shift = torch.from_numpy(random.uniform(-_SHIFT, _SHIFT, 2).astype(np.float32)) * unit
+        cells = int(np.clip(round(size / side * random.uniform(1, 3)), 2, 16))
+        waves = torch.stack([smooth_noise((size, size), cells, random)[0] for _ in range(2)], dim=-1)
+        grid = (grid - middle) * zoom + middle + shift + float(random.uniform(0, _BENT)) * unit * waves
+        return cls(grid, side, strength)
+
+    def image(self, image: Tensor) -> Tensor:
+        """Bend an image, shape (C, S, S); its border is stretched."""
+        return F.grid_sample(image[None], self.grid[None], padding_mode="border", align_corners=True)[0]
+
+    def mask(self, mask: Tensor, random: np.random.Generator) -> Tensor:
+        """Bend a mask (S, S), thicken or thin it, and make its border more or less soft.
+
+        Returns
+        -------
+        Tensor, shape (S, S), float32
+            Probabilities.
+        """
+        moved = F.grid_sample(mask[None, None].float(), self.grid[None], align_corners=True)
+        reach = int(self.strength * self.side * random.uniform(0, 0.06))
+        if reach > 0:
+            moved = F.avg_pool2d(moved, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
+        moved = moved - (0.5 + self.strength * float(random.uniform(-0.2, 0.2)))
+        steep = float(np.exp(random.uniform(np.log(6), np.log(60))))
+        return (steep * moved).sigmoid()[0, 0]

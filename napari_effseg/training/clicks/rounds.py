@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...engine.session.body import PlanePrompt
-from ...engine.session.frames import normalised
+from ...engine.session.frames import Scaling
 from ...engine.session.maps import MAPS, blank_maps, stamp, strengths
 from ...engine.simulate import box_around, lasso_around, next_click, scribble_from
 from ...nets.click_unet import ClickUNet
@@ -61,10 +61,12 @@ class Rounds:
         self.asked: list[list[PlanePrompt]] = [[] for _ in examples]
         self.answered: set[int] = set()
         self._random = random
-        self._views: dict[int, tuple[Tensor, Contrast]] = {}
+        self._views: dict[int, tuple[Tensor, Contrast, Tensor]] = {}
+        self._before: dict[int, Tensor] = {}
         for which, example in enumerate(examples):
             if example.before is not None:
-                self.remember(which, example.before)
+                self.remember(which, example.before.mask)
+                self._before[which] = example.before.image.mean(dim=0, keepdim=True)
 
     @property
     def prompts(self) -> np.ndarray[tuple[int], np.dtype[np.int_]]:
@@ -113,11 +115,20 @@ class Rounds:
     def seen(self, which: int) -> Tensor:
         """Return what an early-fusion network sees of an example: image and maps, (channels, S, S)."""
         if which not in self._views:
-            image = normalised(self.images[which], self.inside[which])
-            self._views[which] = image, Contrast.of(image)
-        image, contrast = self._views[which]
+            self._views[which] = self._view(which)
+        image, contrast, before = self._views[which]
         maps = self.maps[which]
-        return torch.cat([image, maps, strengths(contrast, maps, self.inside[which])])
+        return torch.cat([image, maps, strengths(contrast, maps, self.inside[which]), before])
+
+    def _view(self, which: int) -> tuple[Tensor, Contrast, Tensor]:
+        """Image, its contrast, and the brightness of the slice before, as they are seen."""
+        inside = self.inside[which]
+        scaling = Scaling.of(self.images[which], inside)
+        image = scaling.apply(self.images[which], inside)
+        before = torch.zeros_like(image[:1])
+        if which in self._before:
+            before = scaling.apply(self._before[which], inside)
+        return image, Contrast.of(image), before
 
     @torch.inference_mode()
     def answers(self, network: nn.Module, which: Sequence[int] | None = None) -> Tensor:

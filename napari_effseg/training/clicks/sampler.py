@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,16 +15,34 @@ from .appearance import change_appearance, synthetic
 from .cases import ObjectCase
 from .config import ClickConfig
 from .frames import draw_framing
-from .neighbours import deformed, followed_object
+from .neighbours import Bend, followed_object
 from .superpixels import superpixel_labels
 from .targets import choose_target, finished_neighbours
 
-__all__ = ["Example", "ExampleSampler"]
+__all__ = ["Before", "Example", "ExampleSampler"]
 
 _TRIES = 20
 _LEAST_PIXELS = 6
+_FOLLOWED = 0.6
+"""Chance that an object is followed through a volume rather than made to move in a single image."""
 _WHOLE_CARRIED = 0.1
 """Chance of the whole image where an object is followed: in use it is always looked at closely."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """The slice before that of an example.
+
+    Attributes
+    ----------
+    mask : Tensor, shape (S, S), float32
+        Probabilities of the object.
+    image : Tensor, shape (3, S, S), float32
+        Values in about [0, 1].
+    """
+
+    mask: Tensor
+    image: Tensor
 
 
 @dataclass(frozen=True)
@@ -42,8 +60,8 @@ class Example:
         Objects that are finished.
     inside : Tensor, shape (1, S, S), float32, or None
         1 inside the image, 0 in the margin around it; None: there is no margin.
-    before : Tensor, shape (S, S), float32, or None
-        Probabilities of the object in the slice before, where that asks for it instead of a prompt.
+    before : Before or None
+        The slice before, where that asks for the object instead of a prompt.
     """
 
     image: Tensor
@@ -51,7 +69,7 @@ class Example:
     weight: float
     locked: Tensor | None = None
     inside: Tensor | None = None
-    before: Tensor | None = None
+    before: Before | None = None
 
 
 class ExampleSampler:
@@ -70,6 +88,8 @@ class ExampleSampler:
         weights = np.sqrt([len(cases) for cases in self._sets])
         self._chances = weights / weights.sum()
         self._config, self._seed = config, seed
+        followed = [[case for case in cases if case.before is not None] for cases in self._sets]
+        self._followed = [cases for cases in followed if cases]
 
     def example(self, number: int) -> Example:
         """Return the example of this number."""
@@ -85,20 +105,33 @@ class ExampleSampler:
         return self._synthetic(random) or self.example(number + 1)
 
     def _synthetic(self, random: np.random.Generator) -> Example | None:
-        image, labels = synthetic(self._config.size, random)
-        case = ObjectCase("synthetic", (255 * image).to(torch.uint8), labels, instances=False)
-        target = choose_target(case, random)
+        if random.random() < self._config.carried:
+            return self._synthetic_carried(random)
+        ((image, labels),) = synthetic(self._config.size, random)
+        target = choose_target(_synthetic_case(image, labels), random)
         if target is None or target.mean() > 0.7:
             return None
         changed = change_appearance(image, random)
-        wanted = torch.from_numpy(target)
-        before = deformed(wanted, random) if random.random() < self._config.carried else None
-        return Example(changed, wanted, self._config.pseudo_weight, before=before)
+        return Example(changed, torch.from_numpy(target), self._config.pseudo_weight)
+
+    def _synthetic_carried(self, random: np.random.Generator) -> Example | None:
+        (there, before), (here, labels) = synthetic(self._config.size, random, random.uniform(0.02, 0.4))
+        case = replace(_synthetic_case(here, labels), before=_synthetic_case(there, before))
+        followed = followed_object(case, random)
+        if followed is None or followed[0].mean() > 0.7:
+            return None
+        asked, target = (torch.from_numpy(mask) for mask in followed)
+        soft = Bend.draw(asked, random, strength=float(random.uniform(0, 0.3))).mask(asked, random)
+        here, there = _both_changed(here, there, random)
+        return Example(here, target, self._config.pseudo_weight, before=Before(soft, there))
 
     def _real(self, random: np.random.Generator, pseudo: bool) -> Example | None:
         cases = self._sets[random.choice(len(self._sets), p=self._chances)]
         case = cases[random.integers(len(cases))]
         if not pseudo and random.random() < self._config.carried:
+            if self._followed and random.random() < _FOLLOWED:
+                cases = self._followed[random.integers(len(self._followed))]
+                case = cases[random.integers(len(cases))]
             return self._carried(case, random)
         if pseudo:
             case = ObjectCase(case.name, case.image, superpixel_labels(case.image, random), instances=True)
@@ -121,15 +154,20 @@ class ExampleSampler:
         target = choose_target(case, random) if followed is None else followed[1]
         if target is None:
             return None
-        there = target if followed is None else followed[0]
-        framing = draw_framing(there, _WHOLE_CARRIED, random)
-        asked = self._shown(there, framing)
+        known = target if followed is None else followed[0]
+        framing = draw_framing(known, _WHOLE_CARRIED, random)
+        asked = self._shown(known, framing)
         if _is_too_small(asked):
             return None
-        asked = deformed(asked, random, 1.0 if followed is None else float(random.uniform(0, 0.5)))
-        shown = self._shown(target, framing)
-        image, inside = self._image(case, framing, random)
-        return Example(image, shown, 1.0, None, inside, asked)
+        bend = Bend.draw(asked, random, 1.0 if followed is None else float(random.uniform(0, 0.3)))
+        soft, shown = bend.mask(asked, random), self._shown(target, framing)
+        here, inside = self._seen(case, framing)
+        if case.before is None or followed is None:
+            there = bend.image(here)
+        else:
+            there, _ = self._seen(case.before, framing)
+        here, there = _both_changed(here, there, random)
+        return Example(here * inside, shown, 1.0, None, inside, Before(soft, there * inside))
 
     def _shown(self, mask: BoolArray, framing: Framing) -> Tensor:
         return show(torch.from_numpy(mask)[None].float(), framing, self._config.size)[0] > 0.5
@@ -138,10 +176,23 @@ class ExampleSampler:
         self, case: ObjectCase, framing: Framing, random: np.random.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return what a frame shows of an image, changed at random, and where it is inside the image."""
+        image, inside = self._seen(case, framing)
+        return change_appearance(image, random) * inside, inside
+
+    def _seen(self, case: ObjectCase, framing: Framing) -> tuple[Tensor, Tensor]:
         size = self._config.size
         image = show(case.image.float() / 255, framing, size).expand(3, -1, -1)
-        inside = show(torch.ones(1, *case.image.shape[1:]), framing, size, "nearest")
-        return change_appearance(image, random) * inside, inside
+        return image, show(torch.ones(1, *case.image.shape[1:]), framing, size, "nearest")
+
+
+def _synthetic_case(image: Tensor, labels: Tensor) -> ObjectCase:
+    return ObjectCase("synthetic", (255 * image).to(torch.uint8), labels, instances=False)
+
+
+def _both_changed(here: Tensor, there: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Change the appearance of two slices as of one image."""
+    both = change_appearance(torch.cat([here, there], dim=1), random)
+    return both[:, : here.shape[1]], both[:, here.shape[1] :]
 
 
 def _is_too_small(shown: Tensor) -> bool:
