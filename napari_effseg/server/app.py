@@ -99,7 +99,7 @@ def create_app(service: Service) -> App:
         telemetry={"tracing": False, "metrics": False},  # nothing is told to anybody else
     )
     app.state.service = service
-    for kind in (Refusal, Malformed, EffsegError, MemoryError):
+    for kind in (Refusal, Malformed, EffsegError, MemoryError, Exception):
         app.add_exception_handler(kind, _explained)
     app.add_exception_handler(HTTPException, _explained_http)
     app.add_exception_handler(RequestValidationError, _explained_parameter)

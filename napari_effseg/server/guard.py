@@ -137,8 +137,10 @@ class Guard:
         status = status_of(error)
         if status == 500:
             _log.error("request %s failed", visit.id, exc_info=error)
+        if visit.is_answered:
+            return
         if visit.status is not None:
-            raise error
+            raise error  # so that the connection is closed in the middle of the answer
         body = json.dumps({"error": {**error_json(error), "request": visit.id}}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if isinstance(error, Refusal):
@@ -157,6 +159,7 @@ class _Visit:
         self.address = str((scope.get("client") or ("", 0))[0])
         self.user, self._sent = "", 0
         self.status: int | None = None
+        self.is_answered = False
         self._began = time.perf_counter()
         given = self.header(b"x-request-id")
         self.id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
@@ -176,6 +179,7 @@ class _Visit:
             message = {**message, "headers": [*message.get("headers", []), *extra]}
         else:
             self._sent += len(message.get("body", b""))
+            self.is_answered = not message.get("more_body", False)
         await self._send(message)
 
     def summary(self) -> dict[str, object]:

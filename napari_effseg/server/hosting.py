@@ -94,7 +94,7 @@ class HostedSession:
 
     def begin(self, number: int, message: Message, user: str, workshop: Workshop) -> None:
         """Queue the next action."""
-        is_long = message.header.get("do") in _LONG_ACTIONS
+        is_long = str(message.header.get("do")) in _LONG_ACTIONS
         self.task = workshop.put(Task(user, lambda task: self.act(message, task), is_long))
         self.number = number
 

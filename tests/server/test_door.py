@@ -27,7 +27,8 @@ def ask(server, method, path, headers=None, body=None, key=KEYS["anna"]):
     response = connection.getresponse()
     content = response.read()
     connection.close()
-    return response.status, response.headers, json.loads(content) if content else None
+    is_json = response.headers.get_content_type() == "application/json"
+    return response.status, response.headers, json.loads(content) if is_json else content
 
 
 def test_anybody_may_ask_whether_it_is_here_and_nothing_else(server):
@@ -255,3 +256,14 @@ def test_keys_may_be_kept_as_hashes(tmp_path):
     ring = Keyring(read_keys(path))
     assert ring.user_of("secret of anna, long") == "anna"
     assert ring.user_of(read_keys(path)["anna"]) is None
+
+
+def test_a_fault_of_ours_tells_no_more_than_its_id(server, client, engine, monkeypatch):
+    def fail():
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(engine, "models", fail)
+    status, headers, about = ask(server, "GET", "/v1/capabilities")
+    assert (status, about["error"]["kind"]) == (500, "Fault")
+    assert "secret" not in str(about)
+    assert about["error"]["request"] == headers["X-Request-ID"]
