@@ -97,6 +97,14 @@ class FusionBody:
     def __init__(self, network: ClickUNet, size: int, device: torch.device) -> None:
         self._network, self._size, self._device = network, size, device
         self._views: OrderedDict[tuple[object, ...], _View] = OrderedDict()
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Answer once about nothing: nobody shall wait at the first click for what is compiled or set up."""
+        nothing = SliceImage((), torch.zeros(3, 8, 8))
+        point = PlanePrompt(positive=True, places=np.zeros((1, 2)))
+        self._look(_Question(nothing, (point,), None, None), Framing.whole((8, 8)))
+        self._views.clear()
 
     def answer(
         self,
