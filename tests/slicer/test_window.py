@@ -119,6 +119,8 @@ def window(gui, scene):
     yield opened
     for one in windows:
         one.shell.cleanup()
+        one.shell.parent.findChild(slicer.qMRMLWidget).setMRMLScene(None)
+        one.shell.parent.deleteLater()
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class Widget:
             scene.StartCloseEvent: lambda *_: self.clicks.logic.close(),
             scene.EndCloseEvent: lambda *_: self.read(),
             scene.EndImportEvent: lambda *_: self.read(),
-            scene.NodeRemovedEvent: lambda *_: self._desk.tell(),
+            scene.NodeRemovedEvent: lambda *_: self._forget_nodes(),
         }
 
     def enter(self) -> None:
@@ -93,6 +93,11 @@ class Widget:
         """Take what a scene holds that was loaded, or closed."""
         self._desk.read()
         self._desk.tell()
+
+    def _forget_nodes(self) -> None:
+        """Show no node that is gone; when many go at once, at the end."""
+        if not self._desk.scene.IsBatchProcessing():
+            self.read()
 
     def close(self) -> None:
         """Stop listening, and everything that was started."""

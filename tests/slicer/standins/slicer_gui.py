@@ -47,7 +47,7 @@ class qMRMLNodeComboBox(qt.wrap(QtWidgets.QComboBox)):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._types, self._scene, self._flags = [], None, {}
+        self._types, self._scene, self._flags, self._observers = [], None, {}, []
         tell = object.__getattribute__(self, "currentNodeChanged")
         changed = QtWidgets.QComboBox.currentIndexChanged.__get__(self)
         changed.connect(lambda _: QtCore.SignalInstance.emit(tell, self.currentNode()))
@@ -57,10 +57,13 @@ class qMRMLNodeComboBox(qt.wrap(QtWidgets.QComboBox)):
         locals()[_name] = _flag(_name)
 
     def setMRMLScene(self, scene):
-        self._scene = scene
-        for event in (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent):
-            scene.AddObserver(event, lambda *_: self._refresh())
-        self._refresh()
+        for tag in self._observers:
+            self._scene.RemoveObserver(tag)
+        self._scene, self._observers = scene, []
+        if scene is not None:
+            events = (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent)
+            self._observers = [scene.AddObserver(event, lambda *_: self._refresh()) for event in events]
+            self._refresh()
 
     def _nodes(self):
         found = []
