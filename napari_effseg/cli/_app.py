@@ -22,6 +22,7 @@ _COMMANDS = {
     "sample": "List the sample cases, or write one to a file.",
     "models": "List the models: structures, licence, measured accuracy, time and memory.",
     "segment": "Segment an image.",
+    "batch": "Segment a folder or a table of cases, here or on a cluster; goes on where it stopped.",
     "prompt": "Outline one object by clicks, boxes and scribbles.",
     "train": "Train a model on a folder of labelled cases.",
     "finetune": "Make a model better on a few labelled cases of your own.",

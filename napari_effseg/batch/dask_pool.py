@@ -1,0 +1,119 @@
+"""A dask cluster: the scheduler hands the cases to its workers, on however many machines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .._extras import require
+from ..errors import ServerError, ServerLost
+from .local_pool import lost
+from .results import CaseResult
+from .work import Task, do_case, failure
+
+__all__ = ["DaskPool"]
+
+_CONNECT_SECONDS = 10.0
+_WAIT_SECONDS = 0.2
+
+
+class DaskPool:
+    """The workers of a scheduler, each as many cases at a time as it has threads.
+
+    A lost worker's case is given to another one by the scheduler, a few times. Images, results and the
+    model's files must lie under the same paths everywhere.
+
+    Parameters
+    ----------
+    scheduler : str
+        Its address, such as ``tcp://head:8786``, or the path of its ``--scheduler-file``.
+
+    Raises
+    ------
+    ServerError
+        If nobody answers there.
+    MissingExtra
+        If distributed is not installed.
+    """
+
+    replaces_lost = True
+
+    def __init__(self, scheduler: str) -> None:
+        distributed = require("distributed", "dask", "effseg batch --scheduler")
+        self._wait = distributed.wait
+        where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+        try:
+            self._client: Any = distributed.Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError) as err:  # a timeout is an OSError
+            raise ServerError(
+                f"no dask scheduler answers at {scheduler}; start one with `dask scheduler`, and give its "
+                "address (tcp://...) or its scheduler file"
+            ) from err
+        self._running: dict[Any, Task] = {}
+
+    @property
+    def room(self) -> int:
+        """As many cases as the workers have threads; one while there is no worker yet."""
+        threads = sum(self._threads().values())
+        return max(1, threads) - len(self._running)
+
+    @property
+    def workers(self) -> int:
+        """How many workers the scheduler knows now."""
+        return len(self._threads())
+
+    def submit(self, task: Task) -> None:
+        """Hand a case to the scheduler."""
+        self._running[self._client.submit(_do, task, pure=False)] = task
+
+    def collect(self) -> list[CaseResult]:
+        """Return what has ended."""
+        if self._client.status not in ("running", "connecting"):
+            raise ServerLost("the dask scheduler is gone; run the same command again to go on")
+        with contextlib.suppress(TimeoutError):
+            self._wait(list(self._running), timeout=_WAIT_SECONDS, return_when="FIRST_COMPLETED")
+        ended = [future for future in self._running if future.done()]
+        return [_result(future, self._running.pop(future)) for future in ended]
+
+    def close(self) -> None:
+        """Take back what has not begun; what runs ends on its worker, unrecorded."""
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            self._client.cancel(list(self._running), force=True)
+        self._running.clear()
+        with contextlib.suppress(Exception):
+            self._client.close(timeout=_CONNECT_SECONDS)
+
+    def _threads(self) -> dict[str, int]:
+        try:
+            found: dict[str, int] = self._client.nthreads()
+        except (OSError, RuntimeError, ValueError):
+            return {}
+        return found
+
+
+def _do(task: Task) -> CaseResult:
+    """Do a case on a worker, with its share of the cores."""
+    import torch
+    from distributed import get_worker
+
+    threads = max(1, int(get_worker().state.nthreads))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), cores // threads)))
+    return do_case(task)
+
+
+def _result(future: Any, task: Task) -> CaseResult:
+    if future.status == "finished":
+        answer = future.result()
+        assert isinstance(answer, CaseResult)
+        return answer
+    if future.status in ("cancelled", "lost"):
+        return lost(task, "the scheduler has forgotten it; run the same command again to do it")
+    error = future.exception()
+    if type(error).__name__ == "KilledWorker":
+        return lost(task, "every worker that took it ended; the system does this where memory runs out")
+    found = failure(task, error)
+    return replace(found, worker="", words=f"on the cluster: {found.words}")

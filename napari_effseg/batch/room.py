@@ -1,0 +1,100 @@
+"""The folder of results while a batch runs: one batch at a time, and no trace of one that was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from ..errors import ConfigError, ExportError
+from .places import HIDDEN
+
+__all__ = ["OutputRoom"]
+
+_LOCK = "lock.json"
+
+
+class OutputRoom:
+    """Holds a folder of results for one run.
+
+    Entering creates it and clears away what an earlier run that was killed has left. Leaving removes
+    everything hidden.
+
+    Parameters
+    ----------
+    folder : Path
+        Its parent exists.
+
+    Raises
+    ------
+    ConfigError
+        On entering, if another batch is at work in it.
+    ExportError
+        If nothing can be written there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._hidden = folder, folder / HIDDEN
+        self.run = secrets.token_hex(8)
+
+    def __enter__(self) -> OutputRoom:
+        """Take the folder."""
+        try:
+            self._folder.mkdir(exist_ok=True)
+            self._hidden.mkdir(exist_ok=True)
+            self._lock()
+            self._clear()
+            (self._hidden / self.run).mkdir()
+        except OSError as err:
+            raise ExportError(f"{self._folder}: cannot be written: {err.strerror or err}") from err
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give it back."""
+        shutil.rmtree(self._hidden, ignore_errors=True)
+
+    def _lock(self) -> None:
+        """Write who is at work, unless somebody is."""
+        path = self._hidden / _LOCK
+        mine = {"machine": platform.node(), "pid": os.getpid(), "since": psutil.Process().create_time()}
+        for _ in range(2):
+            try:
+                with path.open("x", encoding="utf-8") as file:
+                    json.dump(mine, file)
+            except FileExistsError:
+                self._refuse_living(path)
+                path.unlink(missing_ok=True)
+            else:
+                return
+        raise ConfigError(f"another batch writes to {self._folder}; wait for its end, or give another folder")
+
+    def _refuse_living(self, path: Path) -> None:
+        try:
+            holder = json.loads(path.read_text(encoding="utf-8"))
+            machine, pid, since = str(holder["machine"]), int(holder["pid"]), float(holder["since"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # cut off by a crash
+        if machine != platform.node():
+            raise ConfigError(
+                f"a batch on {machine} writes to {self._folder}; if it does not run any more, delete {path}"
+            )
+        with suppress(psutil.NoSuchProcess):
+            if abs(psutil.Process(pid).create_time() - since) < 1.0:
+                raise ConfigError(
+                    f"another batch (process {pid}) writes to {self._folder}; wait for its end, or give "
+                    "another folder"
+                )
+
+    def _clear(self) -> None:
+        for left in self._hidden.iterdir():
+            if left.name != _LOCK:
+                shutil.rmtree(left, ignore_errors=True)
