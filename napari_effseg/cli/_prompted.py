@@ -76,7 +76,9 @@ class Work:
         from ..prompt_voxels import plane_of
 
         first = next(iter(self.session.prompts.values()), None)
-        axis = self.axis if first is None else plane_of(first, self.volume.shape, self.volume.spacing, self.axis)
+        axis = (
+            self.axis if first is None else plane_of(first, self.volume.shape, self.volume.spacing, self.axis)
+        )
         if self.volume.shape[axis] == 1:
             raise PromptError(f"--propagate needs several slices along axis {'IJK'[axis]}; the image has one")
         with _naming("--propagate"), memory_in_words():

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QGuiApplication, QHideEvent, QKeySequence, QShowEvent
-from qtpy.QtWidgets import QFileDialog, QFrame, QMainWindow, QScrollArea, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QMainWindow, QShortcut, QVBoxLayout, QWidget
 
 from .click_desk import ClickDesk
 from .click_keys import KEYS, TOOL_KEYS
@@ -19,6 +19,7 @@ from .click_objects import ObjectRows, PromptRows
 from .click_rows import FileRows, HelpRows, OfferRow, SourceRows, StatusRows, StepRows, ToolRows
 from .looks import text_colours
 from .qt_bridge import Lease, lease_inference
+from .scrolling import scrolling_column
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -86,26 +87,18 @@ class ClickWidget(QWidget):
         self.source_rows, self.offer_row, self.tool_rows = SourceRows(), OfferRow(), ToolRows()
         self.step_rows, self.prompt_rows, self.object_rows = StepRows(), PromptRows(), ObjectRows()
         self.file_rows, self.help_rows, self.status_rows = FileRows(), HelpRows(), StatusRows()
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setSpacing(8)
-        for rows in (
-            self.source_rows,
-            self.offer_row,
-            self.tool_rows,
-            self.step_rows,
-            self.prompt_rows,
-            self.object_rows,
-            self.file_rows,
-            self.help_rows,
-        ):
-            column.addWidget(rows)
-        column.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(inside)
+        self.scroll = scrolling_column(
+            (
+                self.source_rows,
+                self.offer_row,
+                self.tool_rows,
+                self.step_rows,
+                self.prompt_rows,
+                self.object_rows,
+                self.file_rows,
+                self.help_rows,
+            )
+        )
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)

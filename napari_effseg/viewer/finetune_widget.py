@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QKeySequence
-from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from .finetune_progress import ProgressRows
 from .finetune_rows import CaseRows, GoalRows, StructureRows
@@ -15,6 +15,7 @@ from .finetune_state import FinetuneStage
 from .finetuning import ModelFinetuning
 from .looks import text_colours
 from .qt_bridge import Lease, lease_inference
+from .scrolling import scrolling_column
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -58,17 +59,9 @@ class FinetuneWidget(QWidget):
     def _build(self) -> None:
         self.goal_rows, self.case_rows = GoalRows(), CaseRows()
         self.structure_rows, self.progress_rows = StructureRows(), ProgressRows()
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setSpacing(8)
-        for rows in (self.case_rows, self.structure_rows, self.goal_rows, self.progress_rows):
-            column.addWidget(rows)
-        column.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(inside)
+        self.scroll = scrolling_column(
+            (self.case_rows, self.structure_rows, self.goal_rows, self.progress_rows)
+        )
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.scroll)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QKeySequence
-from qtpy.QtWidgets import QFrame, QScrollArea, QShortcut, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
 from .label_table_widget import LabelTableWidget
 from .looks import text_colours
 from .model_rows import ModelRows
 from .qt_bridge import Lease, lease_inference
+from .scrolling import scrolling_column
 from .segmentation_rows import DeviceRow, ImageRows, RegionRows, RunRows
 from .segmenting import AutomaticSegmentation
 from .state import Stage
@@ -60,18 +61,9 @@ class SegmentationWidget(QWidget):
         self.image_rows, self.model_rows = ImageRows(), ModelRows()
         self.device_row, self.region_rows, self.run_rows = DeviceRow(), RegionRows(), RunRows()
         self.table = LabelTableWidget(self.panel.table)
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setSpacing(8)
-        for rows in (self.image_rows, self.model_rows, self.device_row, self.region_rows, self.run_rows):
-            column.addWidget(rows)
-        column.addWidget(self.table)
-        column.addStretch(1)
-        self.scroll = QScrollArea()
-        self.scroll.setWidgetResizable(True)
-        self.scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll.setWidget(inside)
+        self.scroll = scrolling_column(
+            (self.image_rows, self.model_rows, self.device_row, self.region_rows, self.run_rows, self.table)
+        )
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.scroll)
