@@ -72,7 +72,7 @@ class Window:
 
     @property
     def worker(self) -> Worker:
-        return self.widget._desk.worker
+        return self.widget.desk.worker
 
     def wait(self):
         self.worker.finish()
@@ -300,7 +300,7 @@ def test_choices_are_kept_in_the_scene(ready, window, tmp_path, scene):
 def test_the_key_of_a_server_is_in_no_scene(ready, scene, tmp_path):
     ready.ui.engineBox.setCurrentIndex(ready.ui.engineBox.findData(SERVER))
     ready.ui.keyEdit.setText("open-sesame")
-    assert ready.widget._desk.engine.key == "open-sesame"
+    assert ready.widget.desk.engine.key == "open-sesame"
     scene.SetURL(str(tmp_path / "scene.mrml"))
     scene.Commit()
     assert "open-sesame" not in (tmp_path / "scene.mrml").read_text(encoding="utf-8")
@@ -354,7 +354,7 @@ class FakeInstall:
 @pytest.fixture
 def installing(window, tmp_path):
     one = window()
-    one.widget._desk.install = FakeInstall(tmp_path / "engine")
+    one.widget.desk.install = FakeInstall(tmp_path / "engine")
     one.ui.basePythonBox.addItem("Python", sys.executable)
     return one
 
@@ -362,33 +362,33 @@ def installing(window, tmp_path):
 def test_installing_asks_after_a_dry_run(installing):
     installing.click("installButton").wait()
     assert "1 packages, 200 MB to fetch" in installing.questions[0]
-    assert installing.widget._desk.install.is_there
+    assert installing.widget.desk.install.is_there
     assert "1.2 is installed" in installing.ui.engineMessage.text
 
 
 def test_whoever_says_no_gets_nothing(installing):
     installing.answer = False
     installing.click("installButton").wait()
-    assert not installing.widget._desk.install.is_there
+    assert not installing.widget.desk.install.is_there
     assert installing.ui.engineMessage.text == "Nothing was installed."
 
 
 def test_a_folder_of_wheels_is_taken(installing, tmp_path):
     installing.ui.wheelsEdit.setCurrentPath(str(tmp_path))
     installing.click("installButton").wait()
-    assert installing.widget._desk.install.asked[0].wheels == tmp_path
+    assert installing.widget.desk.install.asked[0].wheels == tmp_path
 
 
 def test_the_smaller_torch_is_taken_unless_a_graphics_card_is_wanted(installing):
     installing.click("installButton").wait()
     installing.ui.cudaBox.setChecked(True)
     installing.click("installButton").wait()
-    assert [one.needs_cuda for one in installing.widget._desk.install.asked] == [False, True]
+    assert [one.needs_cuda for one in installing.widget.desk.install.asked] == [False, True]
 
 
 def test_the_engine_can_be_removed(installing):
     installing.click("installButton").wait().click("removeButton")
-    assert not installing.widget._desk.install.is_there
+    assert not installing.widget.desk.install.is_there
     assert not installing.ui.removeButton.enabled
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "LABEL_TAG",
     "add_segment",
     "code_of",
+    "image_of",
     "mask_of",
     "new_segmentation",
     "put_labels",
@@ -117,6 +118,11 @@ def share_memory(node: Any) -> None:
     node.GetSegmentation().CollapseBinaryLabelmaps(False)
 
 
+def image_of(mask: BoolArray, volume_node: Any, node: Any) -> Any:
+    """Return voxels of a volume node as an image in the coordinates of a segmentation node."""
+    return _image(mask, tuple(slice(0, side) for side in mask.shape), volume_node, node)
+
+
 def mask_of(node: Any, segment_id: str, volume_node: Any) -> BoolArray:
     """Return a segment as voxels (I, J, K) of a volume node."""
     array: NDArray[np.uint8] = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, volume_node)
@@ -154,6 +160,14 @@ def _small_numbers(data: IntArray) -> tuple[IntArray, list[tuple[slice, ...]]]:
 
 def _put_part(part: BoolArray, box: tuple[slice, ...], volume_node: Any, node: Any, segment_id: str) -> None:
     """Make a segment these voxels of a box of a volume node."""
+    image = _image(part, box, volume_node, node)
+    node.GetSegmentation().SeparateSegmentLabelmap(segment_id)  # or neighbours in its array would be cut
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
+
+
+def _image(part: BoolArray, box: tuple[slice, ...], volume_node: Any, node: Any) -> Any:
+    """Return voxels of a box of a volume node as an image of the segmentation core."""
     local = np.linalg.inv(world_of(node)) @ world_of(volume_node) @ local_affine_of(volume_node)
     image = slicer.vtkOrientedImageData()
     image.SetExtent([end for side in box for end in (side.start, side.stop - 1)])
@@ -162,6 +176,4 @@ def _put_part(part: BoolArray, box: tuple[slice, ...], volume_node: Any, node: A
     matrix = vtk.vtkMatrix4x4()
     matrix.DeepCopy(local.ravel().tolist())
     image.SetGeometryFromImageToWorldMatrix(matrix)
-    node.GetSegmentation().SeparateSegmentLabelmap(segment_id)  # or neighbours in its array would be cut
-    logic = slicer.vtkSlicerSegmentationsModuleLogic
-    logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
+    return image

@@ -42,7 +42,7 @@ class Widget:
         confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay,
         place: Callable[[Any], None] = place_points,
     ) -> None:
-        self._ui, self._desk = ui, desk
+        self.desk = desk
         self.engine = EnginePanel(ui, desk, confirm)
         self._binding = Binding(ui, desk.change)
         self._binding.show(desk.parameters)
@@ -69,15 +69,15 @@ class Widget:
     def enter(self) -> None:
         """Look what the engine has, if it can be started without a question."""
         self.read()
-        if not self._desk.missing and not self._desk.knows_models and not self._desk.worker.is_busy:
+        if not self.desk.missing and not self.desk.knows_models and not self.desk.worker.is_busy:
             self.engine.test()
 
     def tick(self) -> None:
         """Listen to the engine; a session that rests is put into the scene, however that is saved later."""
         logic = self.clicks.logic
-        if self._desk.worker.is_busy or logic.is_stored:
+        if self.desk.worker.is_busy or logic.is_stored:
             self._idle = 0
-        self._desk.worker.poll()
+        self.desk.worker.poll()
         self._idle += 1
         if self._idle > _RESTING_TICKS and not logic.is_stored:
             logic.store_soon()
@@ -91,19 +91,19 @@ class Widget:
 
     def read(self) -> None:
         """Take what a scene holds that was loaded, or closed."""
-        self._desk.read()
-        self._desk.tell()
+        self.desk.read()
+        self.desk.tell()
 
     def _forget_nodes(self) -> None:
         """Show no node that is gone; when many go at once, at the end."""
-        if not self._desk.scene.IsBatchProcessing():
+        if not self.desk.scene.IsBatchProcessing():
             self.read()
 
     def close(self) -> None:
         """Stop listening, and everything that was started."""
         self._timer.stop()
         for observer in self._observers:
-            self._desk.scene.RemoveObserver(observer)
+            self.desk.scene.RemoveObserver(observer)
         self._observers = []
         self.clicks.logic.close()
-        self._desk.close()
+        self.desk.close()

@@ -1,0 +1,1 @@
+"""The effect of Segment Editor; see `SegmentEditorEffect`."""

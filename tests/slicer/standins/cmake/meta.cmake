@@ -1,0 +1,5 @@
+foreach(v HOMEPAGE CATEGORY CONTRIBUTORS DESCRIPTION ICONURL SCREENSHOTURLS DEPENDS)
+  if(NOT EXTENSION_${v})
+    message(SEND_ERROR "EXTENSION_${v} is not set")
+  endif()
+endforeach()
