@@ -28,10 +28,21 @@ from ._nrrd_header import NrrdHeader, read_header, type_name
 from .label_table import LabelTable
 from .slicer_segments import flatten_layers, is_segmentation, segment_fields
 
-__all__ = ["read", "read_labels", "write"]
+__all__ = ["names_another_file", "read", "read_labels", "write"]
 
 _GZIP, _BZIP2 = ("gzip", "gz"), ("bzip2", "bz2")
 _COMPRESSION = 6
+
+
+def names_another_file(path: Path) -> bool:
+    """Whether the voxels of an NRRD file are in another one.
+
+    Raises
+    ------
+    ImageReadError
+        If it is no NRRD file.
+    """
+    return read_header(path).data_path != path
 
 
 def read(path: Path, choice: Choice) -> Volume:

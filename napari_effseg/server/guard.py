@@ -91,7 +91,8 @@ class Guard:
         try:
             scope["state"]["user"] = visit.user = self._let_in(visit)
             scope["state"]["request_id"] = visit.id
-            await self._app(scope, receive, visit.send)
+            scope["state"]["check_key"] = lambda key: self._user_of(key, visit)
+            await self._app(scope, self._counted(receive), visit.send)
         except asyncio.CancelledError:  # uvicorn's last word when it ends
             await self._explain(ServerLost("the server was stopped; begin again when it is back"), visit)
         except Exception as err:  # noqa: BLE001  the edge: every error becomes an answer
@@ -112,22 +113,47 @@ class Guard:
         length = visit.header(b"content-length")
         if length and (not length.isdigit() or int(length[:20]) > self._largest()):
             raise Refusal(413, "TooLarge", f"a body of at most {self._largest()} bytes is taken")
-        failures = self._failures.of(visit.address)
         if visit.path in self._open:
             if seconds := self._rates.of(f"?{visit.address}").take():
                 raise _too_often(seconds)
             return ""
+        user = self._user_of(visit.key(), visit)
+        if seconds := self._rates.of(user).take():
+            raise _too_often(seconds)
+        return user
+
+    def _user_of(self, key: str, visit: _Visit) -> str:
+        """Return whose key it is; an address that gave too many wrong ones has to wait, whatever it gives.
+
+        Raises
+        ------
+        Refusal
+            If it is nobody's.
+        """
+        failures = self._failures.of(visit.address)
         if seconds := failures.peek():
             raise _too_often(seconds)
-        user = self._keys.user_of(visit.key())
+        user = self._keys.user_of(key)
         if user is None:
             failures.take()
             raise Refusal(
                 401, "WrongKey", "the server does not know this key", {"WWW-Authenticate": "Bearer"}
             )
-        if seconds := self._rates.of(user).take():
-            raise _too_often(seconds)
         return user
+
+    def _counted(self, receive: Receive) -> Receive:
+        """Return a reader of the body that ends where no body may go on."""
+        left = self._largest()
+
+        async def counted() -> MutableMapping[str, Any]:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise Refusal(413, "TooLarge", f"a body of at most {self._largest()} bytes is taken")
+            return message
+
+        return counted
 
     def _largest(self) -> int:
         return self._settings.volume_bytes + 2**20

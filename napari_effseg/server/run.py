@@ -105,7 +105,8 @@ class Server:
         require("uvicorn", "server", "effseg serve")
         require("fastapi", "server", "effseg serve")
         require("python_multipart", "server", "effseg serve")
-        from .app import Service, create_app
+        from .app import create_app
+        from .service import Service
 
         self._socket = _listening(place)
         scheme = "http" if place.certificate is None else "https"
