@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Cancelled, EffsegError, ServerError, VersionMismatch, WrongAddress
+from ..errors import Cancelled, EffsegError, ServerError, VersionMismatch, VolumeError, WrongAddress
 from ..protocols import ModelInfo, Region, Segmented
 from ..session_file import read_session
 from ..session_state import image_sha256
@@ -120,13 +120,23 @@ class Client:
         raise ServerError("the server loses the image again and again; try later")
 
     def open_session(self, volume: Volume, model: str = "auto") -> RemoteSession:
-        """See `protocols.Segmenter.open_session`."""
+        """See `protocols.Segmenter.open_session`.
+
+        Raises
+        ------
+        VolumeError
+            If several images are given: sessions over time run on one's own machine alone.
+        """
+        if not isinstance(volume, Volume):
+            raise VolumeError("a server takes one image; sessions over time run on your own machine")
         session = RemoteSession(self, volume, model)
         self._sessions.add(session)
         return session
 
     def resume(self, path: PathLike, volume: Volume) -> RemoteSession:
         """See `protocols.Segmenter.resume`."""
+        if not isinstance(volume, Volume):
+            raise VolumeError("a server takes one image; sessions over time run on your own machine")
         session = RemoteSession(self, volume, "auto", read_session(path))
         self._sessions.add(session)
         return session
