@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,6 @@ class DaskPool:
 
     def __init__(self, scheduler: str) -> None:
         distributed = require("distributed", "dask", "effseg batch --scheduler")
-        self._wait = distributed.wait
         where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
         try:
             self._client: Any = distributed.Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False)
@@ -53,6 +53,7 @@ class DaskPool:
                 "address (tcp://...) or its scheduler file"
             ) from err
         self._running: dict[Any, Task] = {}
+        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     @property
     def room(self) -> int:
@@ -67,15 +68,19 @@ class DaskPool:
 
     def submit(self, task: Task) -> None:
         """Hand a case to the scheduler."""
-        self._running[self._client.submit(_do, task, pure=False)] = task
+        future = self._client.submit(_do, task, pure=False)
+        self._running[future] = task
+        future.add_done_callback(self._ended.put)  # on a thread of the client
 
     def collect(self) -> list[CaseResult]:
         """Return what has ended."""
         if self._client.status not in ("running", "connecting"):
             raise ServerLost("the dask scheduler is gone; run the same command again to go on")
-        with contextlib.suppress(TimeoutError):
-            self._wait(list(self._running), timeout=_WAIT_SECONDS, return_when="FIRST_COMPLETED")
-        ended = [future for future in self._running if future.done()]
+        ended: list[Any] = []
+        with contextlib.suppress(queue.Empty):
+            ended.append(self._ended.get(timeout=_WAIT_SECONDS))
+            while True:
+                ended.append(self._ended.get_nowait())
         return [_result(future, self._running.pop(future)) for future in ended]
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from .work import Task, failure
 __all__ = ["LocalPool"]
 
 _WAIT_SECONDS = 0.2
-_GRACE_SECONDS = 10.0  # for a worker to end its step after it was told to stop
+_GRACE_SECONDS = 6.0  # for a worker to end its step after it was told to stop
 _STOP = None
 
 

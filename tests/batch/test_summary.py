@@ -1,0 +1,103 @@
+"""The summaries: nothing from elsewhere, nothing that a name could smuggle in, failures first."""
+
+from __future__ import annotations
+
+import csv
+import io
+from html.parser import HTMLParser
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_effseg.batch import CaseResult, LabelVolume, Status
+from napari_effseg.batch.summary import summary_csv, summary_html
+
+from .conftest import Batch, Scans
+
+GOOD = CaseResult("good", Status.DONE, seconds=2.0, volumes=(LabelVolume(1, "liver", 12.5),), model="m")
+BAD = CaseResult("bad", Status.BAD_INPUT, words="no image", model="m")
+EVIL = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>"
+
+
+class Page(HTMLParser):
+    """What a page holds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data) -> None:
+        self.texts.append(data)
+
+
+def page(*results: CaseResult, folder: Path = Path()) -> Page:
+    return Page(summary_html(results, folder))
+
+
+def rows(*results: CaseResult) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(summary_csv(results))))
+
+
+def test_failures_come_first() -> None:
+    assert [row["case"] for row in rows(GOOD, BAD)] == ["bad", "good"]
+    texts = page(GOOD, BAD).texts
+    assert texts.index("bad") < texts.index("good")
+
+
+def test_a_volume_has_a_column_and_its_absence_an_empty_cell() -> None:
+    assert [row["liver [mL]"] for row in rows(GOOD, BAD)] == ["", "12.5"]
+
+
+def test_structures_of_different_models_share_a_table() -> None:
+    other = CaseResult("b", Status.DONE, volumes=(LabelVolume(1, "spleen", 3.0),))
+    assert [(row["liver [mL]"], row["spleen [mL]"]) for row in rows(GOOD, other)] == [
+        ("12.5", ""),
+        ("", "3.0"),
+    ]
+
+
+def test_objects_are_counted() -> None:
+    assert rows(CaseResult("n", Status.DONE, objects=42))[0]["objects"] == "42"
+    assert "42" in page(CaseResult("n", Status.DONE, objects=42)).texts
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc"))) | st.just(EVIL))
+def test_whatever_a_case_says_is_text_alone(text: str) -> None:
+    plain = [tag for tag, _ in page(BAD).tags]
+    result = CaseResult(text, Status.BAD_INPUT, words=text, model=text)
+    found = page(result)
+    assert [tag for tag, _ in found.tags] == plain
+    assert not any(name.startswith("on") for _, given in found.tags for name in given)
+
+
+def test_names_of_structures_and_warnings_are_text_too() -> None:
+    result = CaseResult("a", Status.DONE, volumes=(LabelVolume(1, EVIL, 1.0),), warnings=(EVIL, "x"))
+    assert [tag for tag, _ in page(result).tags].count("script") == 1
+    assert not any(tag == "img" for tag, _ in page(result).tags)
+
+
+def test_nothing_comes_from_elsewhere(scans: Scans, batch: Batch, tmp_path: Path) -> None:
+    batch(scans("a.nii.gz"), overlay=True)
+    found = Page((tmp_path / "out" / "summary.html").read_text(encoding="utf-8"))
+    sources = [value for _, given in found.tags for key, value in given.items() if key in ("src", "href")]
+    assert len(sources) == 1
+    assert sources[0].startswith("data:image/jpeg;base64,")
+    policy = next(given["content"] for _, given in found.tags if "http-equiv" in given)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_a_picture_that_is_none_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a_overlay.png").write_text("no picture")
+    result = CaseResult("a", Status.DONE, outputs=("a.nii", "a_overlay.png"))
+    assert not any(tag == "img" for tag, _ in page(result, folder=tmp_path).tags)
+
+
+def test_a_spreadsheet_computes_nothing() -> None:
+    (row,) = rows(CaseResult("=1+1", Status.BAD_INPUT, words="@SUM(A1)"))
+    assert (row["case"], row["words"]) == ("'=1+1", "'@SUM(A1)")
