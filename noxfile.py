@@ -26,6 +26,7 @@ def types(session: nox.Session) -> None:
     """Check types, strictly."""
     _install(session, "dev")
     session.run("mypy")
+    session.run("mypy", "-p", "EffSegLib", env={"MYPYPATH": "slicer_extension/EffSeg"})
 
 
 @nox.session(python=PYTHONS)

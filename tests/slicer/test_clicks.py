@@ -9,6 +9,7 @@ from EffSegLib.SessionStore import stored_sessions
 from EffSegLib.Work import Worker
 
 from napari_effseg import Box, Lasso, Mask, Point, PromptError, Scribble, VolumeError
+from napari_effseg.errors import ServerError
 
 from .fakes import LEFT, FakeSegmenter
 from .nodes import ORIENTATIONS, SHAPE, add_transform, add_volume, affine, moved, names
@@ -489,5 +490,26 @@ def test_storing_twice_makes_one_node(scene):
     one.logic.store()
     one.click((4, 3, 6)).logic.store()
     assert len(stored_sessions(scene)) == 1
+    one.logic.close()
+    one.worker.close()
+
+
+def test_an_engine_that_is_lost_is_told_with_what_to_do_and_the_session_goes_on(scene):
+    one = Desk(add_volume(scene)).open().click((6, 4, 5))
+    one.logic.store()
+    mask = one.seen
+
+    def lost(*_, **__):
+        raise ServerError("the connection broke")
+
+    one.session.add = one.session.save = lost
+    one.click((4, 3, 6))
+    assert one.heard == ["the connection broke\nWhat was done is in the scene: press End, then Go on."]
+    one.logic.close()
+    one.wait()
+    (stored,) = stored_sessions(scene)
+    one.logic.resume(lambda: one.engine, stored)
+    one.wait()
+    assert np.array_equal(one.seen, mask)
     one.logic.close()
     one.worker.close()

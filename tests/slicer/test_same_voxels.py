@@ -1,6 +1,7 @@
 """The engine, its command, a server, and Slicer through a server: one result, voxel by voxel and in mm."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +22,11 @@ from napari_effseg.cli import main
 from napari_effseg.samples import find_sample, write_sample
 from napari_effseg.volume import reorient
 
+from .conftest import EXTENSION, HERE
 from .nodes import add_transform, add_volume, moved
+
+sys.path.insert(0, str(EXTENSION))
+import vendor
 
 MODEL = "hippocampus-lightm-unet"
 CLICK = (18, 25, 12)
@@ -40,14 +45,22 @@ def direct(sample):
     return eff.segment(eff.load(sample), model=MODEL).labels
 
 
+class RememberedProcess(EngineProcess):
+    """One whose address is known to the tests."""
+
+    def __init__(self, python, is_private):
+        super().__init__(python, engine_environment(os.environ, is_private=is_private))
+
+    def start(self, say=None, cancel=None):
+        self.address = super().start(say, cancel)
+        return self.address
+
+
 @pytest.fixture(scope="module")
 def engines():
     """A real `effseg serve` beside this process, started as Slicer starts it."""
 
-    def process(python, is_private):
-        return EngineProcess(python, engine_environment(os.environ, is_private=is_private))
-
-    found = Engines(lambda: Path(sys.executable), process)
+    found = Engines(lambda: Path(sys.executable), RememberedProcess)
     yield found
     found.close()
 
@@ -206,3 +219,68 @@ def test_a_session_on_a_server_goes_on_after_the_scene_was_saved_and_loaded(
     assert mask.any()
     assert np.array_equal(logic.shown.mask, mask)
     assert logic.shown.undo_words == "point"
+
+
+AS_IN_SLICER = """
+import sys
+sys.path[:0] = {paths!r}
+import vtk
+from headless_slicer import make_scene
+vtk.vtkObject.GlobalWarningDisplayOff()
+scene, logics = make_scene()
+from EffSegLib import Nodes, Segments
+from EffSegLib.Engines import EngineChoice, Engines
+from EffSegLib.PromptLogic import PromptLogic
+from EffSegLib.SegmentationLogic import SegmentationLogic
+from EffSegLib.Work import Worker
+engines = Engines(lambda: None)
+engine = lambda: engines.open(EngineChoice("server", url={url!r}, key={key!r}))
+node = logics["vtkSlicerVolumesLogic"].AddArchetypeVolume({image!r}, "case")
+worker, wrong = Worker(), []
+logic = SegmentationLogic(engine)
+info = next(one for one in engine().models() if one.name == {model!r})
+order = logic.order(info, node)
+worker.do(logic.job(order, lambda results: logic.deliver(results[0], order, node), wrong.append))
+worker.finish(300)
+found = scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+for one in Segments.segment_ids(found):
+    print(Segments.mask_of(found, one, node).sum())
+clicks = PromptLogic(worker, wrong.append, lambda: None)
+clicks.open(engine, node)
+worker.finish(120)
+volume = Nodes.volume_of(node)
+clicks.points.nodes[True].AddControlPointWorld(*volume.affine[:3, :3] @ {click!r} + volume.affine[:3, 3])
+worker.finish(120)
+print(clicks.shown.mask.sum())
+clicks.close()
+worker.finish(60)
+engines.close()
+known = {{name.partition(".")[0] for name in sys.modules}}
+print(wrong, sorted(known & {{"torch", "napari_effseg", "nibabel", "SimpleITK"}}))
+"""
+
+
+def test_the_extension_as_it_is_handed_out_needs_no_package_and_gives_the_same(
+    engines, engine, sample, direct, loaded, clicking, tmp_path
+):
+    """The complete copy in a process of its own, which knows nothing of the package, as in Slicer."""
+    engine()
+    folder = tmp_path / "EffSeg"
+    assert vendor.main([str(folder)]) == 0
+    address = engines._process.address
+    program = AS_IN_SLICER.format(
+        paths=[str(folder / "EffSeg"), str(HERE / "standins")],
+        url=address.url,
+        key=address.key,
+        image=str(sample),
+        model=MODEL,
+        click=list(CLICK),
+    )
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    *counts, clicked_voxels, wrong = done.stdout.splitlines()
+    assert [int(one) for one in counts] == list(direct.counts().values())
+    logic, worker, _ = clicking
+    clicked(logic, worker, loaded)
+    assert int(clicked_voxels) == logic.shown.mask.sum()
+    assert wrong == "[] []"

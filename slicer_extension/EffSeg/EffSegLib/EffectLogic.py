@@ -85,7 +85,12 @@ class EffectLogic:
         """Forget the session; the segment stays as it is."""
         sessions, self._session = self._session, []
         self._of, self._seen = None, None
-        self._worker.do(Job(lambda job: [one.close() for one in sessions], lambda _: None, self._fail))
+
+        def work(job: Job) -> None:
+            for session in sessions:
+                session.close()
+
+        self._worker.do(Job(work, lambda _: None, self._fail))
 
     def _begin_if_needed(self, volume_node: Any, segmentation: Any, segment_id: str) -> None:
         """Begin anew on another segment, or where another effect changed this one."""

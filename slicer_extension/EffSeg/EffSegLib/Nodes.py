@@ -144,7 +144,8 @@ def channels_of(nodes: Sequence[Any]) -> tuple[Volume, tuple[str, ...]]:
 
 def voxels_of(points_ras: NDArray[np.float64], affine: Affine) -> NDArray[np.float64]:
     """Return world points (N, 3) as voxel indices, not rounded."""
-    return transform_points(np.linalg.inv(affine), np.reshape(points_ras, (-1, 3)))
+    to_voxels: Affine = np.linalg.inv(affine).astype(np.float64)
+    return transform_points(to_voxels, np.reshape(points_ras, (-1, 3)))
 
 
 def boxes_of(rois: Sequence[Any], grid: Grid) -> tuple[IndexBox, ...]:

@@ -19,12 +19,17 @@ from .Nodes import volume_of
 from .PointMarks import Mark, PointMarks
 from .rooms import (
     BoolArray,
+    Box,
     Code,
     Colour,
     LabelMap,
+    Lasso,
+    Mask,
+    Point,
     Prompt,
     PromptError,
     Segmenter,
+    ServerError,
     Session,
     Volume,
 )
@@ -413,7 +418,10 @@ class PromptLogic:
         self._changed()
 
     def _fail(self, error: Exception) -> None:
-        self._said(words_of(error))
+        words = words_of(error)
+        if isinstance(error, ServerError) and self.is_open:
+            words += "\nWhat was done is in the scene: press End, then Go on."
+        self._said(words)
         self._changed()
 
     def _show(self, shown: Shown) -> None:
@@ -456,13 +464,13 @@ class PromptLogic:
 
 def _slice_of(prompt: Prompt) -> tuple[int, int] | None:
     """Return axis and index of the slice that a prompt is meant in; None for a solid one."""
-    if prompt.axis is None or isinstance(prompt, Marks.Mask):
+    if prompt.axis is None or isinstance(prompt, Mask):
         return None
-    if isinstance(prompt, Marks.Point):
+    if isinstance(prompt, Point):
         return prompt.axis, prompt.index[prompt.axis]
-    low = prompt.low if isinstance(prompt, Marks.Box) else np.rint(_path(prompt)[0])
+    low = prompt.low if isinstance(prompt, Box) else np.rint(_path(prompt)[0])
     return prompt.axis, int(low[prompt.axis])
 
 
 def _path(prompt: Any) -> np.ndarray:
-    return prompt.vertices if isinstance(prompt, Marks.Lasso) else prompt.points
+    return prompt.vertices if isinstance(prompt, Lasso) else prompt.points

@@ -72,7 +72,7 @@ def _reason(info: ModelInfo, volume: Volume | None, others: int) -> str:
         if others < len(further):
             roles = ", ".join(role for role, _ in info.channels)
             return f"It takes {len(info.channels)} volumes: {roles}."
-        channels = np.broadcast_to(volume.data, (len(info.channels), *volume.shape))
+        channels = np.broadcast_to(np.asarray(volume.data), (len(info.channels), *volume.shape))
         volume = Volume(channels, volume.affine, modality=volume.modality)
     misfit = info.misfit(volume)
     return f"{misfit[0].upper()}{misfit[1:]}." if misfit else ""

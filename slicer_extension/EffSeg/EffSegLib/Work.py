@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from .rooms import Cancelled
 __all__ = ["Job", "Worker"]
 
 _LISTENING_S = 0.02
+_BREATH_S = 0.001
 
 
 @dataclass(eq=False)
@@ -83,8 +85,11 @@ class Worker:
 
     def poll(self, seconds: float = _LISTENING_S) -> None:
         """Wait a moment for news, and pass on what there is; in the window's thread."""
+        if not self._open:
+            time.sleep(_BREATH_S)  # for the thread that tells a server that somebody is still there
+            return
         try:
-            news = self._news.get(timeout=seconds if self._open else 0.0)
+            news = self._news.get(timeout=seconds)
         except queue.Empty:
             return
         self._pass_on(*news)
