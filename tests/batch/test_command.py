@@ -89,7 +89,7 @@ def wait_for_lines(ledger: Path, count: int) -> None:
 def test_killed_in_the_midst_it_leaves_whole_files_and_goes_on(
     scans: Scans, card: zoo.Card, batch: Batch, tmp_path: Path
 ) -> None:
-    folder = scans(*(f"{number}.nii" for number in range(6)), size=(40, 40, 40))
+    folder = scans(*(f"{number}.nii" for number in range(20)))
     process = start(folder, card, "--workers", "2", "--device", "cpu")
     wait_for_lines(tmp_path / "out" / "batch.jsonl", 1)
     workers = psutil.Process(process.pid).children(recursive=True)
@@ -99,18 +99,18 @@ def test_killed_in_the_midst_it_leaves_whole_files_and_goes_on(
     assert (len(workers) >= 2, alive) == (True, [])
     for name in visible(tmp_path / "out"):
         if name.endswith("_seg.nii.gz") and not name.startswith("."):
-            assert load_labels(tmp_path / "out" / name).shape == (40, 40, 40)
+            assert load_labels(tmp_path / "out" / name).shape == (12, 10, 8)
     lines = (tmp_path / "out" / "batch.jsonl").read_text().splitlines()
     done = {json.loads(line)["case"] for line in lines if line.endswith("}")}
     result = batch(folder)
     assert not result.failed
     assert {one.result.case for one in result.outcomes if one.is_old} == done
-    assert 1 <= len(done) < 6
+    assert 1 <= len(done) < 20
 
 
 @posix
 def test_ctrl_c_ends_with_3_and_keeps_what_is_done(scans: Scans, card: zoo.Card, tmp_path: Path) -> None:
-    folder = scans(*(f"{number}.nii" for number in range(8)), size=(40, 40, 40))
+    folder = scans(*(f"{number}.nii" for number in range(20)))
     process = start(folder, card, "--device", "cpu")
     wait_for_lines(tmp_path / "out" / "batch.jsonl", 1)
     process.send_signal(signal.SIGINT)
@@ -119,7 +119,7 @@ def test_ctrl_c_ends_with_3_and_keeps_what_is_done(scans: Scans, card: zoo.Card,
     done = [json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines()]
     assert process.returncode == 3
     assert said.splitlines()[-1] == "effseg: cancelled"
-    assert 1 <= len(done) < 8
+    assert 1 <= len(done) < 20
     assert len(list(out.glob("*_seg.nii.gz"))) == len(done)
     assert (out / "summary.csv").read_text().count("done") == len(done)
     assert not (out / ".effseg-batch").exists()

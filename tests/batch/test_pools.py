@@ -123,7 +123,7 @@ def test_a_cluster_hands_a_lost_workers_case_to_another(
     scans: Scans, batch: Batch, cluster: str, tmp_path: Path
 ) -> None:
     distributed = pytest.importorskip("distributed")
-    folder = scans("large.nii", size=(48, 48, 48))
+    folder = scans("large.nii", size=(32, 32, 32))
     killed: list[int] = []
     with distributed.Client(cluster, set_as_default=False) as client:
 
@@ -164,7 +164,7 @@ def test_without_distributed_the_extra_is_named(
 def task(scans: Scans, card: zoo.Card, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Task]:
     """A case that takes a while; nobody waits for its end."""
     monkeypatch.setattr(local_pool, "_GRACE_SECONDS", 0.5)
-    found = find_cases(scans("large.nii", size=(96, 96, 96)), Wanted(card.path), tmp_path / "out")
+    found = find_cases(scans("large.nii", size=(40, 40, 40)), Wanted(card.path), tmp_path / "out")
     with OutputRoom(tmp_path / "out") as room:
         yield Task(found.cases[0], tmp_path / "out", room.run, device="cpu")
 

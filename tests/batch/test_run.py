@@ -15,6 +15,7 @@ from napari_effseg import Cancelled, load_labels, zoo
 from napari_effseg.batch import BatchOptions, CaseResult, Status, Wanted, find_cases, run, run_batch
 from napari_effseg.errors import ConfigError, ExportError
 from tests.cli.conftest import AFFINE
+from tests.cli.test_json_docs import NAMED, keys_of
 from tests.io.dicom.synthetic import slices, write
 
 from .conftest import Batch, Scans, visible
@@ -267,6 +268,13 @@ def test_stopping_keeps_what_is_done(scripted, tmp_path: Path) -> None:
     assert ended == ["0", "1"]
     assert (tmp_path / "out" / "summary.csv").read_text().count("done") == 2
     assert not (tmp_path / "out" / ".effseg-batch").exists()
+
+
+def test_every_key_of_the_ledger_is_on_the_page_about_json(
+    scans: Scans, batch: Batch, tmp_path: Path
+) -> None:
+    batch(scans("a.nii.gz"))
+    assert set(keys_of(json.loads((tmp_path / "out" / "batch.jsonl").read_text()))) <= NAMED
 
 
 def test_a_result_survives_json() -> None:

@@ -1,4 +1,4 @@
-"""The commands on the pages about prompts are ones that the program understands."""
+"""The commands on these pages are ones that the program understands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from napari_effseg.cli._app import app
 from tests.conftest import REPOSITORY
 
-PAGES = ("prompts.md", "click_quality.md")
+PAGES = ("batch.md", "prompts.md", "click_quality.md")
 
 
 def commands(page: str) -> list[list[str]]:
