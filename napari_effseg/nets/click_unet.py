@@ -38,7 +38,7 @@ class ClickUNetConfig:
     """
 
     image_channels: int = 3
-    maps: int = 9
+    maps: int = 10
     hypotheses: int = 4
     features: tuple[int, ...] = (24, 48, 96, 160, 160)
     score_features: int = 8
@@ -67,7 +67,7 @@ class ClickUNet(nn.Module):
     --------
     >>> import torch
     >>> net = ClickUNet(ClickUNetConfig(features=(8, 16))).eval()
-    >>> logits, scores = net.ranked(torch.zeros(2, 12, 32, 48))
+    >>> logits, scores = net.ranked(torch.zeros(2, 13, 32, 48))
     >>> logits.shape, scores.shape
     (torch.Size([2, 4, 32, 48]), torch.Size([2, 4]))
     """

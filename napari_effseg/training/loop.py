@@ -20,6 +20,7 @@ from .data import PatchSampler, TrainingCase
 from .energy import EnergyMeter
 from .losses import Loss, activation_of, segmentation_loss
 from .optimise import build_optimiser, learning_rate
+from .ranks import ALONE, Ranks
 from .state import Clock, HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
 from .validate import validation_dice
 
@@ -44,14 +45,24 @@ class Trainer:
     folder : Path
         Run folder, where checkpoints go.
     device : torch.device
+    ranks : Ranks
+        The processes that train it together; each calls the same methods.
     """
 
     def __init__(
-        self, config: TrainConfig, card: Card, net: nn.Module, folder: Path, device: torch.device
+        self,
+        config: TrainConfig,
+        card: Card,
+        net: nn.Module,
+        folder: Path,
+        device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.config, self.card, self.folder, self.device = config, card, folder, device
         self.net = net.to(device)
-        self._apply = on_windows(self.net, card)
+        self._ranks = ranks
+        self._share = ranks.share(config.run.batch_size)
+        self._apply = on_windows(ranks.wrapped(self.net), card)
         self.average = WeightAverage(self.net, config.optimiser.average_decay)
         self.best: dict[str, Tensor] = {}
         self.state = TrainingState()
@@ -115,16 +126,16 @@ class Trainer:
         saved = time.monotonic()
         with EnergyMeter(run.country, self.folder) as meter:
             while not self.is_finished:
-                if cancel is not None and cancel():
+                if self._ranks.total(cancel is not None and cancel()):
                     self._save(clock, meter)
                     raise Cancelled(f"stopped after {self.state.step} steps; it can go on (--resume)")
                 losses.append(self._step(sampler, loss_of))
-                clock.tell(self.state)
+                self._tell(clock)
                 if self.state.step % run.validate_every == 0 or self._is_over:
                     self._validate(validation, float(np.mean(losses)), clock)
                     losses.clear()
                     saved = self._save(clock, meter)
-                elif time.monotonic() - saved > 60 * run.checkpoint_minutes:
+                elif self._ranks.of_first(time.monotonic() - saved) > 60 * run.checkpoint_minutes:
                     saved = self._save(clock, meter)
                 if progress is not None:
                     progress(max(self.state.step / run.steps, self.elapsed), self._message())
@@ -134,10 +145,12 @@ class Trainer:
         options = self.config.optimiser
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(self.state.step, self.config.run.steps, options, self.elapsed)
-        images, targets = sampler.batch(self.state.step, self.config.run.batch_size)
+        share = self.state.step * self._ranks.count + self._ranks.number
+        images, targets = sampler.batch(share, self._share)
         self._train_mode()
         with self._autocast:
-            loss = loss_of(self._apply(images.to(self.device)), targets.to(self.device))
+            logits = self._apply(images.to(self.device))
+            loss = self._ranks.joint_loss(loss_of, logits, targets.to(self.device))
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.net.parameters(), options.clip_norm)
@@ -148,6 +161,11 @@ class Trainer:
         self.state.step += 1
         self.average.update(self.net, self.state.step)
         return float(loss.detach())
+
+    def _tell(self, clock: Clock) -> None:
+        """Bring the times up to date; those of the first process, so that all end with the same step."""
+        clock.tell(self.state)
+        self.state.seconds = self._ranks.of_first(self.state.seconds)
 
     def _train_mode(self) -> None:
         self.net.train()
@@ -162,9 +180,11 @@ class Trainer:
         return len(scores) - 1 - scores.index(self.state.best) if self.state.best in scores else len(scores)
 
     def _validate(self, cases: list[TrainingCase], loss: float, clock: Clock) -> None:
-        scores: Mapping[str, float] = validation_dice(self.average.net, cases, self.card, self.device)
+        scores: Mapping[str, float] = self._ranks.by_first(
+            lambda: validation_dice(self.average.net, cases, self.card, self.device)
+        )
         mean = float(np.mean(list(scores.values())))
-        clock.tell(self.state)
+        self._tell(clock)
         point = HistoryPoint(
             self.state.step, self.state.seconds, loss, dict(scores), mean, self.state.core_seconds
         )
@@ -178,11 +198,12 @@ class Trainer:
 
     def _save(self, clock: Clock, meter: EnergyMeter) -> float:
         """Write the checkpoint and return when."""
-        clock.tell(self.state)
+        self._tell(clock)
         spent = meter.take()
-        self.state.energy_kwh += spent.energy_kwh
-        self.state.co2_kg += spent.co2_kg
-        save_checkpoint(self.checkpoint, self.state, self.net, self.average, self._optimiser, self.best)
+        self.state.energy_kwh += self._ranks.total(spent.energy_kwh)
+        self.state.co2_kg += self._ranks.total(spent.co2_kg)
+        if self._ranks.is_first:
+            save_checkpoint(self.checkpoint, self.state, self.net, self.average, self._optimiser, self.best)
         return time.monotonic()
 
     def _message(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from ..engine.device import resolve_device
 from ..engine.frame import window_shape
+from ..errors import ConfigError
 from ..io.dataset import Dataset, read_dataset
 from ..types import CancelCheck, Progress
 from ..zoo.card import Card
@@ -23,6 +25,7 @@ from .data import PatchSampler, TrainingCase, load_cases
 from .datasets import cases_of, refuse_other_numbers
 from .folder import drawing, log_to, open_run_folder
 from .loop import Trainer
+from .ranks import Ranks, joined
 from .release import draft_card, finished_card, trained_on, warm_start
 
 __all__ = ["run_training"]
@@ -40,6 +43,8 @@ def run_training(
     cancel: CancelCheck | None = None,
 ) -> Path:
     """Train a network as a configuration says.
+
+    Started by ``torchrun`` in several processes, these share each batch, and the first one writes.
 
     Parameters
     ----------
@@ -67,24 +72,46 @@ def run_training(
     Cancelled
         If `cancel` said so; the checkpoint is up to date.
     """
+    with joined(device) as ranks:
+        return _run(config_path, ranks, output, resume, device, progress, cancel)
+
+
+def _run(
+    config_path: Path,
+    ranks: Ranks,
+    output: Path | None,
+    resume: bool,
+    device: str,
+    progress: Progress | None,
+    cancel: CancelCheck | None,
+) -> Path:
     config = read_config(config_path)
+    _refuse_clicks_together(config, ranks)
     card = draft_card(config)
     datasets = _datasets(config)
-    folder = open_run_folder(
-        output or Path("runs") / card.name, config.path.read_bytes(), resume, str(config.path)
-    )
-    target = torch.device(resolve_device(device).name)
-    with log_to(folder / "log.txt"):
+    where, kept = output or Path("runs") / card.name, config.path.read_bytes()
+    folder = ranks.by_first(lambda: open_run_folder(where, kept, resume, str(config.path)))
+    target = torch.device(resolve_device(ranks.device(device)).name)
+    progress = progress if ranks.is_first else None
+    with log_to(folder / "log.txt") if ranks.is_first else nullcontext():
         if config.clicks is not None:
             run_click_training(config, card, datasets, folder, resume, target, progress, cancel)
             return folder
-        trainer = _trainer(config, card, folder, target)
+        trainer = _trainer(config, card, folder, target, ranks)
         if resume and trainer.checkpoint.is_file():
             trainer.resume()
         sampler, validation = _cases(config, card, datasets, progress, cancel)
-        trainer.run(sampler, validation, drawing(trainer, progress), cancel)
-        _finish(trainer, datasets)
+        trainer.run(sampler, validation, drawing(trainer, progress) if ranks.is_first else None, cancel)
+        if ranks.is_first:
+            _finish(trainer, datasets)
     return folder
+
+
+def _refuse_clicks_together(config: TrainConfig, ranks: Ranks) -> None:
+    if config.clicks is not None and ranks.count > 1:
+        raise ConfigError(
+            f"{config.path} trains on clicks, which one process does; start it without torchrun"
+        )
 
 
 def _datasets(config: TrainConfig) -> list[Dataset]:
@@ -95,12 +122,12 @@ def _datasets(config: TrainConfig) -> list[Dataset]:
     return datasets
 
 
-def _trainer(config: TrainConfig, card: Card, folder: Path, device: torch.device) -> Trainer:
+def _trainer(config: TrainConfig, card: Card, folder: Path, device: torch.device, ranks: Ranks) -> Trainer:
     torch.manual_seed(config.run.seed)
     net = build_network(card)
     if config.run.initial_weights:
         warm_start(net, config.resolve(config.run.initial_weights))
-    return Trainer(config, card, net, folder, device)
+    return Trainer(config, card, net, folder, device, ranks)
 
 
 def _cases(

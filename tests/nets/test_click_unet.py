@@ -12,19 +12,19 @@ def small(**more):
 
 
 def test_every_mask_has_a_score():
-    logits, scores = small(hypotheses=3).ranked(torch.randn(2, 12, 16, 24))
+    logits, scores = small(hypotheses=3).ranked(torch.randn(2, 13, 16, 24))
     assert logits.shape == (2, 3, 16, 24)
     assert scores.shape == (2, 3)
 
 
 def test_masks_with_and_without_scores_are_the_same():
-    net, x = small(), torch.randn(1, 12, 16, 16)
+    net, x = small(), torch.randn(1, 13, 16, 16)
     assert torch.equal(net(x), net.ranked(x)[0])
 
 
 def test_scores_teach_no_mask():
     net = small()
-    net.ranked(torch.randn(1, 12, 16, 16))[1].sum().backward()
+    net.ranked(torch.randn(1, 13, 16, 16))[1].sum().backward()
     rows = net.head.weight.grad[: net.config.hypotheses]
     assert not rows.any()
     assert net.head.weight.grad[net.config.hypotheses :].any()
@@ -32,7 +32,7 @@ def test_scores_teach_no_mask():
 
 def test_sides_that_cannot_be_halved_are_refused():
     with pytest.raises(ValueError, match="multiples of 2"):
-        small()(torch.zeros(1, 12, 15, 16))
+        small()(torch.zeros(1, 13, 15, 16))
 
 
 @pytest.mark.parametrize("wrong", [{"features": (4,)}, {"hypotheses": 0}, {"maps": 0}])

@@ -272,8 +272,9 @@ def test_an_object_of_the_slice_before_asks_without_a_prompt():
     example = ExampleSampler([[case()]], config, 3).example(0)
     assert example.before is not None
     rounds = Rounds([example], None)
-    assert torch.equal(rounds.maps[0, 0], example.before.mask)
-    assert rounds.seen(0)[-1].any()
+    assert torch.equal(rounds.seen(0)[-1], example.before.mask)
+    assert rounds.seen(0)[-2].any()
+    assert not rounds.maps.any()
     assert not rounds.asked[0]
     network = ClickUNet(ClickUNetConfig(features=(4, 8)))
     assert torch.isfinite(ClickLesson(config).loss(network, [example] * 2, np.random.default_rng(0)))

@@ -59,7 +59,7 @@ def test_all_weights_are_finite(card):
 
 def channels_of(card):
     """Channels that the network sees: those of the image, and maps of prompts where it takes these."""
-    return len(card.input.channels) + (9 if card.network == "click-unet" else 0)
+    return len(card.input.channels) + (10 if card.network == "click-unet" else 0)
 
 
 def test_a_window_gives_finite_logits_for_every_label(card):

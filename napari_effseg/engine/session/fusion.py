@@ -39,13 +39,13 @@ _KEPT_VIEWS = 8
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """What is asked of a slice: its prompts, previous answer and finished neighbours; the slice before."""
+    """What is asked of a slice: prompts, last answer, finished neighbours; the slice before and its answer."""
 
     image: SliceImage
     prompts: Sequence[PlanePrompt]
     previous: Tensor | None
     locked: Tensor | None
-    last: SliceImage | None = None
+    followed: tuple[SliceImage, Tensor] | None = None
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -136,7 +136,7 @@ class FusionBody:
 
     def carry(self, image: SliceImage, before: Tensor, last: SliceImage, locked: Tensor | None) -> Hypothesis:
         """See `SliceBody.carry`: a closer look at where the object was, without a prompt."""
-        asked = _Question(image, (), before, locked, last)
+        asked = _Question(image, (), None, locked, (last, before))
         whole = Framing.whole(asked.sides)
         frame = _frame(_extent((), before), _AROUND_BEFORE, whole) or whole
         return self._closer(asked, frame, whole)[0]
@@ -155,16 +155,22 @@ class FusionBody:
         """Answer within one frame."""
         view = self._view(asked.image, framing)
         maps = self._maps(asked, framing)
-        before = torch.zeros(1, self._size, self._size)
-        if asked.last is not None:
-            seen = show(asked.last.pixels.mean(dim=0, keepdim=True), framing, self._size)
-            before = view.scaling.apply(seen, view.inside)
-        reached = strengths(view.contrast, maps, view.inside)
+        before = self._before(asked, view, framing)
+        reached = strengths(view.contrast, maps, view.inside, before[1])
         given = torch.cat([view.pixels, maps, reached, before])[None].to(self._device)
         logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
         several = len(asked.prompts) == 1
         wanted = logits[0] if several else logits[0, :1]  # corrections are answered by the first mask alone
         return _ranked(put_back(wanted.float().cpu(), framing, asked.sides), scores[0].sigmoid().cpu())
+
+    def _before(self, asked: _Question, view: _View, framing: Framing) -> Tensor:
+        """Brightness of the slice before, and the object in it; zeros where none is followed."""
+        if asked.followed is None:
+            return torch.zeros(2, self._size, self._size)
+        last, logits = asked.followed
+        grey = show(last.pixels.mean(dim=0, keepdim=True), framing, self._size)
+        mask = show(logits.sigmoid()[None], framing, self._size)
+        return torch.cat([view.scaling.apply(grey, view.inside), mask])
 
     def _maps(self, asked: _Question, framing: Framing) -> Tensor:
         maps = blank_maps(1, self._size)[0]

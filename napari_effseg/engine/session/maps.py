@@ -17,8 +17,8 @@ MAPS = ("previous", "positive", "negative", "region", "locked")
 it; what boxes and lassos enclose; objects that are finished."""
 STRENGTHS = ("positive", "negative", "border")
 """Further maps that follow from these and from the image: how strongly marks on the object, marks off it, and
-the border of what is shown reach each pixel along the path of least contrast. Behind them stands one more:
-the brightness of the slice before, where the object is followed from there."""
+the border of what is shown reach each pixel along the path of least contrast. Behind them stand two more,
+where an object is followed from the slice before: that slice's brightness, and the object in it."""
 RADIUS = 2.5
 """Radius of a point's disk, in pixels that the network sees."""
 
@@ -48,11 +48,11 @@ def stamp(plane: Tensor, places: NDArray[np.float64]) -> None:
     plane[rows, columns] = 1
 
 
-def strengths(contrast: Contrast, maps: Tensor, inside: Tensor) -> Tensor:
+def strengths(contrast: Contrast, maps: Tensor, inside: Tensor, before: Tensor) -> Tensor:
     """Return the maps that follow from the prompts and the image.
 
-    Boxes and lassos say that what lies outside of them is off the object. Without a mark on the object the
-    core of the last answer stands for one.
+    Boxes and lassos say that what lies outside of them is off the object. The core of the object in the slice
+    before stands for a mark on it.
 
     Parameters
     ----------
@@ -61,15 +61,17 @@ def strengths(contrast: Contrast, maps: Tensor, inside: Tensor) -> Tensor:
     maps : Tensor, shape (len(MAPS), I, J)
     inside : Tensor, shape (1, I, J)
         1 inside the image, 0 in the margin around it.
+    before : Tensor, shape (I, J)
+        Probabilities of the object in the slice before; 0 where none is followed.
 
     Returns
     -------
     Tensor, shape (len(STRENGTHS), I, J)
         In [0, 1].
     """
-    previous, positive, negative, region, locked = maps > 0.5
-    if not positive.any() and previous.any():
-        positive = _core(previous)
+    _, positive, negative, region, locked = maps > 0.5
+    if (before > 0.5).any():
+        positive = positive | _core(before > 0.5)
     off = negative | locked
     if region.any():
         off = off | ~region

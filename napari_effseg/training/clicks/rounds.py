@@ -16,7 +16,7 @@ from ...engine.simulate import box_around, lasso_around, next_click, scribble_fr
 from ...nets.click_unet import ClickUNet
 from ...nets.geodesic import Contrast
 from .asking import ask
-from .sampler import Example
+from .sampler import Before, Example
 
 __all__ = ["Rounds"]
 
@@ -61,12 +61,11 @@ class Rounds:
         self.asked: list[list[PlanePrompt]] = [[] for _ in examples]
         self.answered: set[int] = set()
         self._random = random
-        self._views: dict[int, tuple[Tensor, Contrast, Tensor]] = {}
-        self._before: dict[int, Tensor] = {}
+        self._views: dict[int, tuple[Tensor, Contrast, Scaling]] = {}
+        self._before: dict[int, Before] = {}
         for which, example in enumerate(examples):
             if example.before is not None:
-                self.remember(which, example.before.mask)
-                self._before[which] = example.before.image.mean(dim=0, keepdim=True)
+                self._before[which] = example.before
 
     @property
     def prompts(self) -> np.ndarray[tuple[int], np.dtype[np.int_]]:
@@ -108,7 +107,8 @@ class Rounds:
         return True
 
     def remember(self, which: int, probabilities: Tensor) -> None:
-        """Keep an answer for the next round."""
+        """Keep an answer for the next round, in which the slice before is forgotten."""
+        self._before.pop(which, None)
         self.maps[which, _PREVIOUS] = probabilities
         self.answered.add(which)
 
@@ -116,19 +116,19 @@ class Rounds:
         """Return what an early-fusion network sees of an example: image and maps, (channels, S, S)."""
         if which not in self._views:
             self._views[which] = self._view(which)
-        image, contrast, before = self._views[which]
-        maps = self.maps[which]
-        return torch.cat([image, maps, strengths(contrast, maps, self.inside[which]), before])
+        image, contrast, scaling = self._views[which]
+        maps, inside, before = self.maps[which], self.inside[which], torch.zeros(2, *image.shape[1:])
+        if which in self._before:
+            grey = self._before[which].image.mean(dim=0, keepdim=True)
+            before = torch.cat([scaling.apply(grey, inside), self._before[which].mask[None]])
+        return torch.cat([image, maps, strengths(contrast, maps, inside, before[1]), before])
 
-    def _view(self, which: int) -> tuple[Tensor, Contrast, Tensor]:
-        """Image, its contrast, and the brightness of the slice before, as they are seen."""
+    def _view(self, which: int) -> tuple[Tensor, Contrast, Scaling]:
+        """Image as it is seen, its contrast, and what scaled it."""
         inside = self.inside[which]
         scaling = Scaling.of(self.images[which], inside)
         image = scaling.apply(self.images[which], inside)
-        before = torch.zeros_like(image[:1])
-        if which in self._before:
-            before = scaling.apply(self._before[which], inside)
-        return image, Contrast.of(image), before
+        return image, Contrast.of(image), scaling
 
     @torch.inference_mode()
     def answers(self, network: nn.Module, which: Sequence[int] | None = None) -> Tensor:
