@@ -39,7 +39,7 @@ _KEPT_VIEWS = 8
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """What is asked of a slice: prompts, last answer, finished neighbours; the slice before and its answer."""
+    """What is asked of a slice: prompts, last answer, finished neighbours; the slice before, answered."""
 
     image: SliceImage
     prompts: Sequence[PlanePrompt]
