@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Cancelled, EffsegError, ServerError, VersionMismatch, VolumeError, WrongAddress
-from ..protocols import ModelInfo, Region, Segmented
+from ..protocols import ModelInfo, Region, Segmented, Segmenter, Session
 from ..session_file import read_session
 from ..session_state import image_sha256
 from ..types import CancelCheck, PathLike, Progress
@@ -292,6 +292,15 @@ class _Lease:
                 self.lost(name)
             except EffsegError:
                 continue  # the next request says what is wrong
+
+
+def _is_segmenter(client: Client) -> Segmenter:
+    """Hold the client to the protocol, which mypy checks here."""
+    return client
+
+
+def _is_session(session: RemoteSession) -> Session:
+    return session
 
 
 def _check_protocol(answer: Answer, url: str) -> None:

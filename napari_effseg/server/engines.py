@@ -54,8 +54,8 @@ class Engine(Protocol):
         """See `protocols.Segmenter.segment`."""
         ...
 
-    def open(self, volume: Volume, model: str, state: SessionState | None) -> Opened:
-        """Open a click session, or go on with one."""
+    def open(self, volume: Volume, sha256: str, model: str, state: SessionState | None) -> Opened:
+        """Open a click session on an image of a known hash, or go on with one."""
         ...
 
 
@@ -99,8 +99,8 @@ class LocalEngine:
         result = segment(volume, card, self._name, roi, progress, cancel)
         return Segmented(result.labels, result.doubt, result.report.to_json())
 
-    def open(self, volume: Volume, model: str, state: SessionState | None) -> Opened:
-        """Open a click session, or go on with one.
+    def open(self, volume: Volume, sha256: str, model: str, state: SessionState | None) -> Opened:
+        """Open a click session on an image of a known hash, or go on with one.
 
         Raises
         ------
@@ -114,7 +114,9 @@ class LocalEngine:
         if card.task != "promptable":
             raise CardError(f"{card.name} answers no clicks; name another model")
         if state is None:
-            return Opened(open_session(volume, card, self._name), card.name, card.weights.sha256)
+            session = open_session(volume, card, self._name)
+            session.scene.sha256 = sha256  # which takes seconds to find again
+            return Opened(session, card.name, card.weights.sha256)
         check_history(state.history, volume.shape)
         try:
             session = restore(state, volume, card, self._name)

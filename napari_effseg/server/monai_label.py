@@ -174,7 +174,7 @@ async def infer(
     run = _clicked if is_clicked else _automatic
     task = Task(
         user_of(request),
-        lambda task: run(service, held.volume, name, params, task),
+        lambda task: run(service, held, name, params, task),
         is_long=not is_clicked,
         holds=held,
     )
@@ -254,17 +254,19 @@ async def _result(request: Request, task: Task) -> LabelMap:
 
 
 def _automatic(
-    service: Service, volume: Volume, model: str, params: Mapping[str, Any], task: Task
+    service: Service, held: HeldVolume, model: str, params: Mapping[str, Any], task: Task
 ) -> LabelMap:
-    return service.engine.segment(volume, model, None, task.progress, task.is_cancelled).labels
+    return service.engine.segment(held.volume, model, None, task.progress, task.is_cancelled).labels
 
 
-def _clicked(service: Service, volume: Volume, model: str, params: Mapping[str, Any], task: Task) -> LabelMap:
+def _clicked(
+    service: Service, held: HeldVolume, model: str, params: Mapping[str, Any], task: Task
+) -> LabelMap:
     """Outline one object: their points and box, in the slice that they mean."""
-    prompts = _prompts(params, volume)
+    prompts = _prompts(params, held.volume)
     if not prompts:
         raise PromptError("no point was given; expected foreground points, or a box")
-    opened = service.engine.open(volume, model, None)
+    opened = service.engine.open(held.volume, held.sha256, model, None)
     session = opened.session
     try:
         for prompt in prompts:
@@ -275,7 +277,7 @@ def _clicked(service: Service, volume: Volume, model: str, params: Mapping[str, 
     name = params.get("label")
     label = name if isinstance(name, str) and name.strip() and name.isprintable() else "object"
     made_by = Algorithm(opened.model, __version__, "semiautomatic")
-    return LabelMap(data, volume.affine, {1: label[:_LONGEST_NAME]}, made_by=made_by)
+    return LabelMap(data, held.volume.affine, {1: label[:_LONGEST_NAME]}, made_by=made_by)
 
 
 def _prompts(params: Mapping[str, Any], volume: Volume) -> list[Prompt]:

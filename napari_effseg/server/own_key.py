@@ -29,6 +29,7 @@ def own_key() -> tuple[str, bool]:
     path = _folder() / "server.key"
     try:
         if path.exists():
+            _check_private(path)
             return _checked(path.read_text(encoding="ascii").strip(), str(path)), False
         return _made(path), True
     except (OSError, UnicodeDecodeError) as err:
@@ -41,6 +42,13 @@ def _made(path: Path) -> str:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         file.write(key + "\n")
     return key
+
+
+def _check_private(path: Path) -> None:
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        raise ConfigError(
+            f"{path}: others can read the server's key; delete it for a new one, or chmod 600 it"
+        )
 
 
 def _folder() -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import os
 import socket
 import threading
 import time
@@ -218,7 +219,8 @@ def _listening(place: Place) -> socket.socket:
     # Only of sockets that say TCP does asyncio switch Nagle's delay of 40 ms off.
     found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would let others take the port over
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((place.host, place.port))
     except OSError as err:
         found.close()

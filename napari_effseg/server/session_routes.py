@@ -54,7 +54,7 @@ async def put_session(
 
         def work(task: Task) -> HostedSession:
             state = None if file is None else read_state(io.BytesIO(file), shape=held.volume.shape, most=most)
-            opened = engine.open(held.volume, model, state)
+            opened = engine.open(held.volume, held.sha256, model, state)
             return HostedSession(opened.session, held, opened.model, opened.weights_sha256)
 
         lease.opening[name] = service.workshop.put(Task(lease.user, work, holds=held))

@@ -158,8 +158,11 @@ class Transport:
             return answer
         about = answer.json.get("error") if isinstance(answer.json, Mapping) else None
         if not isinstance(about, Mapping):
-            kind = ServerError if self.is_known else WrongAddress
-            raise kind(f"{self.url}: what answers there is no effseg server (status {answer.status})")
+            if self.is_known:
+                raise ServerError(
+                    f"{self.url}: the server answered {answer.status} without a reason; try later"
+                )
+            raise WrongAddress(f"{self.url}: what answers there is no effseg server (status {answer.status})")
         if about.get("kind") in _GONE:
             raise Gone(str(about["kind"]), str(about.get("message", "")))
         raise raised_from(about, answer.status)

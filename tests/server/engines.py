@@ -81,7 +81,7 @@ class FakeEngine:
         progress(1.0, "done")
         return Segmented(labels, found.astype(np.float32) / 3, {"model": "bright", "warnings": ["a fake"]})
 
-    def open(self, volume, model, state):
+    def open(self, volume, sha256, model, state):
         if model not in ("auto", "clicks"):
             raise UnknownModel(f"no model is called {model!r}")
         if state is None:

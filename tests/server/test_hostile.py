@@ -135,7 +135,7 @@ ARRAYS = st.lists(
 
 
 @given(action=ACTIONS, arrays=ARRAYS)
-@settings(max_examples=250)
+@settings(max_examples=100)
 def test_actions_that_are_none_are_refused_and_change_nothing(server, attacker, action, arrays):
     with attacker.open_session(image()) as session:
         session.add(eff.Point((5, 5, 2)))
@@ -230,7 +230,7 @@ def opened(server, attacker, session, content):
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_sessions_whose_file_is_damaged(server, attacker, session, data):
     content = bytearray(saved(session))
     for _ in range(data.draw(st.integers(1, 4))):
@@ -239,7 +239,7 @@ def test_sessions_whose_file_is_damaged(server, attacker, session, data):
 
 
 @given(data=st.data())
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_sessions_whose_history_is_none(server, attacker, session, data):
     """Every value of the JSON may be anything."""
     with zipfile.ZipFile(io.BytesIO(saved(session))) as file:

@@ -69,7 +69,7 @@ def assert_equal(one, other):
 
 
 @given(MOVES, st.integers(0, 9))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_remote_and_local_are_equal_after_every_action(client_of_all, moves, seed):
     here, there = LocalSession(image(seed % 3), FakeBody()), client_of_all.open_session(image(seed % 3))
     with there:
@@ -82,7 +82,7 @@ def test_remote_and_local_are_equal_after_every_action(client_of_all, moves, see
 
 
 @given(MOVES, MOVES, st.integers(0, 9))
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_a_session_that_the_server_lost_goes_on_as_one_that_was_saved(client_of_all, before, after, seed):
     with client_of_all.open_session(image()) as there:
         for at, kind in enumerate(before):
