@@ -113,7 +113,7 @@ def test_a_volume_becomes_a_segmentation(scene):
         segmentation.GetSegmentation().GetSegment(one).GetName() for one in Segments.segment_ids(segmentation)
     ]
     assert names == list(NAMES.values())
-    assert segmentation.GetName() == "case Bright"
+    assert segmentation.GetName() == "case bright"
     assert table.GetNumberOfRows() == 2
 
 

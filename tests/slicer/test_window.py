@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import slicer
 from EffSegLib import Segments
+from EffSegLib.InstallLogic import PythonFound
 from EffSegLib.Parameter import SERVER
 from EffSegLib.Work import Worker
 
@@ -109,7 +110,9 @@ def gui(qapp, logics, tmp_path):
 
 
 @pytest.fixture
-def window(gui, scene):
+def window(gui, scene, monkeypatch):
+    found = PythonFound(Path("/usr/bin/python3.12"), (3, 12))
+    monkeypatch.setattr("EffSegLib.EnginePanel.find_pythons", lambda *_: (found,))
     windows = []
 
     def opened(engines=None):
@@ -192,7 +195,7 @@ def test_models_that_do_not_fit_cannot_be_chosen_and_say_why(ready):
     box = ready.ui.modelBox
     enabled = {box.itemData(at): box.model().item(at).isEnabled() for at in range(box.count)}
     assert enabled == {"bright": True, "pictures": False, "four": False}
-    assert "Pictures: It takes slices and pictures." in ready.ui.modelMessage.text
+    assert "pictures: It takes slices and pictures." in ready.ui.modelMessage.text
 
 
 def test_the_plan_is_shown_before_the_run(ready):
@@ -208,7 +211,7 @@ def test_apply_makes_a_segmentation_and_a_table(ready):
     (node,) = ready.segmentations
     assert segment_names(node) == ["anterior", "posterior"]
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 1
-    assert "anterior, posterior." in ready.ui.messageLabel.text
+    assert "Found: anterior, posterior." in ready.ui.messageLabel.text
     assert "the image is made up" in ready.ui.messageLabel.text
     assert ready.ui.applyButton.text == "Apply"
 
@@ -357,6 +360,18 @@ def installing(window, tmp_path):
     one.widget.desk.install = FakeInstall(tmp_path / "engine")
     one.ui.basePythonBox.addItem("Python", sys.executable)
     return one
+
+
+def test_pythons_of_this_computer_are_listed_when_the_module_is_opened(ready):
+    box = ready.ui.basePythonBox
+    assert [box.itemText(at) for at in range(box.count)] == ["Python 3.12: /usr/bin/python3.12"]
+
+
+def test_without_a_python_it_is_said_what_to_do(window, monkeypatch):
+    one = window()
+    monkeypatch.setattr("EffSegLib.EnginePanel.find_pythons", lambda *_: ())
+    one.click("installButton").wait()
+    assert "Install one from python.org" in one.ui.engineMessage.text
 
 
 def test_installing_asks_after_a_dry_run(installing):

@@ -109,9 +109,9 @@ class AutomaticPanel:
 
     def _show_models(self) -> None:
         choices, model = self._choices(), self.model
-        items = [(choice.info.title, choice.info.name, choice.reason) for choice in choices]
+        items = [(choice.info.name, choice.info.name, choice.reason) for choice in choices]
         fill(self._ui.modelBox, items, model.name if model else "")
-        misfits = [f"{choice.info.title}: {choice.reason}" for choice in choices if choice.reason]
+        misfits = [f"{choice.info.name}: {choice.reason}" for choice in choices if choice.reason]
         summary = f"{model.summary} {' '.join(model.limits)}".strip() if model else ""
         reasons = "\n".join(misfits) if self._desk.volume is not None else ""
         self._ui.modelMessage.setText("\n".join(filter(None, [summary, reasons])))
@@ -208,15 +208,17 @@ class AutomaticPanel:
         if self._desk.scene.GetNodeByID(volume.GetID() or "") is not volume:
             self._end("The volume was removed from the scene meanwhile; there is nowhere to put the result.")
             return
+        name = f"{volume.GetName()} {order.model.name}"
         if len(results) > 1:
             labels = [result.labels for result in results]
-            node = put_sequence(labels, volume, f"{volume.GetName()} {order.model.title}", order.model.name)
+            node = put_sequence(labels, volume, name, order.model.name)
         else:
             target = self._desk.node(self._desk.parameters.segmentation)
             with_table = self._desk.parameters.statistics
             node, _ = logic.deliver(results[0], order, volume, target, with_table)
         found = sorted({name for result in results for name in _found(result)})
-        words = f"{node.GetName()}: {', '.join(found)}." if found else "None of the structures was found."
+        words = f"Found: {', '.join(found)}." if found else "None of the structures was found."
+        words += f" The segmentation is called {node.GetName()}."
         self._end("\n".join([words, *warnings_of(results, order)]))
 
     def _progress(self, fraction: float, message: str) -> None:

@@ -188,7 +188,7 @@ class ClickPanel:
         self.logic.plane = self._desk.parameters.plane
         promptable = [model for model in self._desk.models if model.task == _PROMPTABLE]
         by_worth = sorted(promptable, key=lambda model: not model.recommended)
-        items = [(model.title, model.name, "") for model in by_worth]
+        items = [(model.name, model.name, "") for model in by_worth]
         names = [name for _, name, _ in items]
         chosen = self._desk.parameters.click_model
         fill(self._ui.clickModelBox, items, chosen if chosen in names else (names[0] if names else ""))

@@ -8,7 +8,7 @@ from typing import Any
 
 from .Desk import Desk
 from .Environment import engine_environment, slicer_homes, startup_environment
-from .InstallLogic import InstallPlan, Wanted, find_pythons
+from .InstallLogic import InstallPlan, PythonFound, Wanted, find_pythons
 from .Parameter import PRIVATE, PYTHON, SERVER
 from .Rows import enable, fill, show_progress
 from .SegmentationLogic import words_of
@@ -21,6 +21,7 @@ PLACES = (
     ("On this computer, in a Python of mine", PYTHON, ""),
     ("On a server", SERVER, ""),
 )
+_NO_PYTHON = ("No Python 3.10 to 3.13 was found; install one from python.org", "", "")
 
 
 class EnginePanel:
@@ -71,15 +72,21 @@ class EnginePanel:
         enable(ui.testButton, wait or self._desk.missing, "Start the engine, or connect to it")
         enable(ui.engineCancelButton, "" if busy else "Nothing is going on.")
 
-    def look_for_pythons(self) -> None:
-        """List the Pythons that can make the environment; asks each for its version."""
-        homes = slicer_homes()
-        found = find_pythons(engine_environment(startup_environment(), homes), homes)
-        items = [
-            (f"Python {one.version[0]}.{one.version[1]}: {one.path}", str(one.path), "") for one in found
-        ]
-        nothing = [("No Python 3.10 to 3.13 was found; install one from python.org", "", "")]
-        fill(self._ui.basePythonBox, items or nothing, items[0][1] if items else "")
+    def look_for_pythons(self, then: Callable[[], None] = lambda: None) -> None:
+        """List the Pythons that can make the environment, and go on; each is asked for its version."""
+
+        def work(job: Job) -> tuple[PythonFound, ...]:
+            homes = slicer_homes()
+            return find_pythons(engine_environment(startup_environment(), homes), homes)
+
+        def done(found: tuple[PythonFound, ...]) -> None:
+            items = [
+                (f"Python {'.'.join(map(str, one.version))}: {one.path}", str(one.path), "") for one in found
+            ]
+            fill(self._ui.basePythonBox, items or [_NO_PYTHON], items[0][1] if items else "")
+            then()
+
+        self._desk.worker.do(Job(work, done, self._failed))
 
     # --- doing ---
 
@@ -95,9 +102,10 @@ class EnginePanel:
     def plan(self) -> None:
         """Find out what would be installed, then ask whether to."""
         ui = self._ui
-        if not ui.basePythonBox.currentData:
-            self.look_for_pythons()
         python = ui.basePythonBox.currentData
+        if not python and not ui.basePythonBox.count:
+            self.look_for_pythons(self.plan)
+            return
         if not python:
             self._say("No Python 3.10 to 3.13 was found. Install one from python.org, or use a server.")
             return

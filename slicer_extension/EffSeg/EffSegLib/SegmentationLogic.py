@@ -202,7 +202,7 @@ class SegmentationLogic:
         segmentation, table : nodes
             The table is None without one.
         """
-        name = f"{volume_node.GetName()} {order.model.title}"
+        name = f"{volume_node.GetName()} {order.model.name}"
         node = new_segmentation(volume_node, name) if target is None else target
         put_labels(result.labels, volume_node, node, order.model.name)
         remember_report(node, report_of(result, order))

@@ -42,7 +42,7 @@ class Widget:
         confirm: Callable[[str], bool] = slicer.util.confirmOkCancelDisplay,
         place: Callable[[Any], None] = place_points,
     ) -> None:
-        self.desk = desk
+        self._ui, self.desk = ui, desk
         self.engine = EnginePanel(ui, desk, confirm)
         self._binding = Binding(ui, desk.change)
         self._binding.show(desk.parameters)
@@ -69,7 +69,9 @@ class Widget:
     def enter(self) -> None:
         """Look what the engine has, if it can be started without a question."""
         self.read()
-        if not self.desk.missing and not self.desk.knows_models and not self.desk.worker.is_busy:
+        if not self._ui.basePythonBox.count:
+            self.engine.look_for_pythons()
+        if not self.desk.missing and not self.desk.knows_models:
             self.engine.test()
 
     def tick(self) -> None:
