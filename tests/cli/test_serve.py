@@ -85,6 +85,15 @@ def test_what_cannot_be_is_said_in_one_line(arguments, words, capsys, tmp_path, 
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_key_that_others_can_read_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("EFFSEG_CONFIG", str(tmp_path))
+    (tmp_path / "server.key").write_text("a key that is long enough\n")
+    (tmp_path / "server.key").chmod(0o644)
+    assert main(["serve"]) == 2
+    assert "chmod 600" in capsys.readouterr().err
+
+
 def test_a_port_that_is_taken_is_said(capsys, tmp_path, monkeypatch):
     import socket
 
@@ -94,22 +103,29 @@ def test_a_port_that_is_taken_is_said(capsys, tmp_path, monkeypatch):
     assert "choose another --port" in capsys.readouterr().err
 
 
-def test_segmenting_there_is_segmenting_here(tmp_path):
-    """The shipped model, on a packaged case, by way of a server and without one."""
+def test_segmenting_there_is_segmenting_here_and_a_server_that_is_killed_costs_no_prompts(tmp_path):
+    """The shipped models, on a packaged case, by way of a server and without one."""
     sample = tmp_path / "scan.nii.gz"
     assert main(["sample", "hippocampus", str(sample), "--quiet"]) == 0
     volume = eff.load(sample)
     run, url = started(tmp_path, "--show-key")
     key = run.stdout.readline().removeprefix("key: ").strip()
-    try:
-        with eff.connect(url, key) as client:
-            there = client.segment(volume, "hippocampus-lightm-unet")
-            with client.open_session(volume) as session:
-                session.add(eff.Point((15, 25, 18), axis=2))
-                session.propagate(2)
-                clicked = session.mask.copy()
-    finally:
-        ended(run, lambda run: run.terminate())
+    with eff.connect(url, key, timeout=0.5) as client:
+        there = client.segment(volume, "hippocampus-lightm-unet")
+        session = client.open_session(volume)
+        session.add(eff.Point((15, 25, 18), axis=2))
+        session.propagate(2)
+        clicked = session.mask.copy()
+        ended(run, lambda run: run.kill())
+        with pytest.raises(eff.ServerLost, match="prompts and masks are still here"):
+            session.add(eff.Point((16, 25, 18), axis=2))
+        with pytest.raises(eff.ServerError):
+            client.segment(volume, "hippocampus-lightm-unet")
+        assert (session.mask == clicked).all()
+        session.save(tmp_path / "case.effseg")
+    with eff.resume(tmp_path / "case.effseg", volume, device="cpu") as again:
+        assert (again.mask == clicked).all()
+        assert list(again.prompts) == [1]
     here = _single_threaded(sample, tmp_path)
     assert (there.labels.data == here["labels"]).all()
     assert (there.doubt == here["doubt"]).all()
