@@ -16,6 +16,7 @@ __all__ = ["Task", "Workshop"]
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Work = Callable[["Task"], Any]
+_TOLD_EVERY = 0.1
 _log = logging.getLogger(__name__)
 
 
@@ -99,8 +100,12 @@ class Task:
         self._changed()
 
     async def changed(self, after: int, seconds: float) -> None:
-        """Wait until its revision is beyond a number, or it is over, or time is up."""
+        """Wait until its revision is beyond a number, or it is over, or time is up.
+
+        What changes many times a second is told ten times a second.
+        """
         await self._wait(lambda: self.revision > after or self.is_over, seconds)
+        await self.over(min(_TOLD_EVERY, seconds))
 
     async def over(self, seconds: float) -> bool:
         """Wait until it is over, or time is up; say which."""

@@ -123,3 +123,13 @@ def test_clicks_are_answered_while_a_job_runs(server, client, volume, engine):
         engine.hold.set()
         job.join(20)
     assert session.mask.any()
+
+
+def test_a_job_that_tells_much_is_not_asked_much(client, volume, engine, monkeypatch):
+    asked = []
+    call = client._transport.call
+    monkeypatch.setattr(client._transport, "call", lambda *a, **k: asked.append(a) or call(*a, **k))
+    monkeypatch.setattr(engine, "steps", 400)
+    monkeypatch.setattr(engine, "pause", 0.001)
+    client.segment(volume, progress=lambda fraction, message: None)
+    assert len(asked) < 100
