@@ -167,3 +167,13 @@ def test_pythons_that_are_too_old_or_too_new_are_not(tmp_path, version):
     stub.write_text(f"#!/bin/sh\necho {version} {stub}\n")
     stub.chmod(0o755)
     assert find_pythons({"PATH": str(tmp_path)}) == ()
+
+
+def test_the_launcher_of_windows_is_asked_for_each_version(tmp_path):
+    if os.name == "nt":
+        pytest.skip("the stand-in is a shell script")
+    stub = tmp_path / "py"
+    stub.write_text(f'#!/bin/sh\n[ "$1" = "-3.12" ] && echo 3 12 {tmp_path}/python.exe\n')
+    stub.chmod(0o755)
+    (found,) = find_pythons({"PATH": str(tmp_path)})
+    assert (found.path, found.version) == (tmp_path / "python.exe", (3, 12))

@@ -547,3 +547,27 @@ def test_the_window_can_be_drawn(ready, tmp_path):
     picture = ready.shell.parent.grab()
     picture.save(str(tmp_path / "window.png"))
     assert picture.width() >= 520
+
+
+def test_a_button_that_can_be_pressed_again_has_its_own_tip_again(installing):
+    tip = installing.ui.removeButton.toolTip
+    assert tip == "Nothing is installed."
+    installing.click("installButton").wait()
+    assert installing.ui.removeButton.toolTip == "Remove the private environment"
+
+
+def test_a_session_cannot_be_ended_while_the_engine_is_busy_and_that_is_said(session, monkeypatch):
+    import threading
+
+    monkeypatch.setattr("EffSegLib.PromptLogic._STORING_S", 0.1)
+    put_point(session, (6, 4, 5))
+    ends = threading.Event()
+    from EffSegLib.Work import Job
+
+    session.worker.do(Job(lambda job: ends.wait(20), lambda _: None, lambda _: None))
+    session.click("endButton")
+    assert "the engine is busy" in session.ui.clickMessage.text
+    assert session.widget.clicks.logic.is_open
+    ends.set()
+    session.wait().click("endButton")
+    assert not session.widget.clicks.logic.is_open

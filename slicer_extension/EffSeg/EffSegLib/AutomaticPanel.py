@@ -87,7 +87,7 @@ class AutomaticPanel:
 
     def _frames(self) -> tuple[Any, ...]:
         volume = self._desk.volume
-        found = frames_of(volume) if volume is not None else ()
+        found = frames_of(volume) if volume is not None and not self._roles() else ()
         return found if self._desk.parameters.all_times else ()
 
     # --- showing ---
@@ -97,7 +97,8 @@ class AutomaticPanel:
         ui = self._ui
         volume = self._desk.volume
         has_times = volume is not None and bool(frames_of(volume))
-        enable(ui.allTimesBox, "" if has_times else "The volume is not one of a sequence.")
+        several = "The model takes several volumes, which is not done for sequences." if self._roles() else ""
+        enable(ui.allTimesBox, several if has_times else "The volume is not one of a sequence.")
         self._show_models()
         self._show_channels()
         plan, why_not = self._plan()
@@ -159,12 +160,8 @@ class AutomaticPanel:
         if self._desk.volume is None:
             return "", "Choose a volume."
         if not self._desk.knows_models:
-            return (
-                "",
-                "Test the connection to the engine first."
-                if not self._desk.worker.is_busy
-                else "One moment …",
-            )
+            is_busy = self._desk.worker.is_busy
+            return "", "One moment …" if is_busy else "Test the connection to the engine first."
         model = self.model
         if model is None:
             return "", "No model fits this volume."

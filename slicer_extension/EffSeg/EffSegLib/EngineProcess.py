@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import subprocess
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ class EngineProcess:
             pass
 
     def _wait_for_url(self, cancel: CancelCheck | None) -> str:
-        for _ in range(int(self._seconds / _LOOKING_S)):
+        end = time.monotonic() + self._seconds
+        while time.monotonic() < end:
             if cancel is not None and cancel():
                 raise Cancelled("cancelled while the engine was starting")
             try:

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -110,18 +110,28 @@ def find_pythons(environment: Mapping[str, str], homes: tuple[Path, ...] = ()) -
         Folders of Slicer.
     """
     found: dict[Path, PythonFound] = {}
-    for name in _NAMES:
-        at = shutil.which(name, path=environment.get("PATH", ""))
-        if at is None or is_slicers(Path(at), homes):
+    for command in _commands(environment.get("PATH", "")):
+        if is_slicers(Path(command[0]), homes):
             continue
         try:
-            major, minor, path = run([at, "-I", "-c", _ASK], environment).split(maxsplit=2)
+            major, minor, path = run([*command, "-I", "-c", _ASK], environment).split(maxsplit=2)
         except (CommandFailed, ValueError):  # a stub that only opens a shop
             continue
         one = PythonFound(Path(path), (int(major), int(minor)))
         if OLDEST <= one.version <= NEWEST and not is_slicers(one.path, homes):
             found.setdefault(one.path.resolve(), one)
     return tuple(found.values())
+
+
+def _commands(path: str) -> Iterator[tuple[str, ...]]:
+    """Return what may start a Python: by its name, or by the launcher of Windows."""
+    launcher = shutil.which("py", path=path)
+    if launcher is not None:
+        yield from ((launcher, f"-3.{minor}") for minor in range(NEWEST[1], OLDEST[1] - 1, -1))
+    for name in _NAMES:
+        at = shutil.which(name, path=path)
+        if at is not None:
+            yield (at,)
 
 
 class InstallLogic:

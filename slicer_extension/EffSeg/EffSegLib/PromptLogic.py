@@ -41,6 +41,7 @@ from .Work import Job, Worker
 __all__ = ["SHOW_NOTHING", "PromptLogic", "Shown"]
 
 _CURRENT_COLOUR = (255, 200, 40)
+_STORING_S = 20.0
 _CURRENT_NAME = "EffSeg: in progress"
 
 
@@ -360,12 +361,22 @@ class PromptLogic:
         """Put the session into the scene, and return its text node; None without a session.
 
         Waits for the engine.
+
+        Raises
+        ------
+        PromptError
+            If the engine does not answer for a while.
         """
         if self._session is None or self._volume is None or self.points is None:
             return None
         if not self.is_stored:
             self.store_soon()
-            self._worker.finish()
+            try:
+                self._worker.finish(_STORING_S)
+            except TimeoutError as err:
+                raise PromptError(
+                    "the engine is busy; wait until it has answered, or cancel what it does"
+                ) from err
         return self._text
 
     def store_soon(self) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 __all__ = ["enable", "fill", "quiet", "show_progress"]
 
 
+_OWN_TIP = "effsegTip"
+
+
 @contextmanager
 def quiet(*widgets: Any) -> Iterator[None]:
     """Change widgets without anybody being told."""
@@ -44,10 +47,13 @@ def fill(box: Any, items: Sequence[tuple[str, str, str]], chosen: str) -> None:
 
 
 def enable(widget: Any, why_not: str = "", tip: str = "") -> None:
-    """Enable a widget, or disable it and say why."""
+    """Enable a widget, with its own tool tip or another; or disable it and say why."""
+    own = widget.property(_OWN_TIP)
+    if own is None:
+        own = widget.toolTip
+        widget.setProperty(_OWN_TIP, own)
     widget.setEnabled(not why_not)
-    if why_not or tip:
-        widget.setToolTip(why_not or tip)
+    widget.setToolTip(why_not or tip or own)
 
 
 def show_progress(bar: Any, label: Any, fraction: float, message: str) -> None:

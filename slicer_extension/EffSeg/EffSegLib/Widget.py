@@ -13,6 +13,7 @@ from .ClickPanel import ClickPanel, place_points
 from .Desk import Desk
 from .EnginePanel import EnginePanel
 from .Parameter import Binding
+from .rooms import EffsegError
 from .SegmentationLogic import words_of
 
 __all__ = ["Widget"]
@@ -88,7 +89,7 @@ class Widget:
         """Put the session into the scene before it is saved."""
         try:
             self.clicks.logic.store()
-        except TimeoutError as error:
+        except EffsegError as error:
             slicer.util.warningDisplay(f"The click session is not in the saved scene: {words_of(error)}")
 
     def read(self) -> None:

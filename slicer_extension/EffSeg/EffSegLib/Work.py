@@ -103,10 +103,9 @@ class Worker:
         ------
         TimeoutError
         """
-        left = int(seconds / _LISTENING_S)
-        while self._open and left:
+        end = time.monotonic() + seconds
+        while self._open and time.monotonic() < end:
             self.poll()
-            left -= 1
         if self._open:
             raise TimeoutError(f"the engine has not answered within {seconds:g} seconds")
 
