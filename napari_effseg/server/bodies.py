@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from fastapi import Request
 
 from .faults import Refusal
+from .reader import MessageReader
 from .settings import Settings
-from .wire import Limits, Malformed, Message, MessageReader, TooLarge, strict_json
+from .wire import Limits, Malformed, Message, TooLarge, strict_json
 
 __all__ = ["Room", "read_json", "read_message"]
 

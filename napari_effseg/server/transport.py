@@ -26,7 +26,8 @@ from ..errors import (
 )
 from ..types import PathLike
 from .faults import raised_from
-from .wire import MEDIA_TYPE, Limits, Malformed, Message, MessageReader, strict_json
+from .reader import MessageReader
+from .wire import MEDIA_TYPE, Limits, Malformed, Message, strict_json
 
 __all__ = ["Answer", "Gone", "Transport"]
 

@@ -58,7 +58,8 @@ def test_the_limits_are_those_on_the_page_about_security():
 def test_what_the_page_shows_of_a_message_is_one():
     import json
 
-    from napari_effseg.server.wire import Limits, _described
+    from napari_effseg.server.reader import _described
+    from napari_effseg.server.wire import Limits
 
     shown = re.search(r'"arrays": \[(\{"dtype".*?\})\]', PAGE)[1]
     part = _described(json.loads(shown), Limits())

@@ -23,7 +23,8 @@ from napari_effseg.server.payloads import (
     volume_message,
     volume_of,
 )
-from napari_effseg.server.wire import Limits, Malformed, Message, MessageReader, TooLarge, decode, encode
+from napari_effseg.server.reader import MessageReader, decode
+from napari_effseg.server.wire import Limits, Malformed, Message, TooLarge, encode
 
 LIMITS = Limits(header=2**14, arrays=4, bytes=2**16, side=2**12)
 DTYPES = ["bool", "uint8", "int16", ">i2", "uint32", "int64", "float16", "float32", ">f8"]
