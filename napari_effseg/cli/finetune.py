@@ -112,7 +112,10 @@ def _finetune(
     model: str, dataset: Path, options: FinetuneOptions, console: Console, interrupt: Interrupt
 ) -> tuple[Finetuning, FinetuneResult]:
     from ..training.finetune import prepare_finetuning
+    from ..training.ranks import ranks_of_environment
 
+    if ranks_of_environment().count > 1:
+        raise click.UsageError("a finetuning is the work of one process; start it without torchrun")
     with interrupt.between_steps(), console.progress() as progress:
         job = prepare_finetuning(model, dataset, options, progress, interrupt.cancel)
     for line in job.plan.describe():

@@ -27,13 +27,18 @@ def train(
 
     The run folder gets the configuration, a log, curves as a picture, checkpoints, and at the end weights and
     a card that `effseg segment -m` takes. Ctrl-C keeps the last checkpoint; --resume goes on from it.
+
+    Several devices train together by torch's own launcher, and share each batch:
+    torchrun --standalone --nproc-per-node 2 --no-python effseg train CONFIG.
     """
     if not config.is_file():
         raise click.UsageError(f"there is no configuration {config}; give a TOML file")
     from ..training import run_training
+    from ..training.ranks import ranks_of_environment
 
     with interrupt.between_steps(), console.progress() as progress:
         folder = run_training(
             config, output=output, resume=resume, device=device, progress=progress, cancel=interrupt.cancel
         )
-    console.result(f"wrote {folder}")
+    if ranks_of_environment().is_first:
+        console.result(f"wrote {folder}")
