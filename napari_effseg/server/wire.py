@@ -11,8 +11,8 @@
      "arrays": [{"dtype": "int16", "shape": [64, 64, 32], "axes": [2, 1, 0], "encoding": "zlib", "bytes": 9}]}
 
 Numbers are little-endian. ``axes`` says how an array lies in memory, the slowest axis first, so that it comes
-back just as it was. `reader` compares what a header claims with the limits, and with what its bytes can unpack
-to, before anything is allocated.
+back just as it was. `reader` compares what a header claims with the limits, and with what its bytes can
+unpack to, before anything is allocated.
 """
 
 from __future__ import annotations
