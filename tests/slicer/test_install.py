@@ -69,6 +69,7 @@ def test_a_dry_run_says_what_and_how_big(dry_run, wheels):
     assert "2 packages" in plan.words()
     assert "Slicer's packages stay as they are" in plan.words()
     assert [fraction for fraction, _ in seen] == sorted(fraction for fraction, _ in seen)
+    assert "Looking at small_thing" in [message for _, message in seen]
 
 
 def test_then_it_is_installed_with_log_and_progress_and_nothing_else_is_touched(planned):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import urllib.request
@@ -30,6 +31,7 @@ _LOG = "install.log"
 _NAMES = ("python3.13", "python3.12", "python3.11", "python3.10", "python3", "python")
 _ASK = "import sys; print(*sys.version_info[:2], sys.executable)"
 _LOOKING_UP_S = 10.0
+_USUAL_PACKAGES = 60
 
 
 class InstallError(EffsegError):
@@ -187,7 +189,7 @@ class InstallLogic:
             say(0.1, "Making an empty environment")
             self._run([str(wanted.python), "-I", "-m", "venv", str(self.folder)], cancel)
             say(0.4, "Asking what would be installed")
-            packages = self._dry_run(wanted, cancel)
+            packages = self._dry_run(wanted, say, cancel)
         except BaseException as error:
             self.remove()
             if isinstance(error, CommandFailed):
@@ -243,10 +245,11 @@ class InstallLogic:
             raise InstallError(f"there is no wheel in {wanted.wheels}")
         self.folder.parent.mkdir(parents=True, exist_ok=True)
 
-    def _dry_run(self, wanted: Wanted, cancel: CancelCheck | None) -> tuple[Package, ...]:
+    def _dry_run(self, wanted: Wanted, say: Progress, cancel: CancelCheck | None) -> tuple[Package, ...]:
+        meter = _Meter(_USUAL_PACKAGES, lambda fraction, message: say(0.4 + 0.5 * fraction, message))
         with tempfile.TemporaryDirectory(prefix="effseg-") as folder:
             report = Path(folder) / "report.json"
-            self._run([*self._pip(wanted), "--dry-run", "--report", str(report)], cancel)
+            self._run([*self._pip(wanted), "--dry-run", "--report", str(report)], cancel, meter.hear)
             found = json.loads(report.read_text(encoding="utf-8"))
         return tuple(_package(one) for one in found["install"])
 
@@ -267,19 +270,27 @@ class InstallLogic:
 
 
 class _Meter:
-    """How far pip is: it names each package once when it fetches it, and once more at the end."""
+    """How far pip is: it names each package when it comes to it, when it fetches it, and all at the end."""
 
     def __init__(self, packages: int, say: Progress) -> None:
         self._packages, self._say, self._seen = max(packages, 1), say, 0
 
     def hear(self, line: str) -> None:
         words = line.strip()
-        if words.startswith(("Downloading ", "Using cached ", "Processing ")):
+        if words.startswith(("Collecting ", "Processing ")):
             self._seen += 1
-            name = os.path.basename(words.split()[1 + words.startswith("Using")])
-            self._say(min(0.75 * self._seen / self._packages, 0.75), f"Fetching {name.split('-')[0]}")
+            name = os.path.basename(words.split()[1])
+            self._say(min(0.75 * self._seen / self._packages, 0.75), f"Looking at {_plain(name)}")
+        elif words.startswith("Downloading "):
+            name = os.path.basename(words.split()[1])
+            self._say(min(0.75 * self._seen / self._packages, 0.75), f"Fetching {_plain(name)}")
         elif words.startswith("Installing collected packages"):
             self._say(0.8, "Unpacking")
+
+
+def _plain(name: str) -> str:
+    """Return a package's name without version and requirements."""
+    return re.split(r"[-<>=!~\[;@ ]", name, maxsplit=1)[0]
 
 
 def _note(write: Callable[[str], object], meter: _Meter, line: str) -> None:
