@@ -11,7 +11,10 @@ from PIL import Image
 from .conftest import EXTENSION, HERE
 
 CMAKE = shutil.which("cmake")
-pytestmark = pytest.mark.skipif(CMAKE is None, reason="needs cmake")
+pytestmark = [
+    pytest.mark.skipif(CMAKE is None, reason="needs cmake"),
+    pytest.mark.xdist_group("slicer build"),
+]
 
 
 def cmake(*arguments):

@@ -14,6 +14,7 @@ from EffSegLib.InstallLogic import InstallError, InstallLogic, InstallPlan, Pack
 
 from napari_effseg.errors import Cancelled
 
+pytestmark = pytest.mark.xdist_group("slicer install")
 ENVIRONMENT = engine_environment(os.environ)
 
 

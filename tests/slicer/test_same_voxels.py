@@ -28,6 +28,7 @@ from .nodes import add_transform, add_volume, moved
 sys.path.insert(0, str(EXTENSION))
 import vendor
 
+pytestmark = pytest.mark.xdist_group("slicer engine")
 MODEL = "hippocampus-lightm-unet"
 CLICK = (18, 25, 12)
 
