@@ -76,20 +76,26 @@ class DaskPool:
         """Return what has ended."""
         if self._client.status not in ("running", "connecting"):
             raise ServerLost("the dask scheduler is gone; run the same command again to go on")
-        ended: list[Any] = []
-        with contextlib.suppress(queue.Empty):
-            ended.append(self._ended.get(timeout=_WAIT_SECONDS))
-            while True:
-                ended.append(self._ended.get_nowait())
-        return [_result(future, self._running.pop(future)) for future in ended]
+        return self._answers(_WAIT_SECONDS)
 
-    def close(self) -> None:
+    def close(self) -> list[CaseResult]:
         """Take back what has not begun; what runs ends on its worker, unrecorded."""
+        last = self._answers(0.0)
         with contextlib.suppress(Exception):  # the scheduler may be gone
             self._client.cancel(list(self._running), force=True)
         self._running.clear()
         with contextlib.suppress(Exception):
             self._client.close(timeout=_CONNECT_SECONDS)
+        return last
+
+    def _answers(self, seconds: float) -> list[CaseResult]:
+        """Return what has ended, after a wait for the first."""
+        ended: list[Any] = []
+        with contextlib.suppress(queue.Empty):
+            ended.append(self._ended.get(timeout=seconds) if seconds else self._ended.get_nowait())
+            while True:
+                ended.append(self._ended.get_nowait())
+        return [_result(future, self._running.pop(future)) for future in ended]
 
     def _threads(self) -> dict[str, int]:
         try:

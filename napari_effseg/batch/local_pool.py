@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -75,17 +76,19 @@ class LocalPool:
         answers = [self._receive(worker) for worker in list(self._workers) if worker.connection in ready]
         return [answer for answer in answers if answer is not None]
 
-    def close(self) -> None:
-        """Tell every worker to stop, and end those that do not."""
+    def close(self) -> list[CaseResult]:
+        """Tell every worker to stop, end those that do not, and return the last answers."""
         for worker in self._workers:
             with contextlib.suppress(OSError):
                 worker.connection.send(_STOP)
         for end in (lambda worker: None, _terminate, _kill):
             self._join(end)
+        answers = [_last_answer(worker) for worker in self._workers if worker.task is not None]
         for worker in self._workers:
             worker.connection.close()
             worker.process.close()
         self._workers.clear()
+        return [answer for answer in answers if answer is not None]
 
     def _join(self, end: Callable[[_Worker], None]) -> None:
         alive = [worker for worker in self._workers if worker.process.is_alive()]
@@ -97,7 +100,7 @@ class LocalPool:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=serve, args=(theirs, self._threads), daemon=True)
-        with _environment({name: str(self._threads) for name in THREAD_VARIABLES}):
+        with _environment({name: str(self._threads) for name in THREAD_VARIABLES}), _ctrl_c_held():
             process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
         worker = _Worker(process, ours)
@@ -120,6 +123,14 @@ class LocalPool:
         self._workers.remove(worker)
         worker.connection.close()
         return None if task is None else lost(task, _how_it_ended(code))
+
+
+def _last_answer(worker: _Worker) -> CaseResult | None:
+    """Read what a worker said before it ended."""
+    with contextlib.suppress(EOFError, OSError):
+        if worker.connection.poll() and isinstance(answer := worker.connection.recv(), CaseResult):
+            return answer
+    return None
 
 
 def threads_for(workers: int) -> int:
@@ -149,6 +160,19 @@ def _terminate(worker: _Worker) -> None:
 
 def _kill(worker: _Worker) -> None:
     worker.process.kill()
+
+
+@contextlib.contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Let Ctrl-C wait; a process that starts now never gets it, where the system has such masks."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

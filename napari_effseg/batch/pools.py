@@ -41,8 +41,8 @@ class Pool(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Stop what still runs, and let the workers go."""
+    def close(self) -> list[CaseResult]:
+        """Stop what still runs, let the workers go, and return what has ended meanwhile."""
         ...
 
 
@@ -74,6 +74,7 @@ class InProcessPool:
         """Do the case that was taken."""
         return [do_case(self._waiting.pop(), self._cancel)] if self._waiting else []
 
-    def close(self) -> None:
+    def close(self) -> list[CaseResult]:
         """Forget what was taken."""
         self._waiting.clear()
+        return []

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -120,8 +119,7 @@ def run_batch(
         ]
         batch = _Batch(tasks, Ledger(output), options, progress, tell)
         try:
-            with _pool(options, cancel) as pool:
-                batch.work(pool, cancel)
+            batch.work(_make_pool(options, cancel), cancel)
         finally:
             outcomes = batch.outcomes()
             files = write_summary(output, [one.result for one in outcomes]) if outcomes else ()
@@ -152,7 +150,19 @@ class _Batch:
         self._left = deque(task for task in tasks if task.case.name not in self._ended)
 
     def work(self, pool: Pool, cancel: CancelCheck | None) -> None:
-        """Hand out cases as there is room, until all have ended."""
+        """Hand out cases as there is room, until all have ended; however it ends, what is done is kept."""
+        try:
+            self._hand_out(pool, cancel)
+        finally:
+            for result in pool.close():
+                if result.is_done:
+                    self._take(result, pool)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Return what has ended, in the order of the cases."""
+        return tuple(self._ended[name] for name in self._tasks if name in self._ended)
+
+    def _hand_out(self, pool: Pool, cancel: CancelCheck | None) -> None:
         self._say("")
         while len(self._ended) < len(self._tasks):
             if cancel is not None and cancel():
@@ -161,10 +171,6 @@ class _Batch:
                 pool.submit(self._left.popleft())
             for result in pool.collect():
                 self._take(result, pool)
-
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """Return what has ended, in the order of the cases."""
-        return tuple(self._ended[name] for name in self._tasks if name in self._ended)
 
     def _take(self, result: CaseResult, pool: Pool) -> None:
         if result.status is Status.CANCELLED:
@@ -197,15 +203,6 @@ class _Batch:
 def _lasting(task: Task) -> dict[str, Any]:
     """Options that change what is written; where it is computed does not."""
     return {"suffix": task.suffix, "overlay": task.overlay}
-
-
-@contextmanager
-def _pool(options: BatchOptions, cancel: CancelCheck | None) -> Iterator[Pool]:
-    pool = _make_pool(options, cancel)
-    try:
-        yield pool
-    finally:
-        pool.close()
 
 
 def _make_pool(options: BatchOptions, cancel: CancelCheck | None) -> Pool:

@@ -73,7 +73,12 @@ def start(folder: Path, card: zoo.Card, *options: str) -> subprocess.Popen[str]:
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
 
 
@@ -111,14 +116,15 @@ def test_killed_in_the_midst_it_leaves_whole_files_and_goes_on(
 @posix
 def test_ctrl_c_ends_with_3_and_keeps_what_is_done(scans: Scans, card: zoo.Card, tmp_path: Path) -> None:
     folder = scans(*(f"{number}.nii" for number in range(20)))
-    process = start(folder, card, "--device", "cpu")
+    process = start(folder, card, "--device", "cpu", "--workers", "2")
     wait_for_lines(tmp_path / "out" / "batch.jsonl", 1)
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to the workers too
     said = process.communicate(timeout=120)[1]
     out = tmp_path / "out"
     done = [json.loads(line) for line in (out / "batch.jsonl").read_text().splitlines()]
     assert process.returncode == 3
     assert said.splitlines()[-1] == "effseg: cancelled"
+    assert "Traceback" not in said
     assert 1 <= len(done) < 20
     assert len(list(out.glob("*_seg.nii.gz"))) == len(done)
     assert (out / "summary.csv").read_text().count("done") == len(done)

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,14 @@ from .conftest import Batch, Scans, visible
 
 def statuses(result) -> dict[str, str]:
     return {one.result.case: "old" if one.is_old else one.result.status.value for one in result.outcomes}
+
+
+def test_the_one_who_hands_out_needs_no_torch() -> None:
+    code = "import sys, napari_effseg.batch.local_pool; print('torch' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "False\n"
+    )
 
 
 def test_each_case_gets_its_label_map_and_report(scans: Scans, batch: Batch, tmp_path: Path) -> None:
@@ -189,6 +199,7 @@ class Scripted:
     """A pool whose cases end as a script says, and which counts what it was given at once."""
 
     replaces_lost = False
+    late = 0
 
     def __init__(self, *statuses: Status, size: int = 2) -> None:
         self.script, self.size = list(statuses), size
@@ -208,8 +219,8 @@ class Scripted:
         status = self.script.pop(0) if self.script else Status.DONE
         return [CaseResult(task.case.name, status, attempt=task.attempt)]
 
-    def close(self) -> None:
-        self.held.clear()
+    def close(self) -> list[CaseResult]:
+        return [CaseResult(task.case.name, Status.DONE) for task in self.held[: self.late]]
 
 
 @pytest.fixture
@@ -268,6 +279,15 @@ def test_stopping_keeps_what_is_done(scripted, tmp_path: Path) -> None:
     assert ended == ["0", "1"]
     assert (tmp_path / "out" / "summary.csv").read_text().count("done") == 2
     assert not (tmp_path / "out" / ".effseg-batch").exists()
+
+
+def test_what_ends_while_it_stops_is_kept_too(scripted, tmp_path: Path) -> None:
+    pool = Scripted(size=2)
+    pool.late = 1
+    with pytest.raises(Cancelled):
+        scripted(pool, count=4, cancel=lambda: len(pool.order) == 1)
+    ended = [json.loads(line)["case"] for line in (tmp_path / "out" / "batch.jsonl").read_text().splitlines()]
+    assert ended == ["0", "1"]
 
 
 def test_every_key_of_the_ledger_is_on_the_page_about_json(
