@@ -89,7 +89,7 @@ class Transport:
         self._context = _context(certificate) if is_safe else None
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
-        self._was_here = False
+        self._was_here = self._is_closed = False
         self.is_known = False
         if not (self._key.isascii() and self._key.isprintable()):
             raise WrongKey("a key is made of printable ASCII characters")
@@ -169,8 +169,9 @@ class Transport:
         raise raised_from(about, answer.status)
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one that is used just now, by a heartbeat, when its answer is here."""
         with self._lock:
+            self._is_closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
@@ -185,11 +186,12 @@ class Transport:
         except BaseException:
             connection.close()
             raise
-        if response.will_close:
-            connection.close()
-        else:
-            with self._lock:
+        with self._lock:
+            keeps = not response.will_close and not self._is_closed
+            if keeps:
                 self._idle.append(connection)
+        if not keeps:
+            connection.close()
         return response.status, response.headers, answer
 
     def _borrowed(self) -> http.client.HTTPConnection:

@@ -28,8 +28,8 @@ def until(is_so, seconds=10.0):
 
 @pytest.fixture(scope="module")
 def quick():
-    """A server that gives clients up after 0.4 s."""
-    settings = Settings(keys=KEYS, lease_seconds=0.4)
+    """A server that gives clients up after a second."""
+    settings = Settings(keys=KEYS, lease_seconds=1.0)
     with Server(settings, FakeEngine()) as server:
         yield server
 
@@ -62,7 +62,7 @@ def test_a_client_that_only_waits_stays(quick, volume):
     with connect(quick.url, KEYS["anna"]) as client, client.open_session(volume) as session:
         session.add(eff.Point((5, 5, 2)))
         path = session._path
-        time.sleep(1.2)
+        time.sleep(2.2)
         session.add(eff.Point((7, 5, 2)))
         assert session._path == path
 
