@@ -87,3 +87,34 @@ def test_a_box_is_looked_at_closely():
     whole = Seen()
     body(whole).answer(IMAGE, [click(30, 37)], None, None)
     assert not torch.equal(network.frames[0], whole.frames[0])
+
+
+def disk(radius, centre=(50.0, 45.0), shape=(128, 100)):
+    rows, columns = torch.meshgrid(*(torch.arange(side) for side in shape), indexing="ij")
+    return (rows - centre[0]) ** 2 + (columns - centre[1]) ** 2 < radius**2
+
+
+def shown_disk(radius, centre=(50.0, 45.0), bright=0.8, seed=0):
+    noise = torch.randn(3, 128, 100, generator=torch.Generator().manual_seed(seed)) * 0.02
+    return SliceImage((radius, centre, bright), 0.2 + (bright - 0.2) * disk(radius, centre).float() + noise)
+
+
+@pytest.mark.parametrize(("radius", "centre"), [(14, (52.0, 47.0)), (11, (50.0, 45.0)), (16, (50.0, 44.0))])
+def test_an_object_is_followed_to_where_it_is_now(radius, centre):
+    before = torch.where(disk(13), 4.0, -4.0)
+    found = body(Seen()).carry(shown_disk(radius, centre), before, shown_disk(13), None).logits > 0
+    truth = disk(radius, centre)
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.93
+
+
+def test_an_object_that_has_ended_is_not_followed():
+    before = torch.where(disk(13), 4.0, -4.0)
+    ended = SliceImage((1,), torch.full((3, 128, 100), 0.2))
+    assert not (body(Seen()).carry(ended, before, shown_disk(13), None).logits > 0).any()
+
+
+def test_what_is_finished_is_not_taken_when_following():
+    before, locked = torch.where(disk(13), 4.0, -4.0), disk(6).float()
+    found = body(Seen()).carry(shown_disk(13), before, shown_disk(13), locked).logits > 0
+    assert found.any()
+    assert not found[locked > 0].any()

@@ -13,7 +13,8 @@ from torch import Tensor
 from ...nets.click_unet import ClickUNet
 from ...nets.geodesic import Contrast
 from .body import Hypothesis, PlanePrompt, SliceImage
-from .frames import Framing, Scaling, inside_of, put_back, show
+from .following import followed, looks_other
+from .frames import OUTSIDE, Framing, Scaling, inside_of, put_back, show
 from .maps import MAPS, blank_maps, stamp, strengths
 
 __all__ = ["FusionBody"]
@@ -39,13 +40,12 @@ _KEPT_VIEWS = 8
 
 @dataclass(frozen=True, eq=False)
 class _Question:
-    """What is asked of a slice: prompts, last answer, finished neighbours; the slice before, answered."""
+    """What is asked of a slice."""
 
     image: SliceImage
     prompts: Sequence[PlanePrompt]
     previous: Tensor | None
     locked: Tensor | None
-    followed: tuple[SliceImage, Tensor] | None = None
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -62,24 +62,20 @@ class _View:
         Normalised.
     inside : Tensor, shape (1, S, S), float32
         1 inside the slice, 0 beyond.
-    scaling : Scaling
-        What normalised them.
     contrast : Contrast
         Of the pixels.
     """
 
     pixels: Tensor
     inside: Tensor
-    scaling: Scaling
     contrast: Contrast
 
     @classmethod
     def of(cls, pixels: Tensor, framing: Framing, size: int) -> _View:
         inside = inside_of(framing, (pixels.shape[1], pixels.shape[2]), size)
         seen = show(pixels, framing, size)
-        scaling = Scaling.of(seen, inside)
-        shown = scaling.apply(seen, inside)
-        return cls(shown, inside, scaling, Contrast.of(shown))
+        shown = Scaling.of(seen, inside).apply(seen, inside)
+        return cls(shown, inside, Contrast.of(shown))
 
 
 class FusionBody:
@@ -135,11 +131,18 @@ class FusionBody:
         return max(closer, found, key=lambda answer: _obeyed(answer[0].logits, prompts) + answer[0].score)
 
     def carry(self, image: SliceImage, before: Tensor, last: SliceImage, locked: Tensor | None) -> Hypothesis:
-        """See `SliceBody.carry`: a closer look at where the object was, without a prompt."""
-        asked = _Question(image, (), None, locked, (last, before))
-        whole = Framing.whole(asked.sides)
-        frame = _frame(_extent((), before), _AROUND_BEFORE, whole) or whole
-        return self._closer(asked, frame, whole)[0]
+        """See `SliceBody.carry`; the network is not asked: paths of least contrast follow better so far."""
+        sides = (image.pixels.shape[1], image.pixels.shape[2])
+        frame = _frame(_extent((), before), _AROUND_BEFORE, Framing.whole(sides)) or Framing.whole(sides)
+        mask = show(before.sigmoid()[None], frame, self._size)[0] > 0.5
+        if not mask.any():
+            return Hypothesis(torch.full(sides, OUTSIDE), 0.0)
+        found = put_back(followed(self._view(image, frame).contrast, mask)[None], frame, sides)[0]
+        if locked is not None:
+            found = torch.where(locked > 0.5, OUTSIDE, found)
+        if (found > 0).any() and looks_other(last, before > 0, image, found > 0):
+            return Hypothesis(torch.full(sides, OUTSIDE), 0.0)
+        return Hypothesis(found, 1.0)
 
     def _closer(self, asked: _Question, frame: Framing, whole: Framing) -> tuple[Hypothesis, ...]:
         """Look closer, and wider again while the mask touches the frame."""
@@ -155,22 +158,13 @@ class FusionBody:
         """Answer within one frame."""
         view = self._view(asked.image, framing)
         maps = self._maps(asked, framing)
-        before = self._before(asked, view, framing)
+        before = torch.zeros(2, self._size, self._size)  # no object is followed from the slice before
         reached = strengths(view.contrast, maps, view.inside, before[1])
         given = torch.cat([view.pixels, maps, reached, before])[None].to(self._device)
         logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
         several = len(asked.prompts) == 1
         wanted = logits[0] if several else logits[0, :1]  # corrections are answered by the first mask alone
         return _ranked(put_back(wanted.float().cpu(), framing, asked.sides), scores[0].sigmoid().cpu())
-
-    def _before(self, asked: _Question, view: _View, framing: Framing) -> Tensor:
-        """Brightness of the slice before, and the object in it; zeros where none is followed."""
-        if asked.followed is None:
-            return torch.zeros(2, self._size, self._size)
-        last, logits = asked.followed
-        grey = show(last.pixels.mean(dim=0, keepdim=True), framing, self._size)
-        mask = show(logits.sigmoid()[None], framing, self._size)
-        return torch.cat([view.scaling.apply(grey, view.inside), mask])
 
     def _maps(self, asked: _Question, framing: Framing) -> Tensor:
         maps = blank_maps(1, self._size)[0]
