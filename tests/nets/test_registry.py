@@ -49,7 +49,7 @@ SMALL = {
     "unet": {"spatial_dims": 3, "features": [4, 8]},
 }
 INPUTS = {
-    "click-unet": (8, 12, 16),
+    "click-unet": (13, 12, 16),
     "hrmedseg": (3, 32, 32),
     "hrmedsegsam": (3, 32, 32),
     "lightm-unet": (1, 8, 6, 4),
