@@ -1,12 +1,13 @@
 """Strength along paths: the same as shortest paths of a graph, and what follows from its meaning."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage, sparse
-from scipy.sparse import csgraph
+from scipy import ndimage
 
-from napari_effseg.nets.geodesic import Contrast
+from napari_effseg.nets.geodesic import FAR, Contrast, _sweep, shortest_paths
 
 
 def picture(seed, shape=(23, 31), blur=1.0):
@@ -21,25 +22,27 @@ def seeds_at(shape, *places):
     return seeds
 
 
-def by_dijkstra(contrast, seeds):
-    rows, columns = seeds.shape
-    numbers = np.arange(rows * columns).reshape(rows, columns)
-    graph = sparse.lil_matrix((rows * columns,) * 2)
-    steps = {(0, 1): "right", (1, 0): "below", (1, 1): "below_right", (1, -1): "below_left"}
-    for (down, right), name in steps.items():
-        for i in range(rows - down):
-            for j in range(max(0, -right), columns - max(0, right)):
-                graph[numbers[i, j], numbers[i + down, j + right]] = getattr(contrast, name)[i, j]
-    found = csgraph.dijkstra(graph.tocsr(), False, np.flatnonzero(seeds), min_only=True)
-    return np.exp(-found.reshape(rows, columns))
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_sweeps_find_the_shortest_paths(seed):
     image = picture(seed, blur=0.8)
     seeds = seeds_at(image.shape[1:], (3, 4), (20, 11))
     contrast = Contrast.of(image)
-    assert np.abs(contrast.strength(seeds).numpy() - by_dijkstra(contrast, seeds)).max() < 1e-3
+    wanted = np.where(seeds.numpy(), np.float32(0), FAR)
+    shortest_paths(wanted, contrast.right, contrast.below, contrast.below_right, contrast.below_left)
+    assert np.abs(contrast.length(seeds).numpy() - wanted).max() < 1e-3
+
+
+def test_without_the_compiled_kernel_paths_are_the_same(monkeypatch, caplog):
+    image, seeds = picture(1), seeds_at((23, 31), (3, 4))
+    wanted = Contrast.of(image).strength(seeds)
+    monkeypatch.setitem(sys.modules, "napari_effseg.nets._geodesic_kernel", None)
+    _sweep.cache_clear()
+    try:
+        found = Contrast.of(image).strength(seeds)
+    finally:
+        _sweep.cache_clear()
+    assert torch.allclose(found, wanted, atol=1e-4)
+    assert "more slowly" in caplog.text
 
 
 def test_no_seed_reaches_nothing_and_seeds_are_strongest():

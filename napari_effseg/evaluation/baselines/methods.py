@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
-from scipy.sparse import csgraph
+from scipy import ndimage
 
 from ..._extras import require
+from ...nets.geodesic import Contrast
 from ...types import BoolArray
 from .marks import Marks, MarkSettings
 
@@ -75,7 +76,7 @@ class GrowCut:
     In the cellular automaton a pixel is conquered by its neighbour with the strength of that neighbour times
     ``1 - difference / largest difference``. Where nothing changes any more, each pixel belongs to the seed
     from which the product of these factors along the best path is largest: the shortest path for the sum of
-    their negative logarithms, which Dijkstra's algorithm finds in one go. A small cost of each step stands
+    their negative logarithms. A small cost of each step stands
     for the time that the automaton takes: where there is no contrast the nearer seed wins.
 
     Attributes
@@ -96,13 +97,11 @@ class GrowCut:
 
     def belonging(self, marks: Marks) -> NDArray[np.float32]:
         """See `Method.belonging`: how much farther the background's seeds are than the object's."""
-        graph = _grid(marks.pixels, self.step)
-        shape = marks.inside.shape
+        contrast = Contrast.of(torch.from_numpy(marks.pixels).permute(2, 0, 1).contiguous(), self.step)
         to_inside, to_outside = (
-            csgraph.dijkstra(graph, directed=False, indices=np.flatnonzero(seeds), min_only=True)
-            for seeds in (marks.inside, marks.outside)
+            contrast.length(torch.from_numpy(seeds)) for seeds in (marks.inside, marks.outside)
         )
-        farther: NDArray[np.float32] = (to_outside - to_inside).reshape(shape).astype(np.float32)
+        farther: NDArray[np.float32] = (to_outside - to_inside).numpy()
         return farther
 
 
@@ -140,24 +139,6 @@ class FloodFill:
             if not flooded[row, column]:
                 flooded |= segmentation.flood(grey, (row, column), tolerance=self.tolerance)
         return flooded
-
-
-def _grid(pixels: NDArray[np.float32], step: float) -> sparse.csr_matrix:
-    """Graph of the pixels with their eight neighbours, lengths as `GrowCut` says."""
-    rows, columns = pixels.shape[:2]
-    numbers = np.arange(rows * columns).reshape(rows, columns)
-    starts, ends, lengths = [], [], []
-    largest = np.sqrt(pixels.shape[2]) * max(float(np.ptp(pixels)), 1e-6) * (1 + 1e-6)
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        here = (slice(0, rows - down), slice(max(-right, 0), columns - max(right, 0)))
-        there = (slice(down, rows), slice(max(right, 0), columns - max(-right, 0)))
-        difference = np.linalg.norm(pixels[here] - pixels[there], axis=2)
-        starts.append(numbers[here].ravel())
-        ends.append(numbers[there].ravel())
-        lengths.append((step * np.hypot(down, right) - np.log1p(-difference / largest)).ravel())
-    count = rows * columns
-    edges = np.concatenate(starts), np.concatenate(ends)
-    return sparse.csr_matrix((np.concatenate(lengths), edges), (count, count))
 
 
 def _middle(inside: BoolArray) -> NDArray[np.int_]:
