@@ -88,12 +88,12 @@ def overlay_picture(volume: Volume, labels: LabelMap, slices_of: LabelMap | None
         )
     image, found = reorient(volume, ("R", "A", "S")), reorient(labels, ("R", "A", "S"))
     at = reorient(shown, ("R", "A", "S"))
-    planes = [plane for plane in _PLANES if image.shape[plane.columns] > 1 and image.shape[plane.rows] > 1]
+    planes = [p for p in _PLANES if image.shape[p.columns] > 1 and image.shape[p.rows] > 1] or [_PLANES[0]]
     is_picture = _is_picture(volume)
-    panels = [
-        _panel(image, found, plane, _fullest_slice(at.data, plane.across), with_words=not is_picture)
-        for plane in planes or _PLANES[:1]
-    ]
+    panels = [_panel(image, found, plane, _fullest_slice(at.data, plane.across)) for plane in planes]
+    if not is_picture:
+        for panel, plane in zip(panels, planes, strict=True):
+            _write_words(panel, plane)
     legend = _legend(labels, is_picture)
     width = sum(panel.width for panel in panels) + _MARGIN * (len(panels) + 1)
     height = max(panel.height for panel in panels) + 2 * _MARGIN + _LINE * (len(legend) + 1)
@@ -114,8 +114,8 @@ def label_colour(labels: LabelMap, label: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _panel(image: Volume, labels: LabelMap, plane: _Plane, index: int, with_words: bool) -> Image:
-    from PIL import Image, ImageDraw
+def _panel(image: Volume, labels: LabelMap, plane: _Plane, index: int) -> Image:
+    from PIL import Image
 
     grey = _as_displayed(image.data, plane, index)
     ids = _as_displayed(labels.data, plane, index)
@@ -124,13 +124,16 @@ def _panel(image: Volume, labels: LabelMap, plane: _Plane, index: int, with_word
     pixels = np.asarray(picture, np.float32)
     # Labels are blown up by nearest neighbour, so that the picture shows voxels as they are.
     drawn = np.asarray(Image.fromarray(ids.astype(np.int32)).resize(size, Image.Resampling.NEAREST))
-    panel = Image.fromarray(_blend(pixels, drawn, labels))
-    if not with_words:
-        return panel
+    return Image.fromarray(_blend(pixels, drawn, labels))
+
+
+def _write_words(panel: Image, plane: _Plane) -> None:
+    """Write a plane's name, and the side of the patient that is on the left."""
+    from PIL import ImageDraw
+
     draw = ImageDraw.Draw(panel)
     draw.text((4, panel.height // 2 - _FONT_PIXELS // 2), plane.left, fill=_INK, font=_font())
     draw.text((4, 2), plane.title, fill=_INK, font=_font())
-    return panel
 
 
 def _as_displayed(data: Voxels, plane: _Plane, index: int) -> NDArray[np.generic]:

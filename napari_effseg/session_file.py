@@ -32,7 +32,7 @@ from .session_json import action_of, of_action, stored
 from .session_state import ObjectVoxels, SessionState
 from .types import PathLike
 
-__all__ = ["read_session", "read_state", "write_atomically", "write_session", "write_state"]
+__all__ = ["read_member", "read_session", "read_state", "write_atomically", "write_session", "write_state"]
 
 _MAJOR, _MINOR = 1, 0
 _JSON = "session.json"
@@ -165,7 +165,7 @@ def read_state(
     """
     try:
         with zipfile.ZipFile(stream) as file:
-            document = json.loads(_member(file, _JSON, min(_MOST_JSON, most)))
+            document = json.loads(read_member(file, _JSON, min(_MOST_JSON, most)))
             return _state(document, _Arrays(file, most), shape)
     except EffsegError as err:
         raise ImageReadError(str(err)) from err
@@ -184,7 +184,7 @@ class _Arrays:
         if not 0 <= int(number) < _MOST_ARRAYS:
             raise ImageReadError(f"names array {number}")
         allowed = min(most, _MOST_ARRAY, self._left)
-        stream = io.BytesIO(_member(self._file, f"arrays/{int(number)}.npy", allowed + 1024))
+        stream = io.BytesIO(read_member(self._file, f"arrays/{int(number)}.npy", allowed + 1024))
         self._left -= stream.getbuffer().nbytes
         version = np.lib.format.read_magic(stream)
         if version != (1, 0):
@@ -195,8 +195,16 @@ class _Arrays:
         return np.frombuffer(stream.read(), found, count=math.prod(shape)).reshape(shape)
 
 
-def _member(file: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Read a member, refusing one that unpacks to more than it may."""
+def read_member(file: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """Read a member of an archive, refusing one that unpacks to more than it may.
+
+    Raises
+    ------
+    ImageReadError
+        If it claims, or is, more than `most` bytes.
+    KeyError
+        If there is none of that name.
+    """
     size = file.getinfo(name).file_size
     if size > most:
         raise ImageReadError(f"{name} claims {size} bytes; at most {most} belong there")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import EffsegError, ImageReadError
-from .session_file import read_state, write_atomically, write_state
+from .session_file import read_member, read_state, write_atomically, write_state
 from .session_state import SessionState
 from .types import PathLike
 
@@ -27,7 +27,6 @@ _FORMAT = "effseg session over time"
 _MAJOR = 1
 _MOST_FRAMES = 100_000
 _MOST_JSON = 64 * 2**20
-_MOST_BYTES = 2**36
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def read_time_session(path: PathLike) -> TimeState:
     source = Path(path)
     try:
         with zipfile.ZipFile(source) as file:
-            document = json.loads(_member(file, _JSON, _MOST_JSON))
+            document = json.loads(read_member(file, _JSON, _MOST_JSON))
             major = int(str(document["version"]).split(".")[0])
             if document["format"] != _FORMAT or major > _MAJOR:
                 raise ImageReadError(f"is of version {document['version']}; this program reads {_MAJOR}")
@@ -101,18 +100,13 @@ def read_time_session(path: PathLike) -> TimeState:
             done = tuple(tuple(int(frame) for frame in frames) for frames in document["done"])
             if any(not frames or not all(0 <= one < count for one in frames) for frames in done):
                 raise ImageReadError("names time points that it does not have")
-            frames = [_member(file, f"frames/{number}.effseg", _MOST_BYTES) for number in range(count)]
-            return TimeState(tuple(read_state(io.BytesIO(frame)) for frame in frames), done)
+            most = source.stat().st_size  # they are stored as they are
+            names = (f"frames/{number}.effseg" for number in range(count))
+            frames = tuple(read_state(io.BytesIO(read_member(file, name, most))) for name in names)
+            return TimeState(frames, done)
     except FileNotFoundError as err:
         raise ImageReadError(f"{source}: there is no such file") from err
     except EffsegError as err:
         raise ImageReadError(f"{source}: {err}") from err
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError) as err:
         raise ImageReadError(f"{source}: is no session over time, or a damaged one ({err})") from err
-
-
-def _member(file: zipfile.ZipFile, name: str, most: int) -> bytes:
-    size = file.getinfo(name).file_size
-    if size > most:
-        raise ImageReadError(f"{name} claims {size} bytes; at most {most} belong there")
-    return file.read(name)

@@ -1,5 +1,7 @@
 """A structure followed through time: anchors, corrections, undo across time points, and files."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,13 @@ def test_a_session_of_other_images_or_a_damaged_one_is_refused(fakes, tmp_path):
         session.save(tmp_path / "one.effseg")
     with pytest.raises(ImageReadError, match="no session over time"):
         eff.resume(tmp_path / "one.effseg", volumes())
+
+
+def test_a_file_that_unpacks_to_more_than_it_holds_is_refused(tmp_path):
+    path = tmp_path / "bomb.effseg"
+    document = '{"format": "effseg session over time", "version": "1.0", "frames": 1, "done": []}'
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("time.json", document)
+        file.writestr("frames/0.effseg", bytes(10_000_000))
+    with pytest.raises(ImageReadError, match="claims 10000000 bytes"):
+        read_time_session(path)
