@@ -48,6 +48,11 @@ def _cache_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex}"))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Call bytes "bytes" and a number: their own text is unreadable, and may change between processes."""
+    return "bytes" if isinstance(val, bytes | bytearray) else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of windows in one process: two of them would take the focus from each other."""

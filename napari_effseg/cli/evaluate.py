@@ -24,6 +24,7 @@ from ._outputs import StagedFiles, check_output
 
 if TYPE_CHECKING:
     from ..evaluation import Evaluation, EvaluationOptions, Spread
+    from ..evaluation.clicks import ClickOptions
 
 __all__ = ["evaluate", "evaluation_as_json"]
 
@@ -116,28 +117,62 @@ def evaluate(
 
             asked = ClickOptions(split, limit, seed=seed)
             with interrupt.between_steps(), console.progress() as progress:
-                found = evaluate_by_clicks(model, datasets, by_clicks, asked, device, progress, interrupt)
-            documents, said = [clicks_as_json(one) for one in found], clicks_as_table(found)
-            warnings = [warning for one in found[0].sets for warning in one.warnings]
+                said = _by_clicks(model, datasets, by_clicks, asked, device, progress, interrupt)
         else:
             by_clicks.refuse()
             from ..evaluation import EvaluationOptions
 
             options = EvaluationOptions(split, device, transform, tolerance, seed, limit, held_back, labels)
             with interrupt.between_steps(), console.progress() as progress:
-                sets = _evaluate_sets(model, datasets, corrupted, options, progress, interrupt)
-            documents = [evaluation_as_json(one) for every in sets for one in every]
-            said = "\n\n".join(
-                _as_table_of_corruptions(one) if corrupted else _as_table(one[0]) for one in sets
-            )
-            warnings = [warning for every in sets for warning in every[0].warnings]
+                said = _automatic(model, datasets, corrupted, options, progress, interrupt)
         if json_file is not None:
-            document = {"evaluations": documents} if len(documents) > 1 else documents[0]
-            staged.place_for(json_file).write_text(as_json(document), encoding="utf-8")
+            staged.place_for(json_file).write_text(as_json(said.document), encoding="utf-8")
         staged.commit()
-    for warning in dict.fromkeys(warnings):
+    for warning in dict.fromkeys(said.warnings):
         console.warn(warning)
-    console.result(said)
+    console.result(said.table)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Said:
+    """What is told of an evaluation: numbers for programs, a table for people, and warnings."""
+
+    documents: list[dict[str, Any]]
+    table: str
+    warnings: list[str]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {"evaluations": self.documents} if len(self.documents) > 1 else self.documents[0]
+
+
+def _by_clicks(
+    model: str,
+    datasets: Sequence[Path],
+    by_clicks: ByClicks,
+    options: ClickOptions,
+    device: str,
+    progress: ProgressBar,
+    interrupt: Interrupt,
+) -> _Said:
+    found = evaluate_by_clicks(model, datasets, by_clicks, options, device, progress, interrupt)
+    warnings = [warning for one in found[0].sets for warning in one.warnings]
+    return _Said([clicks_as_json(one) for one in found], clicks_as_table(found), warnings)
+
+
+def _automatic(
+    model: str,
+    datasets: Sequence[Path],
+    corrupted: bool,
+    options: EvaluationOptions,
+    progress: ProgressBar,
+    interrupt: Interrupt,
+) -> _Said:
+    sets = _evaluate_sets(model, datasets, corrupted, options, progress, interrupt)
+    documents = [evaluation_as_json(one) for every in sets for one in every]
+    tables = [_as_table_of_corruptions(one) if corrupted else _as_table(one[0]) for one in sets]
+    warnings = [warning for every in sets for warning in every[0].warnings]
+    return _Said(documents, "\n\n".join(tables), warnings)
 
 
 def _evaluate_sets(

@@ -201,7 +201,7 @@ DETACHED = b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 4 4 4\nencoding: raw\nd
     ("name", "content", "words"),
     [
         ("a.nii.gz", b"", "damaged|no NIfTI"),
-        ("a.nii.gz", gzip.compress(bytes(400)), "no NIfTI"),
+        ("a.nii.gz", gzip.compress(bytes(400), mtime=0), "no NIfTI"),
         ("a.nii", b"\x5c\x01" + bytes(342) + b"ni1\0", "no NIfTI"),
         ("a.nii", DETACHED, "no NIfTI"),
         ("a.nrrd", DETACHED, "another file"),
