@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from .engine.session.body import SliceBody
     from .engine.session.local import LocalSession
     from .engine.session.over_time import TimeSession
+    from .engine.session.solid import SolidBody
     from .session_state import SessionState
     from .zoo.card import Card
 
 __all__ = ["open_session", "promptable_card", "promptable_cards", "restore", "resume"]
 
 _TASK = "promptable"
+_LEAST_SLICES = 4
+"""Of a volume with fewer, objects are followed slice by slice."""
 
 
 @overload
@@ -78,10 +81,11 @@ def open_session(
     card = promptable_card(model)
     body = _body(card, device)
     if isinstance(volume, Volume):
-        return LocalSession(volume, body, write=_writer(card))
+        return LocalSession(volume, body, write=_writer(card), solid=_solid_body(volume, device))
     from .engine.session.over_time import TimeSession
 
-    return TimeSession([LocalSession(one, body) for one in volume], body, write=_time_writer(card))
+    sessions = [LocalSession(one, body, solid=_solid_body(one, device)) for one in volume]
+    return TimeSession(sessions, body, write=_time_writer(card))
 
 
 @overload
@@ -138,7 +142,8 @@ def restore(
     from .engine.session.local import LocalSession
 
     card = promptable_card(state.model if model == "auto" else model)
-    return LocalSession.restored(volume, _body(card, device), state, _writer(card))
+    solid = _solid_body(volume, device)
+    return LocalSession.restored(volume, _body(card, device), state, _writer(card), solid)
 
 
 def _resume_over_time(
@@ -156,7 +161,7 @@ def _resume_over_time(
     card = promptable_card(state.frames[0].model if model == "auto" else model)
     body = _body(card, device)
     sessions = [
-        LocalSession.restored(volume, body, frame)
+        LocalSession.restored(volume, body, frame, solid=_solid_body(volume, device))
         for volume, frame in zip(volumes, state.frames, strict=True)
     ]
     return TimeSession(sessions, body, state.done, _time_writer(card))
@@ -183,6 +188,11 @@ def promptable_card(model: str | PathLike | Card = "auto") -> Card:
         card = find_card(model)
         if card.task != _TASK:
             raise CardError(f"{card.name} answers no clicks; effseg segment runs it by itself")
+        if card.dimensions != 2:
+            raise CardError(
+                f"{card.name} answers no clicks by itself: it carries objects that another model outlined in "
+                "slices through volumes"
+            )
         return card
     known = promptable_cards()
     if not known:
@@ -194,9 +204,14 @@ def promptable_card(model: str | PathLike | Card = "auto") -> Card:
 
 def promptable_cards() -> tuple[Card, ...]:
     """Return the models that answer clicks, those with the best measured Dice first."""
+    return _cards_of(2)
+
+
+def _cards_of(dimensions: int) -> tuple[Card, ...]:
+    """Return promptable models of slices, or those that carry objects through volumes."""
     from .zoo import cards
 
-    known = [card for card in cards().values() if card.task == _TASK]
+    known = [card for card in cards().values() if card.task == _TASK and card.dimensions == dimensions]
     return tuple(sorted(known, key=_measured_dice, reverse=True))
 
 
@@ -222,6 +237,21 @@ def _body(card: Card, device: str) -> SliceBody:
     if isinstance(network, HRMedSeg | SAM):
         return SamBody(network, target, EmbeddingCache())
     raise CardError(f"{card.name}: the network {card.network} answers no clicks")
+
+
+def _solid_body(volume: Volume, device: str) -> SolidBody | None:
+    """Load the network that carries objects through volumes; None for pictures, and where there is none."""
+    known = _cards_of(3)
+    if min(volume.shape) < _LEAST_SLICES or not known:
+        return None
+    import torch
+
+    from .engine.device import resolve_device
+    from .engine.networks import cached_network
+    from .engine.session.solid import CubeBody
+
+    target = torch.device(resolve_device(device).name)
+    return CubeBody(cached_network.get(known[0], str(target)), known[0].window.size[0], target)
 
 
 def _writer(card: Card) -> Callable[[LocalSession, PathLike], None]:

@@ -18,6 +18,7 @@ from .segmamba import SegMamba, SegMambaConfig
 from .segresmamba import SegResMamba, SegResMambaConfig
 from .selective_scan import selective_scan
 from .slim_unetr import SlimUNETR, SlimUNETRConfig
+from .solid_unet import SolidUNet, SolidUNetConfig
 from .u_mamba import UMamba, UMambaConfig
 from .unet import UNet, UNetConfig
 
@@ -39,6 +40,8 @@ __all__ = [
     "SegResMambaConfig",
     "SlimUNETR",
     "SlimUNETRConfig",
+    "SolidUNet",
+    "SolidUNetConfig",
     "UMamba",
     "UMambaConfig",
     "UNet",
@@ -85,6 +88,10 @@ def _u_mamba(**constructor: Any) -> nn.Module:
     return UMamba(UMambaConfig(**constructor))
 
 
+def _solid_unet(**constructor: Any) -> nn.Module:
+    return SolidUNet(SolidUNetConfig(**constructor))
+
+
 def _unet(**constructor: Any) -> nn.Module:
     return UNet(UNetConfig(**constructor))
 
@@ -100,6 +107,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "segresmamba": _segresmamba,
     "slim-unetr": _slim_unetr,
     "u-mamba": _u_mamba,
+    "solid-unet": _solid_unet,
     "unet": _unet,
 }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ._numba_cache import kernel
 
-__all__ = ["sweep"]
+__all__ = ["sweep", "sweep_solid"]
 
 
 @kernel
@@ -53,5 +53,41 @@ def sweep(length, right, below, below_right, below_left, most):
                 if best < length[i, j]:
                     length[i, j] = best
                     changed = True
+        if not changed:
+            break
+
+
+@kernel
+def sweep_solid(length, steps, offsets, most):
+    """Shorten paths through a volume, in place, until nothing changes or `most` double sweeps are done.
+
+    Parameters
+    ----------
+    length : ndarray, shape (N,), float32
+        Of the voxels of a volume with a margin, one after the other: 0 at seeds, large elsewhere.
+    steps : ndarray, shape (N, M), float32
+        Length of the step from each voxel to each of its later neighbours; large where there is none.
+    offsets : ndarray of int, shape (M,)
+        How many voxels later these neighbours are.
+    most : int
+    """
+    margin = offsets[-1]
+    for _ in range(most):
+        changed = False
+        for here in range(margin, len(length) - margin):
+            best = length[here]
+            for way in range(len(offsets)):
+                there = here - offsets[way]
+                best = min(best, length[there] + steps[there, way])
+            if best < length[here]:
+                length[here] = best
+                changed = True
+        for here in range(len(length) - margin - 1, margin - 1, -1):
+            best = length[here]
+            for way in range(len(offsets)):
+                best = min(best, length[here + offsets[way]] + steps[here, way])
+            if best < length[here]:
+                length[here] = best
+                changed = True
         if not changed:
             break

@@ -1,4 +1,4 @@
-"""How strongly seeds reach each pixel of an image along the path of least contrast.
+"""How strongly seeds reach each pixel of an image, or voxel of a volume, along the path of least contrast.
 
 References
 ----------
@@ -8,6 +8,7 @@ Strengths multiply along a path, as in the cellular automaton of Vezhnevets and 
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["FAR", "STEP", "Contrast", "shortest_paths"]
+__all__ = ["FAR", "STEP", "Contrast", "SolidContrast", "shortest_paths", "shortest_paths_in_volume"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,10 @@ FAR = np.float32(1e6)
 """Longer than any path."""
 _WAYS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Rows down and columns to the right, of the four neighbours of `Contrast`."""
+
+
+_LATER = tuple(way for way in itertools.product((0, 1), (-1, 0, 1), (-1, 0, 1)) if way > (0, 0, 0))
+"""Where the thirteen later neighbours of a voxel lie; that the farthest one comes last is relied on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +94,85 @@ class Contrast:
         return (-self.length(seeds)).exp()
 
 
+@dataclass(frozen=True, eq=False)
+class SolidContrast:
+    """Lengths of the steps between the voxels of a volume.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+    steps : ndarray, shape (N, 13), float32
+        From each voxel, margin included, to each of its later neighbours, as of `Contrast`.
+    offsets : ndarray of int, shape (13,)
+        How many voxels later these are.
+    """
+
+    shape: tuple[int, int, int]
+    steps: NDArray[np.float32]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, image: Tensor, step: float = STEP) -> SolidContrast:
+        """Measure a volume.
+
+        Parameters
+        ----------
+        image : Tensor, shape (I, J, K)
+            On the CPU.
+        step : float
+            Length of a step without contrast.
+        """
+        data: NDArray[np.float32] = image.numpy()
+        largest = max(float(data.max() - data.min()), 1e-6) * (1 + 1e-6)
+        padded = np.full([side + 2 for side in data.shape], np.nan, np.float32)
+        padded[1:-1, 1:-1, 1:-1] = data
+        flat = padded.ravel()
+        offsets = np.asarray(
+            [np.ravel_multi_index((1 + i, 1 + j, 1 + k), padded.shape) for i, j, k in _LATER]
+        )
+        offsets -= np.ravel_multi_index((1, 1, 1), padded.shape)
+        steps = np.full((flat.size, len(_LATER)), FAR, np.float32)
+        for way, (offset, along) in enumerate(zip(offsets, _LATER, strict=True)):
+            difference = np.abs(flat[offset:] - flat[:-offset])
+            length = step * np.linalg.norm(along) - np.log1p(-difference / largest)
+            steps[:-offset, way] = np.where(np.isnan(length), FAR, length)
+        sides = data.shape
+        return cls((sides[0], sides[1], sides[2]), steps, offsets)
+
+    def strength(self, seeds: Tensor) -> Tensor:
+        """Return the product of ``1 - difference / largest`` along the best path from a seed.
+
+        Parameters
+        ----------
+        seeds : Tensor, shape (I, J, K), bool
+
+        Returns
+        -------
+        Tensor, shape (I, J, K), float32
+            1 at seeds; 0 everywhere if there are none.
+        """
+        length = np.full([side + 2 for side in self.shape], FAR, np.float32)
+        inner = length[1:-1, 1:-1, 1:-1]
+        inner[seeds.numpy()] = 0
+        if seeds.any():
+            _sweep_solid()(length.ravel(), self.steps, self.offsets, _SWEEPS)
+        return torch.from_numpy(inner.copy()).neg().exp()
+
+
+def shortest_paths_in_volume(
+    length: NDArray[np.float32], steps: NDArray[np.float32], offsets: NDArray[np.int64], most: int = 0
+) -> None:
+    """Shorten paths through a volume, in place, by Dijkstra's algorithm; see `shortest_paths`."""
+    from scipy import sparse
+    from scipy.sparse import csgraph
+
+    start, way = np.nonzero(steps < FAR)
+    places = start, start + offsets[way]
+    graph = sparse.csr_matrix((steps[start, way], places), (length.size, length.size))
+    found = csgraph.dijkstra(graph, directed=False, indices=np.flatnonzero(length == 0), min_only=True)
+    length[...] = np.minimum(found, FAR)
+
+
 def shortest_paths(
     length: NDArray[np.float32],
     right: NDArray[np.float32],
@@ -136,6 +220,16 @@ def _sweep() -> Callable[..., None]:
         _log.warning("Clicks are answered more slowly: %s: %s", type(err).__name__, err)
         return shortest_paths
     return sweep
+
+
+@cache
+def _sweep_solid() -> Callable[..., None]:
+    """Return the same for volumes."""
+    if _sweep() is shortest_paths:
+        return shortest_paths_in_volume
+    from ._geodesic_kernel import sweep_solid
+
+    return sweep_solid
 
 
 def _pairs(shape: tuple[int, ...], down: int, right: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:

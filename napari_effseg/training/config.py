@@ -2,8 +2,9 @@
 
 The file has a ``[card]`` table in the layout of a model card (without what training fills in: weights,
 accuracy, performance) and one table each for `DataConfig`, `AugmentConfig`, `OptimiserConfig` and
-`RunConfig`; that of a promptable model has one for `ClickConfig` in place of `AugmentConfig`, and may have
-one for `DistillConfig`. Unknown fields are refused with the nearest known names.
+`RunConfig`; that of a promptable model has one for `ClickConfig` or, if it is of volumes, for `SolidConfig`
+in place of `AugmentConfig`, and may have one for `DistillConfig`. Unknown fields are refused with the nearest
+known names.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 from ..errors import ConfigError, nearest_names
 from .clicks.config import ClickConfig, DistillConfig
+from .solids.config import SolidConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -191,6 +193,7 @@ class TrainConfig:
     card: Mapping[str, Any]
     data: DataConfig
     clicks: ClickConfig | None = None
+    solids: SolidConfig | None = None
     distill: DistillConfig | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -218,7 +221,7 @@ def read_config(path: Path) -> TrainConfig:
         raise ConfigError(f"{path} is not valid TOML: {err}") from err
     if "finetune" in document:
         raise ConfigError(f"{path} is of a finetuning; go on with it by effseg finetune ... --resume")
-    known = ("card", "data", "clicks", "distill", "augment", "optimiser", "run")
+    known = ("card", "data", "clicks", "solids", "distill", "augment", "optimiser", "run")
     _refuse_unknown(document, known, str(path))
     for needed in ("card", "data"):
         if needed not in document:
@@ -227,6 +230,7 @@ def read_config(path: Path) -> TrainConfig:
         card=document["card"],
         data=_section(DataConfig, document, "data", path),
         clicks=_section(ClickConfig, document, "clicks", path) if "clicks" in document else None,
+        solids=_section(SolidConfig, document, "solids", path) if "solids" in document else None,
         distill=_section(DistillConfig, document, "distill", path) if "distill" in document else None,
         augment=_section(AugmentConfig, document, "augment", path),
         optimiser=_section(OptimiserConfig, document, "optimiser", path),
@@ -298,6 +302,7 @@ def _check_ranges(config: TrainConfig) -> None:
         or config.distill.learns in ("masks", "features"),
         "distill.weight must be in [0, 1]": config.distill is None or 0 <= config.distill.weight <= 1,
         "distill needs a table [clicks]": config.distill is None or config.clicks is not None,
+        "[clicks] and [solids] exclude each other": config.clicks is None or config.solids is None,
         "run.patience must not be negative": run.patience >= 0,
         "run.minutes must not be negative": run.minutes >= 0,
     }

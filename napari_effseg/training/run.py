@@ -27,6 +27,7 @@ from .folder import drawing, log_to, open_run_folder
 from .loop import Trainer
 from .ranks import Ranks, joined
 from .release import draft_card, finished_card, trained_on, warm_start
+from .solids.run import run_solid_training
 
 __all__ = ["run_training"]
 
@@ -97,6 +98,9 @@ def _run(
         if config.clicks is not None:
             run_click_training(config, card, datasets, folder, resume, target, progress, cancel)
             return folder
+        if config.solids is not None:
+            run_solid_training(config, card, datasets, folder, resume, target, progress, cancel)
+            return folder
         trainer = _trainer(config, card, folder, target, ranks)
         if resume and trainer.checkpoint.is_file():
             trainer.resume()
@@ -107,8 +111,12 @@ def _run(
     return folder
 
 
+def _is_promptable(config: TrainConfig) -> bool:
+    return config.clicks is not None or config.solids is not None
+
+
 def _refuse_clicks_together(config: TrainConfig, ranks: Ranks) -> None:
-    if config.clicks is not None and ranks.count > 1:
+    if _is_promptable(config) and ranks.count > 1:
         raise ConfigError(
             f"{config.path} trains on clicks, which one process does; start it without torchrun"
         )
@@ -117,7 +125,7 @@ def _refuse_clicks_together(config: TrainConfig, ranks: Ranks) -> None:
 def _datasets(config: TrainConfig) -> list[Dataset]:
     folders = (config.data.folder, *config.data.more_folders)
     datasets = [read_dataset(config.resolve(folder)) for folder in folders]
-    if config.clicks is None:  # clicks ask for objects, whatever their numbers mean
+    if not _is_promptable(config):  # clicks ask for objects, whatever their numbers mean
         refuse_other_numbers(datasets)
     return datasets
 

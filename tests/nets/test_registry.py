@@ -46,6 +46,7 @@ SMALL = {
         "blocks": [1, 1, 1, 1],
     },
     "u-mamba": {"features_per_stage": [4, 6, 8], "kernel_sizes": [3, 3, 3], "strides": [1, 2, 2]},
+    "solid-unet": {"features": [4, 8]},
     "unet": {"spatial_dims": 3, "features": [4, 8]},
 }
 INPUTS = {
@@ -59,6 +60,7 @@ INPUTS = {
     "segresmamba": (1, 48, 16, 16),
     "slim-unetr": (1, 64, 32, 32),
     "u-mamba": (1, 8, 12, 16),
+    "solid-unet": (8, 8, 6, 4),
     "unet": (1, 8, 6, 4),
 }
 _PROMPTED = r"prompt_encoder\.(point|not_a|mask_d)|hypernetworks_mlps\.[123]|iou_prediction_head"

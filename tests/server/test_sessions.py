@@ -162,7 +162,7 @@ def test_carrying_on_can_be_stopped_and_leaves_the_session_as_it_was(client, eng
     with client.open_session(image()) as session:
         session.add(Point((5, 5, 2), axis=2))
         mask = session.mask.copy()
-        body = engine.live[-1]._body
+        body = engine.live[-1]._bodies.slices
         quick = body.answer
         body.answer = lambda *arguments: (time.sleep(0.3), quick(*arguments))[1]
         with pytest.raises(eff.Cancelled):

@@ -6,24 +6,27 @@ voxels of finished objects stay theirs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ...errors import PromptError
+from ...errors import Cancelled, PromptError
 from ...history import Add, Bring, Choose, Event, Propagate, Stroke
 from ...prompts import Mask
 from ...types import BoolArray, CancelCheck, IndexBox, IntArray, Progress
 from .body import Hypothesis, PlanePrompt, SliceBody
 from .canvas import Canvas, Patch, slices_of
+from .cubes import KnownSlice
 from .in_planes import SliceKey, in_planes
 from .propagate import Gap, Line, carry, gaps_between, ticker
 from .scene import Scene
+from .solid import SolidBody
 
-__all__ = ["SURE", "Answers", "SliceState", "Watch", "apply_event", "locked_in", "logits_shown"]
+__all__ = ["SURE", "Answers", "Bodies", "SliceState", "Watch", "apply_event", "locked_in", "logits_shown"]
 
 SURE = 4.0
 """Logit of what was made by hand, or carried here from elsewhere."""
@@ -70,6 +73,14 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Bodies:
+    """The networks of a session: one for slices, and one that carries objects through volumes, or None."""
+
+    slices: SliceBody
+    solid: SolidBody | None = None
+
+
+@dataclass(frozen=True)
 class Watch:
     """Who is told how far a long event has come, and who may stop it."""
 
@@ -82,7 +93,7 @@ def apply_event(
     answers: Answers,
     canvas: Canvas,
     scene: Scene,
-    body: SliceBody,
+    bodies: Bodies,
     taken: IntArray,
     watch: Watch,
 ) -> tuple[Answers, list[Patch]]:
@@ -97,7 +108,7 @@ def apply_event(
         Changed in place.
     scene : Scene
         The image.
-    body : SliceBody
+    bodies : Bodies
     taken : ndarray of int, shape (I, J, K)
         Labels of finished objects.
     watch : Watch
@@ -131,8 +142,8 @@ def apply_event(
         whole: IndexBox = ((0, 0, 0), scene.shape)
         return _by_hand(answers, canvas, taken, (whole, array, event.prompt.positive))
     if isinstance(event, Add):
-        return _prompted(event, answers, canvas, scene, body, taken)
-    return _propagated(event, answers, canvas, scene, body, taken, watch)
+        return _prompted(event, answers, canvas, scene, bodies.slices, taken)
+    return _propagated(event, answers, canvas, scene, bodies, taken, watch)
 
 
 def _by_hand(
@@ -177,7 +188,7 @@ def _propagated(
     answers: Answers,
     canvas: Canvas,
     scene: Scene,
-    body: SliceBody,
+    bodies: Bodies,
     taken: IntArray,
     watch: Watch,
 ) -> tuple[Answers, list[Patch]]:
@@ -185,6 +196,11 @@ def _propagated(
     axis = event.axis
     anchors = _anchors(axis, answers, canvas, scene)
     low, high = event.low or 0, scene.shape[axis] if event.high is None else event.high
+    if bodies.solid is not None:
+        known = _known(axis, anchors, answers, canvas)
+        filled = _filled(axis, range(low, high), known, scene, bodies.solid, taken, watch)
+        if filled is not None:
+            return _with_slices(axis, filled, answers, canvas, scene, taken)
     slices, carried = dict(answers.slices), dict(answers.carried)
     ends = {
         gap: tuple(None if end is None else slices.get((axis, end)) for end in (gap.below, gap.above))
@@ -196,12 +212,68 @@ def _propagated(
     found: dict[int, Tensor] = {}
     for gap in changed:
         found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis))
-        found |= carry(gap, anchors, line, body, tick)
+        found |= carry(gap, anchors, line, bodies.slices, tick)
         carried[axis, gap] = ends[gap]
-    slices |= {(axis, index): SliceState((), (Hypothesis(logits, 1.0),)) for index, logits in found.items()}
-    answers = replace(answers, slices=slices, carried=carried)
-    keys = [(axis, index) for index in found]
-    return answers, [_paint(key, slices[key], answers, canvas, scene, taken) for key in keys]
+    return _with_slices(axis, found, replace(answers, carried=carried), canvas, scene, taken)
+
+
+def _with_slices(
+    axis: int, found: Mapping[int, Tensor], answers: Answers, canvas: Canvas, scene: Scene, taken: IntArray
+) -> tuple[Answers, list[Patch]]:
+    """Paint slices that an object was carried to."""
+    states = {(axis, index): SliceState((), (Hypothesis(logits, 1.0),)) for index, logits in found.items()}
+    answers = replace(answers, slices={**answers.slices, **states})
+    return answers, [_paint(key, state, answers, canvas, scene, taken) for key, state in states.items()]
+
+
+def _known(
+    axis: int, anchors: Mapping[int, Tensor], answers: Answers, canvas: Canvas
+) -> tuple[KnownSlice, ...]:
+    """Slices in which the object is known: those with prompts, of all planes, and the anchors."""
+    prompted = [key for key, state in answers.slices.items() if state.prompts]
+    keys = dict.fromkeys([*((axis, index) for index in anchors), *prompted])
+    return tuple(KnownSlice(across, index, np.take(canvas.mask, index, across)) for across, index in keys)
+
+
+def _filled(
+    axis: int,
+    wanted: range,
+    known: Sequence[KnownSlice],
+    scene: Scene,
+    body: SolidBody,
+    taken: IntArray,
+    watch: Watch,
+) -> dict[int, Tensor] | None:
+    """Answer slices by a network of volumes; None where the object does not fit into what that sees."""
+    looks = 0
+
+    def tick() -> None:
+        nonlocal looks
+        if watch.cancel is not None and watch.cancel():
+            raise Cancelled("stopped while the object was carried on")
+        if watch.progress is not None:
+            watch.progress(1 - 0.5**looks, f"look {looks + 1}")
+        looks += 1
+
+    filled = body.fill(scene, known, taken, tick)
+    if filled is None:
+        return None
+    fixed = {one.index for one in known if one.axis == axis}
+    found = {index: _nothing(scene, axis) for index in wanted if index not in fixed}
+    for index, logits in filled.cube.slices(filled.logits, axis, -SURE):
+        if index in found:
+            for one in known:
+                _keep(logits, axis, index, one)
+            found[index] = scene.planes[axis].mask(logits)
+    return found
+
+
+def _keep(logits: NDArray[np.float32], axis: int, index: int, known: KnownSlice) -> None:
+    """Leave a slice as it is where one across another axis that is known crosses it."""
+    if known.axis == axis:
+        return
+    line = np.take(known.mask, index, axis - (axis > known.axis))
+    np.moveaxis(logits, known.axis - (known.axis > axis), 0)[known.index] = np.where(line, SURE, -SURE)
 
 
 def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[int, Tensor]:
@@ -228,7 +300,7 @@ def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[
 
 
 def _nothing(scene: Scene, axis: int) -> Tensor:
-    return torch.full(scene.planes[axis].pixels, -SURE)
+    return torch.full((1, 1), -SURE).expand(scene.planes[axis].pixels)
 
 
 def logits_shown(key: SliceKey, state: SliceState, canvas: Canvas, scene: Scene) -> Tensor | None:

@@ -31,13 +31,14 @@ from ...protocols import Listener, SessionObject
 from ...session_state import ObjectVoxels, SessionState, packed, unpacked
 from ...types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, PathLike, Progress
 from ...volume import LabelMap, Volume
-from .answers import Answers, SliceState, Watch, apply_event, locked_in, logits_shown
+from .answers import Answers, Bodies, SliceState, Watch, apply_event, locked_in, logits_shown
 from .body import SliceBody
 from .canvas import Canvas, Patch, slices_of
 from .colours import next_colour
 from .in_planes import SliceKey
 from .restore import step_of
 from .scene import Scene
+from .solid import SolidBody
 from .timeline import Step, Timeline
 
 __all__ = ["LocalSession"]
@@ -66,6 +67,8 @@ class LocalSession:
         To go on from.
     write : callable, optional
         ``write(session, path)`` saves it; given by who knows files.
+    solid : SolidBody, optional
+        The network that carries objects through volumes; without it they are followed slice by slice.
     """
 
     def __init__(
@@ -74,10 +77,11 @@ class LocalSession:
         body: SliceBody,
         history: History | None = None,
         write: Callable[[LocalSession, PathLike], None] | None = None,
+        solid: SolidBody | None = None,
     ) -> None:
         self.scene = Scene(volume)
         self.history = History() if history is None else history
-        self._body, self._write = body, write
+        self._bodies, self._write = Bodies(body, solid), write
         self._canvas = Canvas(self.scene.shape)
         self._taken: IntArray = np.zeros(self.scene.shape, np.uint16)
         self._finished: list[_Finished] = []
@@ -94,6 +98,7 @@ class LocalSession:
         body: SliceBody,
         state: SessionState,
         write: Callable[[LocalSession, PathLike], None] | None = None,
+        solid: SolidBody | None = None,
     ) -> LocalSession:
         """Open a session again, its masks shown as they were.
 
@@ -102,7 +107,7 @@ class LocalSession:
         PromptError
             If it is of another image.
         """
-        session = cls(volume, body, None, write)
+        session = cls(volume, body, None, write, solid)
         if session.scene.sha256 != state.image_sha256:
             raise PromptError(
                 f"the session is of another image ({state.shape} voxels, this one {session.scene.shape}); "
@@ -329,7 +334,7 @@ class LocalSession:
         canvas = Canvas(self.scene.shape)
 
         def apply(event: Event, answers: Answers) -> tuple[Answers, list[Patch]]:
-            return apply_event(event, answers, canvas, self.scene, self._body, self._taken, Watch())
+            return apply_event(event, answers, canvas, self.scene, self._bodies, self._taken, Watch())
 
         timeline = Timeline(canvas, apply)
         timeline.sync(current_events(self.history.applied))
@@ -404,7 +409,7 @@ class LocalSession:
         return [((0, 0, 0), self.scene.shape)]
 
     def _apply(self, event: Event, answers: Answers) -> tuple[Answers, list[Patch]]:
-        return apply_event(event, answers, self._canvas, self.scene, self._body, self._taken, self._watch)
+        return apply_event(event, answers, self._canvas, self.scene, self._bodies, self._taken, self._watch)
 
 
 def _by_object(applied: Sequence[Action]) -> list[tuple[tuple[Event, ...], Commit | None]]:

@@ -85,8 +85,8 @@ class Plane:
         part = np.ascontiguousarray(np.moveaxis(volume, 1 + self.axis, 0)[index], dtype=np.float32)
         return _scaled(self._turned(torch.from_numpy(part)), self.pixels)
 
-    def mask(self, voxels: NDArray[np.bool_]) -> Tensor:
-        """Bring a mask of a slice, without the axis across it, to the pixels.
+    def mask(self, voxels: NDArray[np.bool_] | NDArray[np.float32]) -> Tensor:
+        """Bring a mask of a slice, or logits, without the axis across it, to the pixels.
 
         Returns
         -------

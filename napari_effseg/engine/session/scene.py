@@ -6,11 +6,13 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...session_state import image_sha256
 from ...types import Spacing, SpatialShape
 from ...volume import Grid, Volume
 from .body import SliceImage
+from .cubes import Cube
 from .in_planes import SliceKey
 from .planes import Plane
 
@@ -69,6 +71,17 @@ class Scene:
         axis, index = key
         low, high = self.range
         pixels = self.planes[axis].image(np.asarray(self.volume.data), index)
-        pixels = torch.nan_to_num((pixels - low) / (high - low), 0.0, 1.0, 0.0).clamp(0, 1)
+        pixels = _scaled(pixels, low, high)
         pixels = pixels[:3] if len(pixels) >= 3 else pixels[:1].expand(3, -1, -1)
         return SliceImage((self.sha256, axis, index), pixels)
+
+    def within(self, cube: Cube) -> Tensor:
+        """Return what a cube shows as networks see it: the mean of the channels, shape (S, S, S)."""
+        low, high = self.range
+        data = np.asarray(self.volume.data)
+        channels = data[:3] if data.ndim == 4 else data[None]
+        return _scaled(torch.stack([cube.show(channel) for channel in channels]), low, high).mean(dim=0)
+
+
+def _scaled(values: Tensor, low: float, high: float) -> Tensor:
+    return torch.nan_to_num((values - low) / (high - low), 0.0, 1.0, 0.0).clamp(0, 1)

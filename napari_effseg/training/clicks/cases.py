@@ -16,10 +16,10 @@ from ...io import load, load_labels
 from ...io.dataset import CaseFiles, Dataset
 from ...types import IntArray
 from ...volume import LabelMap, Volume
+from ..bytes import as_bytes
 
 __all__ = ["ObjectCase", "objects_of", "picture_case", "slice_cases"]
 
-_PERCENTILES = (0.5, 99.5)
 _LEAST_VOXELS = 12
 """Objects smaller than this in a slice are not asked for."""
 
@@ -98,7 +98,7 @@ def slice_cases(
     """
     data, marks = np.asarray(volume.data), np.asarray(labels.data)
     data = data if data.ndim == 3 else data[0]
-    scaled = _to_bytes(data)
+    scaled = as_bytes(data)
     for axis in range(3):
         spacing = [volume.spacing[other] for other in range(3) if other != axis]
         if max(spacing) > 3 * min(spacing):
@@ -140,7 +140,7 @@ def _case(
     side: int,
     spacing: Sequence[float],
 ) -> ObjectCase:
-    image = torch.from_numpy(np.ascontiguousarray(_to_bytes(channels)))
+    image = torch.from_numpy(np.ascontiguousarray(as_bytes(channels)))
     marks = torch.from_numpy(np.ascontiguousarray(labels.astype(np.int32)))
     finest = min(spacing)
     true = [size * mm / finest for size, mm in zip(marks.shape, spacing, strict=True)]
@@ -165,14 +165,3 @@ def _nearest(labels: Tensor, size: Sequence[int]) -> Tensor:
     rows = ((torch.arange(size[0]) + 0.5) * labels.shape[0] / size[0]).long()
     columns = ((torch.arange(size[1]) + 0.5) * labels.shape[1] / size[1]).long()
     return labels[rows][:, columns].contiguous()
-
-
-def _to_bytes(data: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale what lies between the lowest and highest half percent to 0 .. 255; bytes stay as they are."""
-    if data.dtype == np.uint8:
-        return data  # type: ignore[return-value]  # its type is known by now
-    values = np.nan_to_num(data.astype(np.float32))
-    low, high = np.percentile(values[:: max(1, len(values) // 64)], _PERCENTILES)
-    scaled = (values - low) * (255 / max(high - low, 1e-6))
-    result: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
-    return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -26,14 +26,17 @@ _NO_CORRECTION = 0.5
 """Chance that what was carried on from the slice before is not corrected."""
 
 
-class Lesson(Protocol):
+_Example = TypeVar("_Example", contravariant=True)
+
+
+class Lesson(Protocol[_Example]):
     """A loss for examples, and a score by which weights are chosen."""
 
-    def loss(self, network: nn.Module, examples: Sequence[Example], random: np.random.Generator) -> Tensor:
+    def loss(self, network: nn.Module, examples: Sequence[_Example], random: np.random.Generator) -> Tensor:
         """Return the loss of a step; the network is left in training mode."""
         ...
 
-    def scores(self, network: nn.Module, sets: Mapping[str, Sequence[Example]]) -> dict[str, float]:
+    def scores(self, network: nn.Module, sets: Mapping[str, Sequence[_Example]]) -> dict[str, float]:
         """Return scores on examples that are not learned from; their mean chooses the weights."""
         ...
 

@@ -87,7 +87,7 @@ def _check(network: nn.Module, config: TrainConfig, card: Card) -> None:
         )
 
 
-def _lesson(config: TrainConfig, device: torch.device) -> Lesson:
+def _lesson(config: TrainConfig, device: torch.device) -> Lesson[Example]:
     """Return what is learned: from objects alone, or from a teacher as well."""
     distill = config.distill
     if distill is None:

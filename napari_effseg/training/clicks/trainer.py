@@ -1,4 +1,4 @@
-"""The loop of click training: draw examples, learn a lesson from them; resumable at any moment."""
+"""The loop of training promptable networks: draw examples, learn from them; resumable at any moment."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from ...errors import Cancelled
 from ...nets.click_unet import ClickUNet
+from ...nets.solid_unet import SolidUNet
 from ...types import CancelCheck, Progress
 from ...zoo.card import Card
 from ..config import TrainConfig
@@ -20,14 +22,24 @@ from ..loop import CHECKPOINT
 from ..optimise import build_optimiser, learning_rate
 from ..state import Clock, HistoryPoint, TrainingState, WeightAverage, load_checkpoint, save_checkpoint
 from .lessons import Lesson
-from .sampler import Example, ExampleSampler
 
 __all__ = ["ClickTrainer"]
 
 _logger = logging.getLogger(__name__)
 
 
-class ClickTrainer:
+_LAYOUTS = {ClickUNet: torch.channels_last, SolidUNet: torch.channels_last_3d}
+"""Where another order of the values in memory is quicker."""
+
+_Example = TypeVar("_Example")
+_Drawn = TypeVar("_Drawn", covariant=True)
+
+
+class _Sampler(Protocol[_Drawn]):
+    def example(self, number: int) -> _Drawn: ...
+
+
+class ClickTrainer(Generic[_Example]):
     """One run: network, optimiser and how far it has come.
 
     Parameters
@@ -49,14 +61,15 @@ class ClickTrainer:
         config: TrainConfig,
         card: Card,
         network: nn.Module,
-        lesson: Lesson,
+        lesson: Lesson[_Example],
         folder: Path,
         device: torch.device,
     ) -> None:
         self.card, self.folder, self._lesson = card, folder, lesson
         self.net = network.to(device)
-        if isinstance(network, ClickUNet):
-            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # in torch's hints
+        layout = _LAYOUTS.get(type(network))
+        if layout is not None:
+            self.net.to(memory_format=layout)  # type: ignore[call-overload]  # in torch's hints
         self.average = WeightAverage(self.net, config.optimiser.average_decay)
         self.state, self.best = TrainingState(), dict[str, Tensor]()
         self._options, self._run = config.optimiser, config.run
@@ -73,8 +86,8 @@ class ClickTrainer:
 
     def run(
         self,
-        sampler: ExampleSampler,
-        validation: Mapping[str, Sequence[Example]],
+        sampler: _Sampler[_Example],
+        validation: Mapping[str, Sequence[_Example]],
         progress: Progress | None = None,
         cancel: CancelCheck | None = None,
     ) -> None:
@@ -104,7 +117,7 @@ class ClickTrainer:
             if progress is not None:
                 progress(self.state.step / run.steps, f"step {self.state.step} of {run.steps}")
 
-    def _step(self, sampler: ExampleSampler) -> float:
+    def _step(self, sampler: _Sampler[_Example]) -> float:
         """One optimiser step; returns its loss."""
         step, batch = self.state.step, self._run.batch_size
         for group in self._optimiser.param_groups:
@@ -123,7 +136,7 @@ class ClickTrainer:
         self.average.update(self.net, self.state.step)
         return float(loss.detach())
 
-    def _validate(self, validation: Mapping[str, Sequence[Example]], loss: float, clock: Clock) -> None:
+    def _validate(self, validation: Mapping[str, Sequence[_Example]], loss: float, clock: Clock) -> None:
         scores = self._lesson.scores(self.average.net, validation)
         mean = float(np.mean(list(scores.values())))
         state = self.state

@@ -1,0 +1,1 @@
+"""Training of networks that find an object of a volume from some of its slices."""

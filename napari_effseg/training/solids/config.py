@@ -1,0 +1,42 @@
+"""The table ``[solids]`` of a training configuration: objects of volumes, and what is known of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SolidConfig"]
+
+
+@dataclass(frozen=True)
+class SolidConfig:
+    """Options of the training on objects of volumes.
+
+    Attributes
+    ----------
+    choice_folders : tuple of str
+        Data sets that are never trained on; on all their lists the weights are chosen. Named as
+        ``data.folder``.
+    test_folders : tuple of str
+        Data sets whose test lists are trained on, for they are not scored.
+    left_out : tuple of str
+        Names of cases of these that are not trained on: to look at.
+    size : int
+        Side of the cube that the network sees, in voxels.
+    synthetic : float
+        Chance of a synthetic volume.
+    pseudo_weight : float
+        Its weight in the loss.
+    most_slices : int
+        Of the object, so many slices are known at most.
+    locked : float
+        Chance that other objects of the volume are finished already.
+    """
+
+    choice_folders: tuple[str, ...] = ()
+    test_folders: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    size: int = 48
+    synthetic: float = 0.35
+    pseudo_weight: float = 0.5
+    most_slices: int = 4
+    locked: float = 0.15
