@@ -31,9 +31,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the README's test command on each Python that is installed."""
+    """Run all tests, the slow ones too, on each Python that is installed."""
     _install(session, "dev")
-    session.run("pytest", "--cov", "--cov-report=term:skip-covered", *session.posargs)
+    session.run("pytest", "--slow", "--cov", "--cov-report=term:skip-covered", *session.posargs)
 
 
 @nox.session

@@ -48,14 +48,26 @@ def _cache_of_the_test(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setenv("EFFSEG_CACHE", str(tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex}"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for the whole of the tests."""
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
+
+
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Call bytes "bytes" and a number: their own text is unreadable, and may change between processes."""
     return "bytes" if isinstance(val, bytes | bytearray) else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of windows in one process: two of them would take the focus from each other."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the slow tests out unless they are asked for; keep the tests of windows in one process.
+
+    Two of them would take the focus from each other.
+    """
+    if not config.getoption("--slow"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
     for item in items:
         if not WINDOWS.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("window"))
