@@ -7,7 +7,15 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_effseg.nets.geodesic import FAR, Contrast, _sweep, shortest_paths
+from napari_effseg.nets.geodesic import (
+    FAR,
+    Contrast,
+    SolidContrast,
+    _sweep,
+    _sweep_solid,
+    shortest_paths,
+    shortest_paths_in_volume,
+)
 
 
 def picture(seed, shape=(23, 31), blur=1.0):
@@ -68,3 +76,51 @@ def test_turning_the_image_turns_the_strengths():
     there = Contrast.of(image).strength(seeds)
     turned = Contrast.of(image.rot90(1, (1, 2)).contiguous()).strength(seeds.rot90(1).contiguous())
     assert torch.allclose(there.rot90(1), turned, atol=1e-3)
+
+
+def volume_image(seed, shape=(9, 11, 8)):
+    noise = np.random.default_rng(seed).random(shape)
+    return torch.from_numpy(ndimage.gaussian_filter(noise, 0.8).astype(np.float32))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sweeps_find_the_shortest_paths_through_volumes(seed):
+    image = volume_image(seed)
+    contrast = SolidContrast.of(image)
+    seeds = seeds_at(image.shape, (1, 2, 3), (7, 7, 6))
+    padded = np.full([side + 2 for side in image.shape], FAR, np.float32)
+    padded[1:-1, 1:-1, 1:-1][seeds.numpy()] = 0
+    flat = padded.ravel()
+    shortest_paths_in_volume(flat, contrast.steps, contrast.offsets)
+    wanted = np.exp(-flat.reshape(padded.shape)[1:-1, 1:-1, 1:-1])
+    assert np.abs(contrast.strength(seeds).numpy() - wanted).max() < 3e-3
+
+
+def test_a_volume_of_one_slice_is_a_picture():
+    image, seeds = picture(2)[:1], seeds_at((23, 31), (3, 4))
+    flat = Contrast.of(image).strength(seeds)
+    solid = SolidContrast.of(image[0, None]).strength(seeds[None])[0]
+    assert torch.allclose(solid, flat, atol=1e-4)
+
+
+def test_no_path_leads_around_the_border_of_a_volume():
+    image = torch.zeros(6, 6, 6)
+    image[3:] = 1
+    strength = SolidContrast.of(image).strength(seeds_at((6, 6, 6), (0, 5, 5)))
+    assert strength[:3].min() > 0.98
+    assert strength[3:].max() < 1e-4
+    assert not SolidContrast.of(image).strength(seeds_at((6, 6, 6))).any()
+
+
+def test_volumes_do_without_the_compiled_kernel(monkeypatch):
+    image, seeds = volume_image(1), seeds_at((9, 11, 8), (3, 4, 4))
+    wanted = SolidContrast.of(image).strength(seeds)
+    monkeypatch.setitem(sys.modules, "napari_effseg.nets._geodesic_kernel", None)
+    for cached in (_sweep, _sweep_solid):
+        cached.cache_clear()
+    try:
+        found = SolidContrast.of(image).strength(seeds)
+    finally:
+        for cached in (_sweep, _sweep_solid):
+            cached.cache_clear()
+    assert torch.allclose(found, wanted, atol=3e-3)

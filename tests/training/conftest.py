@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from napari_effseg import LabelMap, save
+from napari_effseg.training import folder as run_folder
 
 from .balls import ball
 
@@ -78,6 +80,22 @@ batch_size = 2
 validate_every = 4
 seed = 3
 """
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _curves_are_drawn_once_for_each_run() -> Iterator[None]:
+    """Leave the picture of a run as its first validation drew it: drawing takes longer than the steps here.
+
+    That it is drawn again after every validation, `test_folder.py` looks at.
+    """
+    draw = run_folder.draw_curves
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            run_folder,
+            "draw_curves",
+            lambda history, path, *rest: path.exists() or draw(history, path, *rest),
+        )
+        yield
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Finetuning: what it keeps, what it never looks at, and what it says."""
 
 import dataclasses
+import shutil
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,6 +50,24 @@ def finetune(tmp_path):
     return run
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of all its steps, with its base and folder of cases beside it: for tests that only look at it."""
+    folder = tmp_path_factory.mktemp("whole")
+    base, data = ball_card(folder / "base"), ball_folder(folder / "data")
+    seen = []
+    job = prepare_finetuning(base, data, dataclasses.replace(OPTIONS, output=folder / "run"))
+    result = job.run(seen=lambda points, before: seen.append((len(points), dict(before))))
+    return SimpleNamespace(base=base, data=data, result=result, seen=seen)
+
+
+@pytest.fixture
+def over(whole, tmp_path):
+    """The folder ``run`` of this test holds a copy of the whole run."""
+    shutil.copytree(whole.result.folder, tmp_path / "run")
+    return whole
+
+
 def learned(folder):
     """Weights that a run has come to, whether they are better or not."""
     return torch.load(folder / CHECKPOINT, weights_only=True)["net"]
@@ -66,7 +86,7 @@ def better(tmp_path_factory):
     """A run that found better weights, with its card and folder of cases."""
     folder = tmp_path_factory.mktemp("better")
     base, data = ball_card(folder / "base"), ball_folder(folder / "data")
-    options = dataclasses.replace(OPTIONS, output=folder / "run", steps=40)
+    options = dataclasses.replace(OPTIONS, output=folder / "run", steps=8)
     result = prepare_finetuning(base, data, options).run()
     assert result.card is not None
     return result
@@ -115,30 +135,27 @@ def test_what_is_frozen_stays_to_the_last_bit_and_the_rest_learns(base, data, fi
         assert kept == name.startswith(("convInit.", "down_layers.")), name
 
 
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(base, data, finetune, tmp_path):
-    whole = finetune(base, data, "whole")
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(whole, finetune, tmp_path):
     with pytest.raises(eff.Cancelled, match="2 steps"):
-        finetune(base, data, cancel=_after_steps(tmp_path / "run", 2))
-    resumed = finetune(base, data, resume=True)
-    assert resumed.steps == whole.steps == 4
-    assert all(same(learned(whole.folder), learned(resumed.folder)).values())
-    assert resumed.before == whole.before
+        finetune(whole.base, whole.data, cancel=_after_steps(tmp_path / "run", 2))
+    resumed = finetune(whole.base, whole.data, resume=True)
+    assert resumed.steps == whole.result.steps == 4
+    assert all(same(learned(whole.result.folder), learned(resumed.folder)).values())
+    assert resumed.before == whole.result.before
 
 
-def test_a_run_that_is_over_can_be_resumed_and_says_the_same(base, data, finetune):
-    first = finetune(base, data)
-    again = finetune(base, data, resume=True)
+def test_a_run_that_is_over_can_be_resumed_and_says_the_same(over, finetune):
+    first, again = over.result, finetune(over.base, over.data, resume=True)
     assert (again.before, again.after, again.steps) == (first.before, first.after, first.steps)
 
 
-def test_held_back_cases_only_measure(base, data, finetune):
-    first = finetune(base, data)
+def test_held_back_cases_only_measure(whole, data, finetune):
     image, mask = ball(7)  # another case in the same place
     eff.save(image, data / "images" / f"{HELD_BACK}.nii.gz")
     eff.save(eff.LabelMap(mask, image.affine), data / "labels" / f"{HELD_BACK}.nii.gz")
-    second = finetune(base, data, "second")
-    assert all(same(learned(first.folder), learned(second.folder)).values())
-    assert first.before != second.before
+    second = finetune(whole.base, data)
+    assert all(same(learned(whole.result.folder), learned(second.folder)).values())
+    assert whole.result.before != second.before
 
 
 def test_the_test_list_is_never_looked_at(base, data, finetune):
@@ -165,7 +182,7 @@ def test_other_numbers_and_spellings_are_the_same_structure(base, tmp_path, fine
 
 
 def test_a_new_structure_begins_at_nothing_with_a_new_output(base, data, finetune):
-    result = finetune(base, data, steps=40, names={1: "cyst"})
+    result = finetune(base, data, steps=8, names={1: "cyst"})
     assert result.before.by_label == {"cyst": 0.0}
     assert result.card.label_names == {1: "cyst"}
     assert result.card.labels[0].code.scheme == "99EFFSEG"
@@ -234,16 +251,15 @@ def test_mirrored_anatomy_is_no_example_of_a_sided_structure(data, tmp_path):
 def test_the_configuration_tells_all_that_decides_a_run(better):
     kept = tomllib.loads((better.folder / "config.toml").read_text(encoding="utf-8"))
     assert kept["finetune"]["held_back"] == [HELD_BACK]
-    assert kept["run"]["steps"] == 40
+    assert kept["run"]["steps"] == 8
     assert kept["card"]["name"] == "balls-finetuned"
 
 
-def test_other_options_cannot_go_on_with_a_run(base, data, finetune):
-    finetune(base, data)
+def test_other_options_cannot_go_on_with_a_run(over, finetune):
     with pytest.raises(eff.ConfigError, match=r"steps = 4.*steps = 5"):
-        finetune(base, data, steps=5, resume=True)
+        finetune(over.base, over.data, steps=5, resume=True)
     with pytest.raises(eff.ConfigError, match="already holds a run"):
-        finetune(base, data)
+        finetune(over.base, over.data)
 
 
 @pytest.mark.parametrize(
@@ -363,12 +379,9 @@ def test_a_run_of_minutes_says_its_steps_and_goes_on_with_them(base, data, tmp_p
     assert again.run().steps >= 1
 
 
-def test_validations_are_seen_as_they_come(base, data, tmp_path):
-    seen = []
-    job = prepare_finetuning(base, data, dataclasses.replace(OPTIONS, output=tmp_path / "run"))
-    job.run(seen=lambda points, before: seen.append((len(points), dict(before))))
-    assert [count for count, _ in seen] == list(range(1, len(seen) + 1))
-    assert set(seen[0][1]) == {"ball"}
+def test_validations_are_seen_as_they_come(whole):
+    assert [count for count, _ in whole.seen] == [1, 2, 3, 4]
+    assert set(whole.seen[0][1]) == {"ball"}
 
 
 def test_no_minutes_are_none(base, data):
