@@ -96,8 +96,8 @@ def test_sweeps_find_the_shortest_paths_through_volumes(seed):
     assert np.abs(contrast.strength(seeds).numpy() - wanted).max() < 3e-3
 
 
-def test_a_volume_of_one_slice_is_a_picture():
-    image, seeds = picture(2)[:1], seeds_at((23, 31), (3, 4))
+def test_a_line_of_voxels_is_a_line_of_pixels():
+    image, seeds = picture(2)[:1, 4:5], seeds_at((1, 31), (0, 4))
     flat = Contrast.of(image).strength(seeds)
     solid = SolidContrast.of(image[0, None]).strength(seeds[None])[0]
     assert torch.allclose(solid, flat, atol=1e-4)

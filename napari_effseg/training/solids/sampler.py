@@ -203,12 +203,12 @@ def _object_of(
     case: SolidCase, random: np.random.Generator
 ) -> tuple[int, BoolArray, np.ndarray[tuple[int], np.dtype[np.int_]]] | None:
     """Draw an object: its class, its mask within its box, and the box's first voxel."""
-    boxes = ndimage.find_objects(case.labels)
-    present = [label for label, box in enumerate(boxes, start=1) if box is not None]
+    boxes = dict(enumerate(ndimage.find_objects(case.labels), start=1))
+    present = np.setdiff1d(np.unique(case.labels), [0]).tolist()
     if not present:
         return None
     label = int(random.choice(present))
-    box = boxes[label - 1]
+    box = boxes[label]
     mask: BoolArray = case.labels[box] == label
     if random.random() >= _CLASS:
         pieces, _ = ndimage.label(mask, structure=np.ones((3, 3, 3)))
