@@ -263,11 +263,20 @@ def test_a_result_in_sight_moves_nothing(panel, desk, viewer_model, ct):
     assert viewer_model.dims.point == before
 
 
-def test_every_storage_of_a_scan_gets_the_same_labels_at_the_same_place(panel, desk, viewer_model, ct):
+@pytest.mark.parametrize(
+    "storages",
+    [
+        pytest.param(("RAS", "LSP", "ARI", "PIR", "SLA", "IPL"), id="every order of axes"),
+        pytest.param(ORIENTATIONS, id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_every_storage_of_a_scan_gets_the_same_labels_at_the_same_place(
+    panel, desk, viewer_model, ct, storages
+):
     from napari_effseg.volume import reorient
 
     wanted = None
-    for axcodes in ORIENTATIONS:
+    for axcodes in storages:
         small = Volume(ct.data[:12, :10, :8], ct.affine, modality="CT")
         stored = reorient(small, axcodes)
         add(viewer_model, stored)
