@@ -321,8 +321,8 @@ class Segmenter(Protocol):
         """
         ...
 
-    def resume(self, path: PathLike, volume: Volume) -> Session:
-        """Go on with a session that was saved to an ``.effseg`` file."""
+    def resume(self, path: PathLike, volume: Volume, model: str = "auto") -> Session:
+        """Go on with a session that was saved to an ``.effseg`` file; "auto": by the model that made it."""
         ...
 
     def close(self) -> None:

@@ -63,11 +63,11 @@ class LocalSegmenter:
 
         return self._kept(open_session(volume, model, self.device))
 
-    def resume(self, path: PathLike, volume: Volume) -> Session:
+    def resume(self, path: PathLike, volume: Volume, model: str = "auto") -> Session:
         """See `protocols.Segmenter.resume`."""
         from .sessions import resume
 
-        return self._kept(resume(path, volume, device=self.device))
+        return self._kept(resume(path, volume, model, self.device))
 
     def close(self) -> None:
         """See `protocols.Segmenter.close`."""

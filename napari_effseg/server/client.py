@@ -133,11 +133,11 @@ class Client:
         self._sessions.add(session)
         return session
 
-    def resume(self, path: PathLike, volume: Volume) -> RemoteSession:
+    def resume(self, path: PathLike, volume: Volume, model: str = "auto") -> RemoteSession:
         """See `protocols.Segmenter.resume`."""
         if not isinstance(volume, Volume):
             raise VolumeError("a server takes one image; sessions over time run on your own machine")
-        session = RemoteSession(self, volume, "auto", read_session(path))
+        session = RemoteSession(self, volume, model, read_session(path))
         self._sessions.add(session)
         return session
 

@@ -18,11 +18,13 @@ from ..types import CancelCheck, Colour, Progress
 from .click_gestures import found_at, middle_of, prompt_of
 from .click_hover import Hover
 from .click_layer import Brushed
-from .click_opening import Opener
+from .click_opening import Opener, on_server
 from .click_places import Place, axis_shown, mm_per_pixel
 from .click_queue import Act, ClickQueue, How
 from .click_room import ClickRoom
 from .click_state import ClickStage, ClickStore, Tool
+from .engine_choice import EngineChoice, EngineSetting
+from .engines import Engines, part
 from .inference import Inference
 from .words import sentence, trouble
 
@@ -48,7 +50,11 @@ class ClickDesk:
     inference : Inference
         Everything that takes time runs there.
     opener : Opener
-        How sessions are opened.
+        How sessions are opened on this computer.
+    setting : EngineSetting
+        Whether that is to be on a server.
+    engines : Engines
+        The connection to it.
 
     Attributes
     ----------
@@ -60,17 +66,34 @@ class ClickDesk:
         What was done and is not answered yet; what is shown before a click.
     """
 
-    def __init__(self, viewer: ViewerModel, inference: Inference, opener: Opener | None = None) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        inference: Inference,
+        opener: Opener | None = None,
+        setting: EngineSetting | None = None,
+        engines: Engines | None = None,
+    ) -> None:
         self.store = ClickStore()
-        self._viewer = viewer
-        how = opener or Opener()
+        self._viewer, self._inference = viewer, inference
+        self._here = opener or Opener()
+        self._setting, self._engines = setting or EngineSetting(), engines or Engines()
+        self._choice = self._setting.now
         self.room = ClickRoom(
-            viewer, inference, self.store, how, self.painted, self._brush_changed, self._dims_changed
+            viewer,
+            inference,
+            self.store,
+            self._opener(self._choice),
+            self.painted,
+            self._brush_changed,
+            self._dims_changed,
         )
         self.queue = ClickQueue(viewer, inference, self.store, self.room)
         self.hover = Hover(viewer, inference, self.store, self.room, self.queue)
         for emitter in self._dims_events():
             emitter.connect(self._dims_changed)
+        self._setting.changed.connect(self._engine_changed)
+        self._setting.reached.connect(self._engine_reached)
         self.room.look_for_models()
         self._dims_changed()
 
@@ -84,9 +107,11 @@ class ClickDesk:
         """
         for emitter in self._dims_events():
             emitter.disconnect(self._dims_changed)
+        self._setting.changed.disconnect(self._engine_changed)
+        self._setting.reached.disconnect(self._engine_reached)
         self.queue.cancel()
         self.hover.stop()
-        self.room.close(then)
+        self.room.close(lambda: part(self._inference, self._engines, then))
 
     # --- what the user chooses ---
 
@@ -283,6 +308,25 @@ class ClickDesk:
     def _say(self, error: Exception) -> None:
         words, details = trouble(error)
         self.store.set(notice=words, details=details)
+
+    def _opener(self, choice: EngineChoice) -> Opener:
+        return self._here if choice.is_here else on_server(self._engines, choice)
+
+    def _engine_changed(self) -> None:
+        """Go on with the engine that is chosen now."""
+        if self._setting.now != self._choice:
+            self._choice = self._setting.now
+            self.queue.cancel()
+            self.hover.stop()
+            self.room.use(self._opener(self._choice))
+            if self._choice.is_here:
+                part(self._inference, self._engines)
+
+    def _engine_reached(self) -> None:
+        """Go on where the server did not answer before."""
+        self.store.set(is_lost=False)
+        if not self._choice.is_here and self.room.bench is None:
+            self.room.look_for_models()
 
     def _brush_changed(self) -> None:
         """Follow the user, who has taken a brush of napari's or put it away."""

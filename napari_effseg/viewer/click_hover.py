@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EffsegError
+from ..errors import EffsegError, ServerError
 from ..prompts import Point
 from .click_queue import ClickQueue
 from .click_room import ClickRoom
@@ -66,7 +66,7 @@ class Hover:
         now, bench = self._store.now, self._room.bench
         if not (now.hovers and now.is_ready and now.tool is Tool.POINT and now.shows_slice):
             return
-        if bench is None or not self._queue.is_empty:
+        if bench is None or now.is_lost or not self._queue.is_empty:
             return
         try:
             place = self._queue.path_of([position])[0]
@@ -81,7 +81,7 @@ class Hover:
             return
         self._asked = asked
         point = Point(place.voxel, positive=now.positive, axis=place.axis)
-        handlers = Handlers[tuple[NDArray[np.float64], float]](done=self._show)
+        handlers = Handlers[tuple[NDArray[np.float64], float]](done=self._show, failed=self._failed)
         self._inference.submit("click hover", lambda *_: bench.outline(point, place.axis), handlers)
 
     def stop(self) -> None:
@@ -90,6 +90,11 @@ class Hover:
         self._inference.forget("click hover")
         if self._room.marks is not None:
             self._room.marks.preview(_NO_LINES)
+
+    def _failed(self, error: Exception) -> None:
+        """Ask a server that does not answer no more, so that a click need not wait for it."""
+        if isinstance(error, ServerError):
+            self._store.set(is_lost=True)
 
     def _show(self, found: tuple[NDArray[np.float64], float]) -> None:
         edges, seconds = found

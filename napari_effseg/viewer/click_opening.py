@@ -10,21 +10,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import UnknownModel, VolumeError
+from ..errors import Cancelled, UnknownModel, VolumeError
 from ..protocols import Session
 from ..types import CancelCheck, PathLike, Progress
 from ..volume import Volume
 from .click_bench import Answer, Bench
 from .click_saving import Keeper, Offer, keeping_of, offer_among
 from .click_state import ModelChoice
+from .engine_choice import EngineChoice
+from .engines import Engines
 from .from_layer import frames_of, layer_to_volume
 from .placement import level_array, levels_of
 
 if TYPE_CHECKING:
     from napari.layers import Image
 
-__all__ = ["Opened", "Opener", "Source", "models_for_clicks", "open_bench", "put_away", "source_in"]
+__all__ = [
+    "Opened",
+    "Opener",
+    "Source",
+    "models_for_clicks",
+    "on_server",
+    "open_bench",
+    "put_away",
+    "source_in",
+]
 
+_SLICES = 2
+"""Models of slices answer clicks; those of volumes carry objects on, for them."""
 _MOST_VOXELS = 2**31
 _WELL_SIZED = 2**27
 """Voxels of the finest level of a multiscale layer that is taken."""
@@ -42,9 +55,16 @@ def _resume(path: PathLike, volume: Volume, model: str) -> Session:
     return resume(path, volume, model)
 
 
+def models_for_clicks() -> tuple[ModelChoice, ...]:
+    """Return the models of this computer that answer clicks, the best first."""
+    from ..sessions import promptable_cards
+
+    return tuple(ModelChoice(card.name, card.title) for card in promptable_cards())
+
+
 @dataclass(frozen=True)
 class Opener:
-    """How sessions are opened; tests and remote sessions give their own.
+    """How sessions are opened; on this computer, if nothing else is said.
 
     Attributes
     ----------
@@ -52,10 +72,38 @@ class Opener:
         ``open(volume, model)``.
     resume : callable
         ``resume(path, volume, model)``; "auto" is the model that the session was made with.
+    models : callable
+        ``models()``: those that answer clicks, the best first.
+    doing : str
+        What takes its time meanwhile.
     """
 
     open: Callable[[Volume, str], Session] = _open
     resume: Callable[[PathLike, Volume, str], Session] = _resume
+    models: Callable[[], tuple[ModelChoice, ...]] = models_for_clicks
+    doing: str = "Loading the model"
+
+
+def on_server(engines: Engines, choice: EngineChoice) -> Opener:
+    """Return how sessions are opened on a server, which is connected to when it is first asked."""
+
+    def models() -> tuple[ModelChoice, ...]:
+        found = [one for one in engines.server(choice).models() if one.task == "promptable"]
+        known = sorted(
+            (one for one in found if one.dimensions == _SLICES), key=lambda one: not one.recommended
+        )
+        if not known:
+            raise UnknownModel(
+                f"{choice.place} has no model that answers clicks; choose another server, or this computer"
+            )
+        return tuple(ModelChoice(one.name, one.title) for one in known)
+
+    return Opener(
+        lambda volume, model: engines.server(choice).open_session(volume, model),
+        lambda path, volume, model: engines.server(choice).resume(path, volume, model),
+        models,
+        f"Sending the image to {choice.place}",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +182,15 @@ def open_bench(
     volume = replace(source.volume, data=np.asarray(source.volume.data))
     keeping = keeping_of(source.image, source.frame, volume)
     offer = None if path is not None else offer_among(keeping.candidates, volume)
-    progress(0.3, "Loading the model")
+    if cancel():
+        raise Cancelled("stopped before the image was opened")
+    progress(0.3, opener.doing)
     session, note = (
         (opener.open(volume, model), "") if path is None else _resumed(opener, path, volume, model)
     )
+    if cancel():  # nobody would close it
+        session.close()
+        raise Cancelled("stopped while the image was opened")
     bench = Bench(session, volume)
     return Opened(source, volume, bench, Keeper(keeping, path), offer, bench.everything(None), note)
 
@@ -147,11 +200,11 @@ def _resumed(opener: Opener, path: Path, volume: Volume, model: str) -> tuple[Se
     try:
         return opener.resume(path, volume, model), ""
     except UnknownModel as err:
-        model = next((choice.name for choice in models_for_clicks()), "")
+        model = next((choice.name for choice in opener.models()), "")
         if not model:
             raise
         session = opener.resume(path, volume, model)
-        return session, f"It was made with a model that is not installed ({err}); it goes on with {model}."
+        return session, f"It was made with a model that is not there ({err}); it goes on with {model}."
 
 
 def put_away(
@@ -165,10 +218,3 @@ def put_away(
     finally:
         if then is not None:
             then()
-
-
-def models_for_clicks() -> tuple[ModelChoice, ...]:
-    """Return the models that answer clicks, the best first."""
-    from ..sessions import promptable_cards
-
-    return tuple(ModelChoice(card.name, card.title) for card in promptable_cards())

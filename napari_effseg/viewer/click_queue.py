@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import EffsegError, PromptError
+from ..errors import EffsegError, PromptError, ServerError
 from ..protocols import Session
 from ..types import CancelCheck, Progress
 from .click_bench import Answer, Bench
 from .click_places import Place, frame_shown, place_at, show_slice_of, slice_at
 from .click_room import ClickRoom
 from .click_state import ClickStage, ClickStore
+from .engines import without_server
 from .inference import Handlers, Inference, Ticket
 from .words import trouble
 
@@ -98,14 +99,17 @@ class ClickQueue:
     def look_at_slice(self, where: tuple[int, int] | None) -> None:
         """Ask how many masks the prompts of a slice may mean; not before anything was done in the session."""
         bench = self._room.bench
-        if where is None or bench is None or bench is not self._has_acted:
+        if where is None or bench is None or bench is not self._has_acted or self._store.now.is_lost:
             return
 
         def done(answer: Answer) -> None:
             if bench is self._room.bench and self.is_empty:
                 self._store.set(hypotheses=answer.hypotheses, chosen=answer.chosen)
 
-        handlers = Handlers[Answer](done=done)
+        def failed(error: Exception) -> None:
+            self._store.set(is_lost=isinstance(error, ServerError))
+
+        handlers = Handlers[Answer](done=done, failed=failed)
         self._inference.submit("click slice", lambda *_: bench.do(_nothing, where), handlers)
 
     # --- where ---
@@ -156,6 +160,8 @@ class ClickQueue:
         if bench is not self._room.bench:
             return
         self._end()
+        if self._store.now.is_lost:
+            self._store.set(is_lost=False)
         self._room.did(how.is_much)
         self._room.take(answer)
         if how.shows_change:
@@ -170,7 +176,8 @@ class ClickQueue:
             return
         self._end()
         words, details = trouble(error)
-        self._store.set(notice=words, details=details)
+        is_lost = isinstance(error, ServerError)
+        self._store.set(notice=without_server(words, error), details=details, is_lost=is_lost)
         handlers = Handlers[Answer](done=self._room.take)
         self._inference.submit("click again", lambda *_: bench.everything(None), handlers)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import EffsegError
+from ..errors import EffsegError, ServerError
 from ..prompts import Prompt
 from ..types import CancelCheck, Progress
 from ..volume import Grid
@@ -18,10 +18,11 @@ from .click_bench import Answer, Bench
 from .click_gestures import rows_of
 from .click_layer import Brushed, ResultLayer, warm_up
 from .click_marks import Marks
-from .click_opening import Opened, Opener, models_for_clicks, open_bench, put_away, source_in
+from .click_opening import Opened, Opener, open_bench, put_away, source_in
 from .click_places import frame_shown
 from .click_saving import Cadence
 from .click_state import ClickStage, ClickStore, ModelChoice
+from .engines import without_server
 from .inference import Handlers, Inference
 from .source import shows_doubt
 from .words import sentence, trouble
@@ -45,6 +46,7 @@ class ClickRoom:
     inference : Inference
     store : ClickStore
     opener : Opener
+        How sessions are opened; `use` takes another.
     painted : callable
         As for `ResultLayer`.
     brush_changed : callable
@@ -70,6 +72,7 @@ class ClickRoom:
         self._painted, self._brush_changed, self._told = painted, brush_changed, opened
         self._opened: Opened | None = None
         self._wanted: Image | None = None
+        self._again: Path | None = None  # session to go on with, once the image can be opened again
         self._cadence = Cadence()
         self._is_closed = False
         self._is_adding = self._is_warm = False
@@ -130,20 +133,34 @@ class ClickRoom:
     def look_for_models(self, *_: object) -> None:
         """Look which models answer clicks; one may have been added."""
         self._store.set(is_looking=True)
-        handlers = Handlers[tuple[ModelChoice, ...]](done=self._found_models, failed=self._cannot_open)
-        self._inference.submit("click models", lambda *_: models_for_clicks(), handlers)
+        handlers = Handlers[tuple[ModelChoice, ...]](done=self._found_models, failed=self._cannot_look)
+        find = self._opener.models
+        self._inference.submit("click models", lambda *_: find(), handlers)
+
+    def use(self, opener: Opener) -> None:
+        """Open sessions in another way from now on; what was done goes on there."""
+        self._opener = opener
+        self._inference.forget("click open")
+        self._keep_for_later()
+        self._leave_session()
+        self._store.set(models=(), model="", stage=ClickStage.CLOSED, message="", notice="", is_lost=False)
+        self._store.set(problem="", details="")
+        self.look_for_models()
+
+    def _keep_for_later(self) -> None:
+        """Note the file in which what was done will be, to go on with it."""
+        now = self._store.now
+        if self._opened is not None and (now.undo or now.redo):
+            self._cadence.did()  # so that all of it is saved before it is opened again
+            self._again = self._opened.keeper.keeping.autosaved
 
     def choose_model(self, name: str) -> None:
         """Use this model from now on; what was done goes on with it where a session is open."""
         if name == self._store.now.model:
             return
-        now = self._store.now
         self._store.set(model=name)
-        path = None
-        if self._opened is not None and (now.undo or now.redo):
-            self._cadence.did()  # so that all of it is saved before it is opened again
-            path = self._opened.keeper.keeping.autosaved
-        self.open(path)
+        self._keep_for_later()
+        self.open(self._again)
 
     def choose_image(self, image: Image) -> None:
         """Click on this image from now on, whichever layer is selected; chosen again, it is opened anew."""
@@ -171,7 +188,7 @@ class ClickRoom:
 
         handlers = Handlers[Opened](
             done=self._take_over,
-            failed=self._cannot_open if path is None else self._cannot_resume,
+            failed=self._cannot_open if path is None else partial(self._cannot_resume, path),
             progress=lambda fraction, message: self._store.set(fraction=fraction, message=message),
         )
         self._inference.submit("click open", work, handlers)
@@ -278,9 +295,16 @@ class ClickRoom:
         model = self._store.now.model
         known = {choice.name for choice in models}
         had = bool(self._store.now.models)
-        self._store.set(models=models, is_looking=False, model=model if model in known else "")
+        self._store.set(models=models, is_looking=False, model=model if model in known else "", problem="")
         if models and (not had or self._opened is None):
-            self.open()
+            self.open(self._again)
+
+    def _cannot_look(self, error: Exception) -> None:
+        """Say why it is not known which models there are; a session that is open stays."""
+        if self._opened is None:
+            self._cannot_open(error)
+        else:
+            self._store.set(is_looking=False)
 
     def _layers_changed(self, event: Any = None) -> None:
         from napari.layers import Image
@@ -306,6 +330,7 @@ class ClickRoom:
 
     def _set_image(self, image: Image | None) -> None:
         self._leave_session()
+        self._again = None
         if self.image is not None:
             self._listen(self.image, "disconnect")
         if image is not None:
@@ -334,6 +359,7 @@ class ClickRoom:
         """Make the layers of a session that was opened, and show what it holds."""
         source = opened.source
         self._opened = opened
+        self._again = None
         self._cadence = Cadence()
         self.layer = ResultLayer(
             self._viewer,
@@ -364,10 +390,16 @@ class ClickRoom:
 
     def _cannot_open(self, error: Exception) -> None:
         words, details = trouble(error)
+        words = without_server(words, error)
         self._store.set(stage=ClickStage.CLOSED, problem=words, details=details, is_looking=False, message="")
 
-    def _cannot_resume(self, error: Exception) -> None:
+    def _cannot_resume(self, path: Path, error: Exception) -> None:
         """Say why, and open the image without it; the file stays as it is."""
+        if isinstance(error, ServerError):
+            self._again = path  # it may be there soon
+            self._cannot_open(error)
+            return
+        self._again = None
         words, details = trouble(error)
         self.open()
         self._store.set(notice=f"{words} The file was left as it is.", details=details, offer=None)

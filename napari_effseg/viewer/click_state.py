@@ -103,6 +103,8 @@ class ClickState:
         What the last thing that the user did could not do, and what to do instead.
     problem, details : str
         Why there is no session, and what a report of a fault should hold.
+    is_lost : bool
+        Whether a server did not answer the last time; only what the user does asks it again.
     """
 
     images: tuple[Image, ...] = ()
@@ -136,6 +138,7 @@ class ClickState:
     notice: str = ""
     problem: str = ""
     details: str = ""
+    is_lost: bool = False
 
     @property
     def is_ready(self) -> bool:

@@ -17,6 +17,11 @@ from .click_keys import KEYS, TOOL_KEYS
 from .click_mouse import ClickMouse
 from .click_objects import ObjectRows, PromptRows
 from .click_rows import FileRows, HelpRows, OfferRow, SourceRows, StatusRows, StepRows, ToolRows
+from .click_state import ClickStage
+from .engine_choice import shared_setting
+from .engine_desk import EngineDesk
+from .engine_rows import EngineRows
+from .engines import Engines
 from .looks import text_colours
 from .qt_bridge import Lease, lease_inference
 from .scrolling import scrolling_column
@@ -38,8 +43,11 @@ _WIDTH = 340
 _FILES = "Click sessions (*.effseg)"
 
 
-def _leave(desk: ClickDesk, mouse: ClickMouse, keys: list[QShortcut], lease: Lease, *_: object) -> None:
+def _leave(
+    desk: ClickDesk, engine: EngineDesk, mouse: ClickMouse, keys: list[QShortcut], lease: Lease, *_: object
+) -> None:
     """Leave mouse and keys as they were, save, stop; more than once does no harm."""
+    engine.close()
     mouse.switch(False)
     for key in keys:
         with contextlib.suppress(RuntimeError):  # it went with its window
@@ -63,7 +71,9 @@ class ClickWidget(QWidget):
         super().__init__()
         self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._lease = lease_inference(self._viewer)
-        self.desk = ClickDesk(self._viewer, self._lease.inference, opener)
+        setting, engines = shared_setting(self._viewer), Engines()
+        self.engine = EngineDesk(setting, self._lease.inference, engines)
+        self.desk = ClickDesk(self._viewer, self._lease.inference, opener, setting, engines)
         self._show_timer = self._timer(_TOGETHER_MS, self._show_state)
         self._rest_timer = self._timer(_REST_MS, self._rest)
         self._save_timer = self._timer(_SAVE_MS, self.desk.room.rest)
@@ -85,11 +95,13 @@ class ClickWidget(QWidget):
 
     def _build(self) -> None:
         self.source_rows, self.offer_row, self.tool_rows = SourceRows(), OfferRow(), ToolRows()
+        self.engine_rows = EngineRows(self.engine)
         self.step_rows, self.prompt_rows, self.object_rows = StepRows(), PromptRows(), ObjectRows()
         self.file_rows, self.help_rows, self.status_rows = FileRows(), HelpRows(), StatusRows()
         self.scroll = scrolling_column(
             (
                 self.source_rows,
+                self.engine_rows,
                 self.offer_row,
                 self.tool_rows,
                 self.step_rows,
@@ -132,7 +144,7 @@ class ClickWidget(QWidget):
         desk.store.changed.connect(self._show_soon)
         self._lease.models_changed.connect(desk.room.look_for_models)
         self._viewer.events.theme.connect(self._show_soon)
-        self.destroyed.connect(partial(_leave, desk, self.mouse, self._keys, self._lease))
+        self.destroyed.connect(partial(_leave, desk, self.engine, self.mouse, self._keys, self._lease))
 
     # --- showing ---
 
@@ -151,7 +163,10 @@ class ClickWidget(QWidget):
             self.file_rows,
         ):
             rows.show_state(state)
-        self.status_rows.show_state(state, text_colours(self._viewer.theme))
+        colours = text_colours(self._viewer.theme)
+        self.status_rows.show_state(state, colours)
+        carries = state.stage in (ClickStage.CARRYING, ClickStage.STOPPING)
+        self.engine_rows.show_busy("Wait for the end, or cancel it (Esc)." if carries else "", colours)
         if self._delete_key is not None:
             self._delete_key.setEnabled(state.selected is not None)
 
@@ -243,7 +258,7 @@ class ClickWidget(QWidget):
             with contextlib.suppress(ValueError, RuntimeError):  # was left before
                 self._viewer.events.theme.disconnect(self._show_soon)
             self._save_timer.stop()
-            _leave(self.desk, self.mouse, self._keys, self._lease)
+            _leave(self.desk, self.engine, self.mouse, self._keys, self._lease)
         super().changeEvent(event)
 
     def _window(self) -> QMainWindow | None:

@@ -53,13 +53,17 @@ class Fakes(Opener):
             opened.append(LocalSession.restored(volume, body, read_session(path), write))
             return opened[-1]
 
-        super().__init__(open_one, resume_one)
+        super().__init__(open_one, resume_one, lambda: self.known)
         object.__setattr__(self, "body", body)
+        object.__setattr__(self, "known", MODELS)
         object.__setattr__(self, "sessions", opened)
 
     @property
     def session(self):
         return self.sessions[-1]
+
+    def know(self, models):
+        object.__setattr__(self, "known", models)
 
 
 def balls(shape=SHAPE, seed=0):

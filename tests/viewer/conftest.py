@@ -19,6 +19,12 @@ from .builders import affine_of
 from .desk import SECONDS, Desk
 
 
+@pytest.fixture(autouse=True)
+def _settings_of_the_test(tmp_path, monkeypatch):
+    """Remember servers where neither the user's own nor another test's are."""
+    monkeypatch.setenv("EFFSEG_CONFIG", str(tmp_path / "config"))
+
+
 @pytest.fixture
 def desk():
     return Desk()

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 
 from napari_effseg.errors import PromptError
 from napari_effseg.prompts import Box, Lasso, Scribble
-from napari_effseg.viewer import click_hover, click_opening, click_room
+from napari_effseg.viewer import click_hover, click_opening
 from napari_effseg.viewer.click_state import ClickStage, Tool
 from napari_effseg.viewer.inference import Inference
 from napari_effseg.viewer.label_looks import names_in
@@ -21,10 +21,9 @@ FIRST, SECOND = (9, 8, 5), (21, 18, 6)
 
 
 @pytest.fixture(autouse=True)
-def models(monkeypatch, tmp_path):
-    """A model that answers clicks is installed; sessions without a file go into a folder of the test."""
+def sessions(monkeypatch, tmp_path):
+    """Sessions without a file go into a folder of the test."""
     monkeypatch.setenv("EFFSEG_SESSIONS", str(tmp_path / "sessions"))
-    monkeypatch.setattr(click_room, "models_for_clicks", lambda: MODELS)
 
 
 @pytest.fixture
@@ -537,14 +536,14 @@ def test_nothing_is_open_without_an_image(viewer_model, inference, desk, fakes):
     clicks.panel.close()
 
 
-def test_no_model_is_said_in_words(viewer_model, inference, desk, fakes, monkeypatch):
-    monkeypatch.setattr(click_room, "models_for_clicks", tuple)
+def test_no_model_is_said_in_words(viewer_model, inference, desk, fakes):
+    fakes.know(())
     add_balls(viewer_model)
     clicks = Clicks(viewer_model, inference, desk, fakes)
     desk.until(lambda: not clicks.now.is_looking)
     assert "No model that answers clicks is installed" in clicks.now.why_not
     assert clicks.now.why_not_undo == clicks.now.why_not
-    monkeypatch.setattr(click_room, "models_for_clicks", lambda: MODELS)
+    fakes.know(MODELS)
     clicks.panel.room.look_for_models()
     clicks.settle()
     clicks.panel.close()

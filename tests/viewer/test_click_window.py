@@ -16,14 +16,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_effseg.prompts import Box, Lasso, Point, Scribble
-from napari_effseg.viewer import click_room, click_widget
+from napari_effseg.viewer import click_widget
 from napari_effseg.viewer.click_places import show_slice_of
 from napari_effseg.viewer.click_state import ClickStage, Tool
 from napari_effseg.viewer.layers import world_of_index
 from napari_effseg.viewer.reading_view import camera_of, spatial_axes_shown
 
 from .canvas import LEFT, NO_KEYS, drag, on_canvas
-from .click_cases import MODELS, Fakes, add_balls
+from .click_cases import Fakes, add_balls
 from .panels import PLUGIN
 
 TIMEOUT = 15_000
@@ -33,9 +33,8 @@ FIRST, SECOND = (9, 8, 5), (21, 18, 6)
 
 
 @pytest.fixture(autouse=True)
-def models(monkeypatch, tmp_path):
+def sessions(monkeypatch, tmp_path):
     monkeypatch.setenv("EFFSEG_SESSIONS", str(tmp_path / "sessions"))
-    monkeypatch.setattr(click_room, "models_for_clicks", lambda: MODELS)
 
 
 @pytest.fixture
@@ -380,8 +379,8 @@ def test_everything_fits_on_a_small_screen(dock, theme):
         assert button.width() >= button.fontMetrics().horizontalAdvance(button.text())
 
 
-def test_every_control_that_is_off_says_why_and_every_one_has_a_name(viewer, qtbot, fakes, monkeypatch):
-    monkeypatch.setattr(click_room, "models_for_clicks", tuple)
+def test_every_control_that_is_off_says_why_and_every_one_has_a_name(viewer, qtbot, fakes):
+    fakes.know(())
     add_balls(viewer)
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Click segmentation")
     qtbot.waitUntil(lambda: not widget.desk.store.now.is_looking, timeout=TIMEOUT)
