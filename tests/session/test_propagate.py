@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_effseg import Cancelled, Point, PromptError, Volume
+from napari_effseg import Box, Cancelled, Point, PromptError, Volume
+from napari_effseg.engine.session.body import Hypothesis
 from napari_effseg.engine.session.local import LocalSession
 from napari_effseg.engine.session.propagate import Gap, _has_ended, gaps_between
 from napari_effseg.history import History
@@ -148,3 +149,49 @@ def test_an_answer_that_grows_little_by_little_ends_where_it_is_four_times_the_a
     grown = torch.full((64, 64), 4.0)
     assert _has_ended(grown, grown, 30.0**2)
     assert not _has_ended(grown, grown, 33.0**2)
+
+
+class Forgetful(FakeBody):
+    """Finds nothing where nobody says what it is, as networks do that learned from users who begin so."""
+
+    def answer(self, image, prompts, previous, locked):
+        self.asked = prompts
+        if not any(prompt.positive for prompt in prompts):
+            nothing = torch.full(image.pixels.shape[1:], -2.0)
+            return (Hypothesis(nothing, 0.1),)
+        return super().answer(image, prompts, previous, locked)
+
+
+def test_a_first_click_off_an_object_that_was_carried_here_does_not_lose_it():
+    body = Forgetful()
+    session = LocalSession(tube()[0], body)
+    session.add(Point((12, 11, 5)))
+    session.propagate(2)
+    before = session.mask[..., 7].copy()
+    i, j = np.argwhere(before)[0].tolist()
+    session.add(Point((i, j, 7), positive=False))
+    after = session.mask[..., 7]
+    assert not after[i, j]
+    assert after.any()
+    implied, said = body.asked
+    assert implied.positive
+    assert before[tuple(np.rint(implied.places[0]).astype(int))]
+    assert not said.positive
+
+
+def test_where_the_user_says_what_it_is_nothing_is_implied():
+    body = Forgetful()
+    session = LocalSession(tube()[0], body)
+    session.add(Point((12, 11, 5)))
+    assert len(body.asked) == 1
+    session.add(Point((8, 11, 5), positive=False))
+    assert [prompt.positive for prompt in body.asked] == [True, False]
+
+
+def test_an_object_that_is_wiped_away_by_its_first_mark_is_gone():
+    body = Forgetful()
+    session = LocalSession(tube()[0], body)
+    session.add(Point((12, 11, 5)))
+    session.propagate(2)
+    session.add(Box((0, 0, 7), (24, 22, 8), positive=False))
+    assert not session.mask[..., 7].any()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from ...errors import Cancelled, PromptError
@@ -176,11 +177,33 @@ def _prompted(
         state = answers.slices.get(key, SliceState())
         prompts = (*state.prompts, prompt)
         before = logits_shown(key, state, canvas, scene)
-        hypotheses = body.answer(scene.slice(key), prompts, before, locked_in(key, scene, taken))
+        asked = (*_implied(prompts, before), *prompts)
+        hypotheses = body.answer(scene.slice(key), asked, before, locked_in(key, scene, taken))
         state = SliceState(prompts, hypotheses)
         answers = replace(answers, slices={**answers.slices, key: state})
         patches.append(_paint(key, state, answers, canvas, scene, taken))
     return answers, patches
+
+
+def _implied(prompts: Sequence[PlanePrompt], before: Tensor | None) -> tuple[PlanePrompt, ...]:
+    """Return a point deep in an object that was carried or painted here, for whom only says what it is not.
+
+    Networks learn from users who begin on the object: told where it is not alone, they find nothing at all.
+    """
+    if before is None or any(prompt.positive for prompt in prompts[:-1]):
+        return ()
+    mask: BoolArray = (before > 0).numpy().copy()
+    for prompt in prompts:
+        if prompt.places is not None and not prompt.positive:
+            rows, columns = np.clip(np.rint(prompt.places).astype(int), 0, np.asarray(mask.shape) - 1).T
+            mask[rows, columns] = False
+        elif prompt.region is not None and not prompt.positive:
+            mask &= (prompt.region < 0.5).numpy()
+    if not mask.any():
+        return ()
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    deepest = np.asarray([np.unravel_index(int(depth.argmax()), depth.shape)], float)
+    return (PlanePrompt(positive=True, places=deepest),)
 
 
 def _propagated(
