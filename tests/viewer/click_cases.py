@@ -86,9 +86,9 @@ def add_balls(viewer, axcodes="RAS", tilt=0.0, spacing=(1.0, 1.25, 2.0), **keywo
 class Clicks:
     """A panel without a window, and a hand that clicks voxels of its image."""
 
-    def __init__(self, viewer, inference, desk, fakes):
+    def __init__(self, viewer, inference, desk, fakes, setting=None, engines=None):
         self.viewer, self.fakes, self._desk = viewer, fakes, desk
-        self.panel = ClickDesk(viewer, inference, fakes)
+        self.panel = ClickDesk(viewer, inference, fakes, setting, engines)
 
     @property
     def now(self):
@@ -112,6 +112,12 @@ class Clicks:
             lambda: not self._desk.waiting and self.now.is_ready and self.panel.queue.is_empty, "the answer"
         )
         return self
+
+    def close(self):
+        """Close the panel, and wait until it is gone."""
+        gone = []
+        self.panel.close(lambda: gone.append(True))
+        self._desk.until(lambda: gone, "the end of the panel")
 
     def until(self, condition):
         self._desk.until(condition)
