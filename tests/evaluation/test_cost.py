@@ -12,7 +12,7 @@ from napari_effseg import nets
 from napari_effseg.errors import Cancelled, EffsegError
 from napari_effseg.evaluation import _cost
 from napari_effseg.evaluation._cost import count_operations, count_parameters
-from napari_effseg.evaluation.comparison import bench, measure
+from napari_effseg.evaluation.comparison import BenchReport, BenchRow, bench, measure
 from napari_effseg.evaluation.picture import dice_scores, draw_dice_against_time
 from napari_effseg.evaluation.subjects import Subject, paper_subjects, peers_of, round_up
 from napari_effseg.zoo.card import Accuracy
@@ -24,6 +24,19 @@ SMALL = Subject(
     {"spatial_dims": 3, "init_filters": 8, "blocks_down": (1, 1), "blocks_up": (1,)},
     (1, 1, 8, 8, 8),
 )
+WIDE = Subject("wide", "unet", {"spatial_dims": 3, "features": (16, 16)}, (1, 1, 48, 48, 48))
+
+
+@pytest.fixture(scope="module")
+def wide() -> BenchRow:
+    """What a network of one large convolution costs, with a training step."""
+    return measure(WIDE, "cpu", training=True)
+
+
+@pytest.fixture(scope="module")
+def report() -> BenchReport:
+    """A small card's network, measured alone."""
+    return bench([draft_card()], "cpu")
 
 
 def test_the_class_defaults_cost_what_the_specification_counts() -> None:
@@ -73,9 +86,9 @@ def test_a_linear_layer_costs_two_operations_a_multiply_add() -> None:
     assert (counted.products, counted.scans) == (2 * 3 * 5 * 7, 0)
 
 
-def test_a_measurement_says_everything() -> None:
-    row = measure(SMALL, "cpu", training=True)
-    assert row.parameters == count_parameters(SMALL.build())
+def test_a_measurement_says_everything(wide: BenchRow) -> None:
+    row = wide
+    assert row.parameters == count_parameters(WIDE.build())
     assert 0 < row.fastest_seconds <= row.seconds
     assert row.training is not None
     assert 0 < row.training.fastest_seconds <= row.training.seconds
@@ -85,14 +98,14 @@ def test_a_measurement_says_everything() -> None:
     json.dumps(dataclasses.asdict(row))
 
 
-def test_the_memory_of_a_network_is_its_own() -> None:
-    """A network of one large convolution holds at least its input, its output and its weights."""
-    wide = Subject("wide", "unet", {"spatial_dims": 3, "features": (16, 16)}, (1, 1, 96, 96, 96))
-    tensors = 4 * 96**3 * (1 + 16 + 2)
-    row = measure(wide, "cpu", training=True)
-    assert tensors < row.peak_memory_bytes < 40 * tensors
-    assert row.training is not None
-    assert row.training.peak_memory_bytes > row.peak_memory_bytes
+def test_the_memory_of_a_network_is_its_own(wide: BenchRow, report: BenchReport) -> None:
+    """A large convolution holds its input and outputs beside what every network needs, and not much more."""
+    tensors = 4 * 48**3 * (1 + 16 + 2)
+    (small,) = report.rows
+    assert tensors < wide.peak_memory_bytes - small.peak_memory_bytes
+    assert wide.peak_memory_bytes < 40 * tensors
+    assert wide.training is not None
+    assert wide.training.peak_memory_bytes > wide.peak_memory_bytes + tensors
 
 
 def test_measuring_is_stopped_at_once() -> None:
@@ -137,11 +150,10 @@ def test_a_plain_network_of_equal_operations_is_compared() -> None:
     assert counted[1].products == pytest.approx(counted[0].products + counted[0].scans, rel=0.15)
 
 
-def test_the_picture_shows_cards_with_a_measured_dice(tmp_path) -> None:
+def test_the_picture_shows_cards_with_a_measured_dice(tmp_path, report: BenchReport) -> None:
     pytest.importorskip("matplotlib")
     card = draft_card()
     score = Accuracy("a data set", "test", 3, "dice", "mean", 0.9, 0.01, "effseg evaluate")
-    report = bench([card], "cpu")
     draw_dice_against_time(
         report, dice_scores([dataclasses.replace(card, accuracy=(score,))]), tmp_path / "it.png"
     )
