@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from ..engine.session.tones import Tones
 
 __all__ = ["as_bytes"]
 
-_PERCENTILES = (0.5, 99.5)
 
-
-def as_bytes(data: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale what lies between the lowest and highest half percent to 0 .. 255; bytes stay as they are."""
+def as_bytes(data: NDArray[np.generic], modality: str | None = None) -> NDArray[np.uint8]:
+    """Scale an image to 0 .. 255 as sessions show it to networks; bytes stay as they are."""
     if data.dtype == np.uint8:
         return data  # type: ignore[return-value]  # its type is known by now
-    values = np.nan_to_num(data.astype(np.float32))
-    low, high = np.percentile(values[:: max(1, len(values) // 64)], _PERCENTILES)
-    scaled = (values - low) * (255 / max(high - low, 1e-6))
-    result: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    values = torch.from_numpy(np.ascontiguousarray(data, dtype=np.float32))
+    scaled = Tones.of(data, modality).apply(values) * 255
+    result: NDArray[np.uint8] = scaled.to(torch.uint8).numpy()
     return result
