@@ -27,15 +27,19 @@ from tests.cli.conftest import AFFINE
 
 from .conftest import Batch, Scans
 
+pytestmark = pytest.mark.xdist_group("pools")  # which start their cluster once
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that cannot be caught")
+NO_DASHBOARD = "127.0.0.1:0"
+"""Any free port: without an address, dask takes 8787 and warns where another process has it."""
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """A cluster of two processes, and its address."""
     distributed = pytest.importorskip("distributed", reason="needs the extra [dask]")
+    options = {"dashboard_address": NO_DASHBOARD, "scheduler_kwargs": {"dashboard": False}}
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, processes=True, silence_logs=50, **options
     ) as found:
         yield found.scheduler_address
 
@@ -57,6 +61,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "--port",
             "0",
             "--no-dashboard",
+            "--dashboard-address",
+            NO_DASHBOARD,
             "--scheduler-file",
             str(file),
         ],

@@ -18,6 +18,7 @@ from napari_effseg.evaluation.subjects import Subject, paper_subjects, peers_of,
 from napari_effseg.zoo.card import Accuracy
 from tests.zoo.synthetic import draft_card
 
+pytestmark = pytest.mark.xdist_group("costs")  # which are measured once
 SMALL = Subject(
     "small",
     "lightm-unet",

@@ -24,6 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+pytestmark = pytest.mark.xdist_group("finetuning")  # of which many tests look at the same two runs
 OPTIONS = FinetuneOptions(device="cpu", steps=4, learning_rate=0.01)
 HEAD = "conv_final.2.1.conv."
 HELD_BACK = "ball_2"  # of five, by the SHA-256 of their names
