@@ -77,6 +77,8 @@ class ModelInfo:
         The best measured one of its task and structures.
     limits : tuple of str
         Sentences.
+    spacing : tuple of float, or None
+        Millimetres a voxel that it works at, one for each dimension; None: whatever the image has.
     """
 
     name: str
@@ -91,6 +93,7 @@ class ModelInfo:
     accuracy: str
     recommended: bool
     limits: tuple[str, ...] = ()
+    spacing: tuple[float, ...] | None = None
 
     def misfit(self, volume: Volume) -> str | None:
         """Say why the model does not take an image, as far as that can be told at once; None if it does."""

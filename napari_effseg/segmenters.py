@@ -117,6 +117,7 @@ def info_of(card: Card, recommended: bool = False) -> ModelInfo:
         accuracy=accuracy_words(card),
         recommended=recommended,
         limits=tuple(card.limits),
+        spacing=card.input.spacing,
     )
 
 

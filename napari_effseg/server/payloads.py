@@ -165,6 +165,7 @@ def model_of(entry: Mapping[str, Any]) -> ModelInfo:
     try:
         labels = tuple(_label_of(label) for label in entry["labels"])
         channels = tuple((str(role), str(description)) for role, description in entry["channels"])
+        spacing = entry.get("spacing")  # older servers do not tell
         texts = {name: str(entry[name]) for name in ("name", "title", "summary", "licence", "accuracy")}
         return ModelInfo(
             **texts,
@@ -175,6 +176,7 @@ def model_of(entry: Mapping[str, Any]) -> ModelInfo:
             labels=labels,
             recommended=bool(entry["recommended"]),
             limits=tuple(entry["limits"]),
+            spacing=None if spacing is None else tuple(float(step) for step in spacing),
         )
     except (KeyError, TypeError, ValueError) as err:
         raise Malformed(f"the answer lists a model that is none ({err})") from err

@@ -113,7 +113,7 @@ class EngineRows(QWidget):
     def show_choice(self) -> None:
         """Show what is chosen, and how it is."""
         desk, wanted = self.desk, self.desk.wanted
-        self.fold.setText(f"R&uns on {desk.now.place}")
+        self.fold.setText(f"Networ&ks run on {desk.now.place}")
         self.fold.setToolTip("Choose whether networks run on this computer or on a server")
         self.fold.show_below()
         with QSignalBlocker(self.where):

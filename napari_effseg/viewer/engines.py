@@ -6,19 +6,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import EffsegError, ServerError
+from ..errors import EffsegError, ServerError, ServerLost
 from .engine_choice import EngineChoice
 from .inference import Handlers, Inference
-from .words import sentence
+from .words import sentence, trouble
 
 if TYPE_CHECKING:
     from ..server import Client
 
-__all__ = ["Engines", "Reach", "part", "try_out", "without_server"]
+__all__ = ["Engines", "Reach", "part", "trouble_in_run", "try_out", "without_server"]
 
 Reach = Callable[[EngineChoice], "Client"]
 """Connects to the server of a choice."""
-_GO_ON_HERE = "To go on without it, choose this computer under “Runs on”."
+_LOST = "The connection broke and did not come back; nothing was changed. Run again when the server is back."
+_GO_ON_HERE = "To go on without it, choose this computer under “Networks run on”."
 
 
 def _reach(choice: EngineChoice) -> Client:
@@ -105,3 +106,11 @@ def try_out(reach: Reach, choice: EngineChoice) -> str:
 def without_server(words: str, error: Exception) -> str:
     """Add to the words of an error what to do where a server is to blame."""
     return f"{sentence(words)} {_GO_ON_HERE}" if isinstance(error, ServerError) else words
+
+
+def trouble_in_run(error: Exception) -> tuple[str, str]:
+    """Say what went wrong in a run, and what to do; and what a report of a fault should hold."""
+    if isinstance(error, ServerLost):
+        return without_server(_LOST, error), ""
+    words, details = trouble(error)
+    return without_server(words, error), details

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import EffsegError
 from ..types import CancelCheck, IndexBox
 from ..volume import Volume
@@ -73,9 +75,9 @@ def _cost(card: Card, volume: Volume, boxes: Sequence[IndexBox], device: str) ->
 
 
 def largest_mm(cards: Sequence[Card]) -> tuple[float, float, float] | None:
-    """Largest image that each of these models takes, along the axes (S, P, L) of a layer."""
+    """Largest image that each of these models takes, along the axes (S, P, L) of a layer; None if unknown."""
     sizes = [_largest_of(card) for card in cards]
-    if not sizes:
+    if not sizes or not np.isfinite(sizes).all():
         return None
     s, p, left = (min(along) for along in zip(*sizes, strict=True))
     return s, p, left

@@ -18,18 +18,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..zoo.brief import (
-    accuracy_number,
-    accuracy_words,
-    duration_words,
-    headline,
-    images_words,
-    listed,
-)
+from ..zoo.brief import duration_words, images_words, listed
 from ..zoo.selecting import Wish, known_modalities
 from .reading_rows import enable
 from .segmentation_rows import BUSY, combo, say, wrapped
 from .state import ModelOption, SegmentationState
+from .words import accuracy_in_short, accuracy_of
 
 __all__ = ["ModelChooser"]
 
@@ -251,13 +245,14 @@ def _order(state: SegmentationState) -> str:
 
 def _cells(option: ModelOption) -> tuple[tuple[str, float | None], ...]:
     """Text and number of each column; a model that cannot be used has its reason in place of numbers."""
-    card, cost = option.card, option.cost
-    if option.reason or cost is None:
-        return (card.name, None), (option.reason, None), ("", None), ("", None)
-    row = headline(card)
+    name, cost = option.card.name, option.cost
+    if option.reason:
+        return (name, None), (option.reason, None), ("", None), ("", None)
+    if cost is None:  # a server does not tell
+        return (name, None), accuracy_in_short(option), ("-", None), ("-", None)
     return (
-        (card.name, None),
-        (accuracy_number(card), None if row is None else row.mean),
+        (name, None),
+        accuracy_in_short(option),
         (duration_words(cost.seconds), cost.seconds),
         (f"{cost.memory_bytes / 1e9:.1f}", float(cost.memory_bytes)),
     )
@@ -269,7 +264,7 @@ def _tip(option: ModelOption) -> str:
         f"{card.title} ({images_words(card)})",
         option.reason,
         f"Labels: {listed(label.name for label in card.labels)}",
-        f"Accuracy: {accuracy_words(card)}",
+        f"Accuracy: {accuracy_of(option)}",
         f"Time: {cost.known_by}" if cost is not None else "",
         f"Licence of the weights: {card.weights.licence}",
     ]

@@ -62,7 +62,7 @@ class ModelRows(QWidget):
     def show_state(self, state: SegmentationState) -> None:
         """Show all models; those that do not fit cannot be chosen, and say why."""
         self._fill(state)
-        blocked = "" if state.options else "Open an image first."
+        blocked = "" if state.options else state.why_not_run
         enable(self.model, about_model(state.card)[1], blocked or ("" if state.is_idle else BUSY))
         alone = state.picked[0] if len(state.picked) == 1 else None
         say(self.about, about_model(alone.card)[0] if alone else "")
@@ -145,4 +145,6 @@ def _placeholder(state: SegmentationState) -> str:
         return f"{len(state.chosen)} models, one after the other"
     if state.is_checking and not state.model:
         return "Looking which fit …"
+    if state.engine_problem:
+        return "The server does not answer"
     return "None fits this image" if len(state.misfits) == len(state.options) else "Choose one"

@@ -13,6 +13,7 @@ from ..zoo.card import Card
 
 if TYPE_CHECKING:
     from ..engine import Combined, Result
+    from .automatic import Automatic
 
 __all__ = ["Failure", "Queued", "Task", "run_queue"]
 
@@ -64,10 +65,10 @@ class Queued:
 
 def run_queue(
     tasks: Sequence[Task],
+    engine: Automatic,
     device: str,
     boxes: Sequence[IndexBox],
     later_wins: bool,
-    keep: Callable[[Card, Result], None],
     progress: Progress,
     cancel: CancelCheck,
 ) -> Queued:
@@ -76,13 +77,13 @@ def run_queue(
     Parameters
     ----------
     tasks : sequence of Task
+    engine : Automatic
+        Runs them.
     device : str
     boxes : sequence of IndexBox
         Regions to label; none for the whole image.
     later_wins : bool
         Whether later models replace labels of earlier ones.
-    keep : callable
-        ``keep(card, result)`` is told of each model that finishes.
     progress, cancel : callable
 
     Raises
@@ -100,8 +101,8 @@ def run_queue(
     for at, task in enumerate(tasks):
         said = part_of(progress, at, len(tasks), task.card.name)
         try:
-            done.append(_run(task, device, boxes, said, cancel))
-            keep(task.card, done[-1][0])
+            volume = task.volume()
+            done.append((engine.segment(volume, task.card, device, boxes, said, cancel), volume))
         except Cancelled:
             if not done:
                 raise
@@ -113,15 +114,6 @@ def run_queue(
         raise _reason_of_all(failures)
     combined = combine([result for result, _ in done], later_wins)
     return Queued(combined, done[0][1], tuple(failures), left_out)
-
-
-def _run(
-    task: Task, device: str, boxes: Sequence[IndexBox], progress: Progress, cancel: CancelCheck
-) -> tuple[Result, Volume]:
-    from ..engine import segment
-
-    volume = task.volume()
-    return segment(volume, task.card, device, list(boxes) or None, progress, cancel), volume
 
 
 def _reason_of_all(failures: Sequence[Failure]) -> Exception:

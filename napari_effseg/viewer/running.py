@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import EffsegError
-from ..types import CancelCheck, IndexBox, Progress
+from ..types import CancelCheck, Progress
 from ..volume import Reorientation, same_grid
 from ..zoo.card import Card
 from .case import Case
+from .engines import trouble_in_run
 from .fitting import channels_lead
 from .from_layer import frames_of
 from .inference import Handlers, Inference, Ticket
@@ -25,13 +25,14 @@ from .reading_view import put_sliders, shows_labels
 from .source import METADATA_KEY, REPORT_KEY, source_of
 from .state import Stage, Store
 from .to_layer import doubt_layer, labels_layer
-from .words import outcome_words, sentence, trouble
+from .words import outcome_words, sentence
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Labels
 
-    from ..engine import Combined, Result
+    from ..engine import Combined
+    from .automatic import Automatic
 
 __all__ = ["Run", "Runner", "warm_up"]
 
@@ -99,21 +100,19 @@ class Runner:
         self._settled = settled
         self._ticket: Ticket | None = None
         self._is_closed = False
-        self._has_run: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         """Forget what is under way."""
         self._is_closed = True
         self._inference.forget("run")
 
-    def start(self, run: Run, device: str) -> None:
+    def start(self, run: Run, engine: Automatic, device: str) -> None:
         """Segment; what is segmented are the layers as they are now."""
         boxes = run.case.boxes(run.level)
         tasks = [Task(card, run.case.parts(card, run.level).joined) for card in run.cards]
-        keep = partial(self._keep_time, boxes)
 
         def work(progress: Progress, cancel: CancelCheck) -> _Finished:
-            queued = run_queue(tasks, device, boxes, run.later_wins, keep, progress, cancel)
+            queued = run_queue(tasks, engine, device, boxes, run.later_wins, progress, cancel)
             stop = cancel if len(tasks) == 1 else _never  # what a queue has finished is kept
             return _finished(run, queued, measure_labels(queued.combined.labels, queued.volume.data, stop))
 
@@ -131,17 +130,6 @@ class Runner:
         )
         self._ticket = self._inference.submit("run", work, handlers)
 
-    def _keep_time(self, boxes: Sequence[IndexBox], card: Card, result: Result) -> None:
-        """Remember how long a run took; not the first of its network, which had to be loaded and compiled."""
-        from ..engine import observed
-        from ..zoo.measured import remember
-
-        network = (card.weights.sha256, result.report.device)
-        seen = observed(result, card, boxes) if network in self._has_run else None
-        self._has_run.add(network)
-        if seen is not None:
-            remember(card, seen)
-
     def cancel(self) -> None:
         """Stop the run at the next place where it can stop."""
         if self._ticket is not None and self._store.now.stage is Stage.RUNNING:
@@ -153,7 +141,7 @@ class Runner:
             self._store.set(fraction=fraction, message=sentence(message).rstrip("."))
 
     def _failed(self, error: Exception) -> None:
-        problem, details = trouble(error)
+        problem, details = trouble_in_run(error)
         self._end()
         self._store.set(problem=problem, details=details)
 

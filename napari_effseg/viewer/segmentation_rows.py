@@ -156,7 +156,8 @@ class DeviceRow(QWidget):
         row.addWidget(self.device, stretch=1)
 
     def show_state(self, state: SegmentationState) -> None:
-        """Show the devices of this machine."""
+        """Show the devices of this machine; a server has its own."""
+        self.setVisible(state.is_here)
         with QSignalBlocker(self.device):
             self.device.clear()
             for option in state.devices:

@@ -9,12 +9,16 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QKeySequence
 from qtpy.QtWidgets import QShortcut, QVBoxLayout, QWidget
 
+from .engine_choice import shared_setting
+from .engine_desk import EngineDesk
+from .engine_rows import EngineRows
+from .engines import Engines
 from .label_table_widget import LabelTableWidget
 from .looks import text_colours
 from .model_rows import ModelRows
 from .qt_bridge import Lease, lease_inference
 from .scrolling import scrolling_column
-from .segmentation_rows import DeviceRow, ImageRows, RegionRows, RunRows
+from .segmentation_rows import BUSY, DeviceRow, ImageRows, RegionRows, RunRows
 from .segmenting import AutomaticSegmentation
 from .state import Stage
 
@@ -28,10 +32,10 @@ _TOGETHER_MS = 10
 _WIDTH = 360  # the title of the dock fits
 
 
-def _leave(panel: AutomaticSegmentation, lease: Lease, *_: object) -> None:
+def _leave(panel: AutomaticSegmentation, engine: EngineDesk, lease: Lease, *_: object) -> None:
     """Stop listening and computing; more than once does no harm."""
-    panel.close()
-    lease.leave()
+    engine.close()
+    panel.close(lease.leave)
 
 
 class SegmentationWidget(QWidget):
@@ -47,7 +51,9 @@ class SegmentationWidget(QWidget):
         super().__init__()
         self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._lease = lease_inference(self._viewer)
-        self.panel = AutomaticSegmentation(self._viewer, self._lease.inference)
+        setting, engines = shared_setting(self._viewer), Engines()
+        self.engine = EngineDesk(setting, self._lease.inference, engines)
+        self.panel = AutomaticSegmentation(self._viewer, self._lease.inference, setting, engines)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_TOGETHER_MS)
@@ -59,10 +65,19 @@ class SegmentationWidget(QWidget):
 
     def _build(self) -> None:
         self.image_rows, self.model_rows = ImageRows(), ModelRows()
-        self.device_row, self.region_rows, self.run_rows = DeviceRow(), RegionRows(), RunRows()
+        self.engine_rows, self.device_row = EngineRows(self.engine), DeviceRow()
+        self.region_rows, self.run_rows = RegionRows(), RunRows()
         self.table = LabelTableWidget(self.panel.table)
         self.scroll = scrolling_column(
-            (self.image_rows, self.model_rows, self.device_row, self.region_rows, self.run_rows, self.table)
+            (
+                self.image_rows,
+                self.model_rows,
+                self.engine_rows,
+                self.device_row,
+                self.region_rows,
+                self.run_rows,
+                self.table,
+            )
         )
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -92,7 +107,7 @@ class SegmentationWidget(QWidget):
         self.cancel_key = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
         self.cancel_key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         self.cancel_key.activated.connect(panel.cancel)
-        self.destroyed.connect(partial(_leave, panel, self._lease))
+        self.destroyed.connect(partial(_leave, panel, self.engine, self._lease))
 
     def _show_soon(self, *_: object) -> None:
         self._timer.start()
@@ -101,7 +116,9 @@ class SegmentationWidget(QWidget):
         state = self.panel.store.now
         for rows in (self.image_rows, self.model_rows, self.device_row, self.region_rows):
             rows.show_state(state)
-        self.run_rows.show_state(state, text_colours(self._viewer.theme))
+        colours = text_colours(self._viewer.theme)
+        self.run_rows.show_state(state, colours)
+        self.engine_rows.show_busy("" if state.is_idle else BUSY, colours)
         self.cancel_key.setEnabled(not state.is_idle)
         if state.stage is not self._shown_stage:
             self._shown_stage = state.stage
@@ -121,5 +138,5 @@ class SegmentationWidget(QWidget):
         """Leave the viewer when napari takes the dock away; the widget itself may live on for a while."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
             self._viewer.events.theme.disconnect(self._show_soon)
-            _leave(self.panel, self._lease)
+            _leave(self.panel, self.engine, self._lease)
         super().changeEvent(event)

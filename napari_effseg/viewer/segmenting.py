@@ -5,14 +5,18 @@ Knows the viewer's model and the inference thread, and no Qt; tests drive it wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..types import CancelCheck, Progress
 from ..zoo.selecting import Wish
+from .automatic import automatic_of
 from .case import Case, guess_channels, needs_layers
 from .drawn_region import DrawnRegion
-from .fitting import Models, largest_mm, level_for_all, models_for, note_about
+from .engine_choice import EngineSetting
+from .engines import Engines, part, without_server
+from .fitting import Models, largest_mm, level_for_all, note_about
 from .from_layer import frames_of
 from .inference import Handlers, Inference
 from .label_table import LabelTable
@@ -20,7 +24,7 @@ from .placement import placement_of
 from .running import Run, Runner, warm_up
 from .source import shows_doubt
 from .state import PlanWords, SegmentationState, Store
-from .words import device_options, queue_words, trouble
+from .words import device_options, trouble
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -41,6 +45,10 @@ class AutomaticSegmentation:
     viewer : napari viewer model
     inference : Inference
         Everything that takes time runs there.
+    setting : EngineSetting
+        Whether networks run on a server.
+    engines : Engines
+        The connection to it.
 
     Attributes
     ----------
@@ -50,8 +58,18 @@ class AutomaticSegmentation:
         The table of labels below it.
     """
 
-    def __init__(self, viewer: ViewerModel, inference: Inference) -> None:
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        inference: Inference,
+        setting: EngineSetting | None = None,
+        engines: Engines | None = None,
+    ) -> None:
         self.store = Store()
+        self._setting, self._engines = setting or EngineSetting(), engines or Engines()
+        self._choice = self._setting.now
+        self._engine = automatic_of(self._choice, self._engines)
+        self.store.set(is_here=self._choice.is_here)
         self.table = LabelTable(viewer, inference)
         self._viewer = viewer
         self._inference = inference
@@ -68,17 +86,27 @@ class AutomaticSegmentation:
         viewer.layers.selection.events.active.connect(self._layers_changed)
         for emitter in (viewer.dims.events.point, viewer.dims.events.order, viewer.dims.events.ndisplay):
             emitter.connect(self._dims_changed)
+        self._setting.changed.connect(self._engine_changed)
+        self._setting.reached.connect(self._engine_reached)
         handlers = Handlers["tuple[DeviceInfo, ...]"](
             done=lambda found: self.store.set(devices=device_options(found)), failed=self._fault
         )
         inference.submit("devices", _find_devices, handlers)
         self._layers_changed()
 
-    def close(self) -> None:
-        """Listen no longer, and forget what is under way; more than once does no harm."""
+    def close(self, then: Callable[[], None] = lambda: None) -> None:
+        """Listen no longer, and forget what is under way; more than once does no harm.
+
+        Parameters
+        ----------
+        then : callable
+            Called when nothing is left to do; perhaps in the inference thread.
+        """
         if self._is_closed:
             return
         self._is_closed = True
+        self._setting.changed.disconnect(self._engine_changed)
+        self._setting.reached.disconnect(self._engine_reached)
         layers = self._viewer.layers.events
         for emitter in (layers.inserted, layers.removed, layers.reordered):
             emitter.disconnect(self._layers_changed)
@@ -92,6 +120,7 @@ class AutomaticSegmentation:
         self._runner.close()
         for lane in ("devices", "models", "plan", "warm up"):
             self._inference.forget(lane)
+        part(self._inference, self._engines, then)
 
     # --- what the user chooses ---
 
@@ -124,7 +153,8 @@ class AutomaticSegmentation:
 
     def look_again(self, *_: object) -> None:
         """Look which models there are and which fit; one may have been added."""
-        self._check_models()
+        if self._choice.is_here:
+            self._check_models()
 
     def choose_device(self, name: str) -> None:
         """Compute there."""
@@ -158,7 +188,7 @@ class AutomaticSegmentation:
             return
         level = level_for_all(now.cards, now.image)
         run = Run(self._case(), now.cards, level, placement_of(now.image), now.later_wins)
-        self._runner.start(run, now.device)
+        self._runner.start(run, self._engine, now.device)
 
     def run_when_ready(self) -> None:
         """Segment as soon as it is known that a model fits; if none does, the panel says why."""
@@ -174,7 +204,36 @@ class AutomaticSegmentation:
         problem, details = trouble(error)
         self.store.set(problem=problem, details=details, is_checking=False)
 
+    def _cannot_look(self, error: Exception) -> None:
+        """Say why it is not known which models there are."""
+        if self._choice.is_here:
+            self._fault(error)
+        else:
+            words, details = trouble(error)
+            self.store.set(engine_problem=without_server(words, error), details=details, is_checking=False)
+
     # --- what follows from what was chosen ---
+
+    def _engine_changed(self) -> None:
+        """Ask the engine that is chosen now; a run that has begun ends where it is."""
+        if self._setting.now == self._choice:
+            return
+        self._choice = self._setting.now
+        self._begin_with_engine()
+        if self._choice.is_here:
+            part(self._inference, self._engines)
+
+    def _engine_reached(self) -> None:
+        """Ask a server again that answers now."""
+        if not self._choice.is_here and not self.store.now.options:
+            self._begin_with_engine()
+
+    def _begin_with_engine(self) -> None:
+        self._engine = automatic_of(self._choice, self._engines)
+        self.store.set(
+            is_here=self._choice.is_here, engine_problem="", options=(), problems=(), model="", also=()
+        )
+        self._check_models()
 
     def _layers_changed(self, event: Any = None) -> None:
         from napari.layers import Image, Shapes
@@ -263,14 +322,15 @@ class AutomaticSegmentation:
             return
         case, images, device = self._case(), len(now.images), now.device
         self.store.set(is_checking=True, plan=None, plan_problem="")
-        handlers = Handlers[Models](done=self._models_known, failed=self._fault)
+        handlers = Handlers[Models](done=self._models_known, failed=self._cannot_look)
+        engine = self._engine
         self._inference.submit(
-            "models", lambda progress, cancel: models_for(case, images, device, cancel), handlers
+            "models", lambda progress, cancel: engine.models(case, images, device, cancel), handlers
         )
 
     def _models_known(self, found: Models) -> None:
         fitting = {option.card.name for option in found.options if not option.reason}
-        self.store.set(options=found.options, problems=found.problems)
+        self.store.set(options=found.options, problems=found.problems, engine_problem="")
         wanted = tuple(name for name in self._wanted if name in fitting)
         self._set_models(wanted or tuple(filter(None, (found.recommended,))))
         self._plan()
@@ -293,26 +353,13 @@ class AutomaticSegmentation:
         if now.card is None or now.image is None:
             self._checked(plan=None, plan_problem="")
             return
-        case, cards, device = self._case(), now.cards, now.device
-        level = level_for_all(cards, now.image)
-
-        def work(progress: Progress, cancel: CancelCheck) -> PlanWords:
-            from ..engine import plan_segmentation
-
-            roi = case.boxes(level) or None
-            volumes = (case.parts(card, level).joined() for card in cards)
-            plans = (
-                plan_segmentation(volume, card, device, roi)
-                for card, volume in zip(cards, volumes, strict=True)
-            )
-            return queue_words(list(plans))
-
+        case, cards, device, engine = self._case(), now.cards, now.device, self._engine
         self.store.set(is_checking=True, plan=None, plan_problem="")
         handlers = Handlers[PlanWords](
             done=lambda plan: self._checked(plan=plan),
             failed=lambda err: self._checked(plan_problem=trouble(err)[0]),
         )
-        self._inference.submit("plan", work, handlers)
+        self._inference.submit("plan", lambda *_: engine.plan(case, cards, device), handlers)
 
     def _checked(self, **found: Any) -> None:
         """Take over what is known now, and begin the run if it only waited for that."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
+from ..protocols import ModelInfo
 from ..zoo.card import Card
 from ..zoo.selecting import Wish, matches, why_none
 from .region import Region
@@ -55,12 +56,15 @@ class ModelOption:
     reason : str
         Why it cannot be used on the image, "" if it can.
     cost : ModelCost or None
-        None where it cannot be used.
+        None where it cannot be used, or a server does not tell.
+    told : ModelInfo or None
+        What a server tells of its model, of which the card then has a part.
     """
 
     card: Card
     reason: str = ""
     cost: ModelCost | None = None
+    told: ModelInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,8 @@ class SegmentationState:
         Whether later models replace the labels of earlier ones.
     wish : Wish
         What the list of models is narrowed down to.
+    is_here, engine_problem : bool, str
+        Whether networks run on this computer; why it is not known which models the server has.
     devices, device : tuple of DeviceOption, str
     shapes : tuple of Shapes layers
         Where a region can be drawn.
@@ -141,6 +147,8 @@ class SegmentationState:
     also: tuple[str, ...] = ()
     later_wins: bool = False
     wish: Wish = field(default_factory=Wish)
+    is_here: bool = True
+    engine_problem: str = ""
     devices: tuple[DeviceOption, ...] = (DeviceOption("auto", "Automatic"),)
     device: str = "auto"
     shapes: tuple[Shapes, ...] = ()
@@ -209,6 +217,8 @@ class SegmentationState:
         """Why Run cannot be pressed, in words; "" if it can."""
         if self.image is None:
             return "Open an image first: File > Open, or drag a file or DICOM folder into the window."
+        if self.engine_problem:
+            return self.engine_problem
         if self.region_problem:
             return self.region_problem
         if self.card is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Cancelled, EffsegError
-from ..zoo.brief import accuracy_words, duration_words, listed, memory_words
+from ..zoo.brief import accuracy_number, accuracy_words, duration_words, headline, listed, memory_words
 from .state import DeviceOption, ModelOption, PlanWords
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Outcome",
     "about_model",
+    "accuracy_in_short",
+    "accuracy_of",
     "device_options",
     "facts_of",
     "outcome_words",
@@ -29,6 +31,7 @@ __all__ = [
     "trouble",
 ]
 
+_NUMBER = re.compile(r"\b\d+\.\d+\b")
 _OPTIONS = re.compile(r"\s*\(--[^)]*\)")  # "(--roi I0,J0,K0:I1,J1,K1)"
 
 
@@ -139,9 +142,36 @@ def about_model(card: Card | None) -> tuple[str, str]:
     """
     if card is None:
         return "", "Which network labels the image"
-    short = f"{sentence(card.title)} {sentence(card.intended_use)} Not a medical device."
+    use = sentence(card.intended_use or card.summary)
+    short = f"{sentence(card.title)} {use} Not a medical device."
     limits = "\n".join(f"- {limit}" for limit in card.limits)
     return short, f"{card.name}: {card.summary}\n{limits}"
+
+
+def accuracy_of(option: ModelOption) -> str:
+    """Say how good a model was measured to be, as its card or its server says it."""
+    return accuracy_words(option.card) if option.told is None else option.told.accuracy or "not measured"
+
+
+def accuracy_in_short(option: ModelOption) -> tuple[str, float | None]:
+    """Return the same for a narrow column, and the number to sort by.
+
+    Examples
+    --------
+    >>> _in_short("Dice 0.884 on 20 test cases")
+    ('0.884', 0.884)
+    """
+    if option.told is not None:
+        return _in_short(option.told.accuracy)
+    row = headline(option.card)
+    return accuracy_number(option.card), None if row is None else row.mean
+
+
+def _in_short(words: str) -> tuple[str, float | None]:
+    number = _NUMBER.search(words)
+    if number is None:
+        return "-", None
+    return words[: number.end()].removeprefix("Dice ").strip(), float(number.group())
 
 
 def facts_of(option: ModelOption) -> tuple[tuple[str, str], ...]:
@@ -155,7 +185,7 @@ def facts_of(option: ModelOption) -> tuple[tuple[str, str], ...]:
         )
     return (
         ("Labels", listed(label.name for label in card.labels)),
-        ("Accuracy", accuracy_words(card)),
+        ("Accuracy", accuracy_of(option)),
         *here,
         ("Licence", card.weights.licence),
     )
