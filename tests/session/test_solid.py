@@ -7,14 +7,14 @@ from scipy import ndimage
 from torch import nn
 
 from napari_effseg import Cancelled, Point, Volume
+from napari_effseg.engine.session.blocks import CHANNELS
 from napari_effseg.engine.session.body import Hypothesis
-from napari_effseg.engine.session.cubes import CHANNELS
 from napari_effseg.engine.session.local import LocalSession
-from napari_effseg.engine.session.solid import CubeBody
+from napari_effseg.engine.session.solid import BlockBody
 from napari_effseg.history import History
 
 from .fake import FakeBody
-from .test_cubes import CODES, stored_as, voxel_of
+from .test_blocks import CODES, stored_as, voxel_of
 
 SHAPE, CENTRE, RADIUS = (40, 36, 30), (19.0, 17.0, 14.0), 8.0
 
@@ -56,7 +56,7 @@ def ball(shape=SHAPE, radius=RADIUS):
 
 def opened(volume, history=None, size=32):
     network = Nearest()
-    solid = CubeBody(network, size, torch.device("cpu"))
+    solid = BlockBody(network, size, torch.device("cpu"))
     return LocalSession(volume, Bright(), history, solid=solid), network
 
 
@@ -165,13 +165,13 @@ class Everything(nn.Module):
         return torch.ones_like(x[:, :1])
 
 
-def test_what_does_not_fit_into_a_cube_is_followed_slice_by_slice():
-    data = np.zeros((90, 24, 24), np.float32)
+def test_what_does_not_fit_into_a_block_is_followed_slice_by_slice():
+    data = np.zeros((400, 20, 20), np.float32)
     data[:, 8:16, 8:16] = 1
     volume = Volume(data, np.eye(4))
     followed = LocalSession(volume, FakeBody())
-    session = LocalSession(volume, FakeBody(), solid=CubeBody(Everything(), 16, torch.device("cpu")))
+    session = LocalSession(volume, FakeBody(), solid=BlockBody(Everything(), 16, torch.device("cpu")))
     for one in (followed, session):
-        one.add(Point((45, 12, 12), axis=0))
+        one.add(Point((200, 12, 12), axis=0))
         one.propagate(0)
     assert (session.mask == followed.mask).all()

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from napari_effseg import Cancelled, ConfigError, LabelMap, Volume, io
-from napari_effseg.engine.session.cubes import CHANNELS
+from napari_effseg.engine.session.blocks import CHANNELS
 from napari_effseg.training import run_training
 from napari_effseg.training.solids.appearance import change_volume, synthetic_volume
 from napari_effseg.training.solids.config import SolidConfig

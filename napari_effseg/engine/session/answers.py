@@ -19,9 +19,9 @@ from ...errors import Cancelled, PromptError
 from ...history import Add, Bring, Choose, Event, Propagate, Stroke
 from ...prompts import Mask
 from ...types import BoolArray, CancelCheck, IndexBox, IntArray, Progress
+from .blocks import KnownSlice
 from .body import Hypothesis, PlanePrompt, SliceBody
 from .canvas import Canvas, Patch, slices_of
-from .cubes import KnownSlice
 from .in_planes import SliceKey, in_planes
 from .propagate import Gap, Line, carry, gaps_between, ticker
 from .scene import Scene
@@ -283,7 +283,7 @@ def _filled(
         return None
     fixed = {one.index for one in known if one.axis == axis}
     found = {index: _nothing(scene, axis) for index in wanted if index not in fixed}
-    for index, logits in filled.cube.slices(filled.logits, axis, -SURE):
+    for index, logits in filled.block.slices(filled.logits, axis, -SURE):
         if index in found:
             for one in known:
                 _keep(logits, axis, index, one)

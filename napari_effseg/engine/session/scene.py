@@ -11,8 +11,8 @@ from torch import Tensor
 from ...session_state import image_sha256
 from ...types import Spacing, SpatialShape
 from ...volume import Grid, Volume
+from .blocks import Block
 from .body import SliceImage
-from .cubes import Cube
 from .in_planes import SliceKey
 from .planes import Plane
 from .tones import Tones
@@ -61,8 +61,8 @@ class Scene:
         pixels = pixels[:3] if len(pixels) >= 3 else pixels[:1].expand(3, -1, -1)
         return SliceImage((self.sha256, axis, index), pixels)
 
-    def within(self, cube: Cube) -> Tensor:
-        """Return what a cube shows as networks see it: the mean of the channels, shape (S, S, S)."""
+    def within(self, block: Block) -> Tensor:
+        """Return what a block shows as networks see it: the mean of the channels, shape (S, S, S)."""
         data = np.asarray(self.volume.data)
         channels = data[:3] if data.ndim == 4 else data[None]
-        return self.tones.apply(torch.stack([cube.show(channel) for channel in channels])).mean(dim=0)
+        return self.tones.apply(torch.stack([block.show(channel) for channel in channels])).mean(dim=0)

@@ -1,4 +1,4 @@
-"""An object carried through a volume at once, by a network that sees its known slices in a cube around it."""
+"""An object carried through a volume at once, by a network that sees known slices in a block around it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from ...types import BoolArray, IntArray
-from .cubes import Cube, KnownSlice, maps_of_slices, seen_by_network
+from .blocks import Block, KnownSlice, maps_of_slices, seen_by_network
 from .scene import Scene
 
-__all__ = ["CubeBody", "Filled", "SolidBody"]
+__all__ = ["BlockBody", "Filled", "SolidBody"]
 
-_AROUND = 1.7
-"""Side of the first cube, as a multiple of the known object's longest side."""
-_WIDER = 1.5
-_CLOSER = 0.65
-"""A cube that an object needs less than this fraction of is cut anew."""
-_LOOKS = 4
+_AROUND = 1.6
+"""Sides of a block, as multiples of the object's."""
+_FLAT = 2.5
+"""No side is shorter than the longest one divided by this."""
+_WIDER = 1.6
+_CLOSER = 0.7
+"""A block that an object needs less than this fraction of along an axis is cut anew."""
+_LOOKS = 6
 _LEAST_VOXELS = 12
-"""Voxels of the image along a cube's side, at least."""
+"""Voxels of the image along a block's side, at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +35,12 @@ class Filled:
 
     Attributes
     ----------
-    cube : Cube
+    block : Block
     logits : Tensor, shape (S, S, S)
         In [-4, 4].
     """
 
-    cube: Cube
+    block: Block
     logits: Tensor
 
 
@@ -68,8 +70,8 @@ class SolidBody(Protocol):
         ...
 
 
-class CubeBody:
-    """Answers with a network of cubes.
+class BlockBody:
+    """Answers with a network of blocks.
 
     Parameters
     ----------
@@ -86,39 +88,44 @@ class CubeBody:
     def fill(
         self, scene: Scene, known: Sequence[KnownSlice], taken: IntArray, tick: Callable[[], None]
     ) -> Filled | None:
-        """See `SolidBody.fill`: a cube around what is known, wider while the object touches the border."""
-        low, high = _extent(known)
-        cube = self._around(scene, low, high)
+        """See `SolidBody.fill`: a block around what is known, cut anew around what was found in it."""
+        low, high = _guessed(*_extent(known), np.asarray(scene.spacing))
+        block = self._around(scene, low, high)
         for look in range(_LOOKS):
             tick()
-            found = self._look(scene, cube, known, taken)
-            mask = found > 0
-            is_cut = _is_cut(mask, cube.inside())
-            if look == _LOOKS - 1 or not mask.any():
+            found = self._look(scene, block, known, taken)
+            cut = _cut_axes(block, found > 0)
+            if not (found > 0).any():
                 break
-            one, other = _extent_in(cube, mask)
-            if is_cut:
-                wider = self._around(scene, np.minimum(low, one), np.maximum(high, other))
-                cube = replace(wider, side=max(wider.side, _WIDER * cube.side))
-                continue
-            closer = self._around(scene, np.minimum(low, one), np.maximum(high, other))
-            if look or closer.side > _CLOSER * cube.side:
+            wanted = self._around(scene, *_extent_in(block, found > 0))
+            sides, needed = np.asarray(block.sides), np.asarray(wanted.sides)
+            if cut.any():
+                wider = np.where(cut, np.maximum(needed, _WIDER * sides), needed)
+                block = replace(wanted, sides=(float(wider[0]), float(wider[1]), float(wider[2])))
+            elif look or (needed > _CLOSER * sides).all():
                 break
-            cube = closer
-        return None if is_cut else Filled(cube, found)
+            else:
+                block = wanted
+        return None if cut.any() else Filled(block, found)
 
-    def _around(self, scene: Scene, low: np.ndarray, high: np.ndarray) -> Cube:
+    def _around(self, scene: Scene, low: np.ndarray, high: np.ndarray) -> Block:
         spacing = np.asarray(scene.spacing)
-        side = max(_AROUND * float(((high - low) * spacing).max()), _LEAST_VOXELS * float(spacing.min()))
+        sides = _AROUND * (high - low) * spacing
+        sides = np.maximum(sides, max(sides.max() / _FLAT, _LEAST_VOXELS * spacing.min()))
         centre = (low + high - 1) / 2
-        return Cube(scene.grid, (float(centre[0]), float(centre[1]), float(centre[2])), side, self._size)
+        return Block(
+            scene.grid,
+            (float(centre[0]), float(centre[1]), float(centre[2])),
+            (float(sides[0]), float(sides[1]), float(sides[2])),
+            self._size,
+        )
 
     @torch.inference_mode()
-    def _look(self, scene: Scene, cube: Cube, known: Sequence[KnownSlice], taken: IntArray) -> Tensor:
-        inside = cube.inside()
-        there, other = maps_of_slices(cube, known, inside)
-        locked = cube.show(taken > 0) > 0.5 if taken.any() else torch.zeros_like(there)
-        given = seen_by_network(scene.within(cube), inside, there, other, locked)
+    def _look(self, scene: Scene, block: Block, known: Sequence[KnownSlice], taken: IntArray) -> Tensor:
+        inside = block.inside()
+        there, other = maps_of_slices(block, known, inside)
+        locked = block.show(taken > 0) > 0.5 if taken.any() else torch.zeros_like(there)
+        given = seen_by_network(scene.within(block), inside, there, other, locked)
         logits = self._network(given[None].to(self._device))[0, 0].float().cpu().clamp(-4, 4)
         return torch.where(
             (inside > 0) & ~locked & _joined(logits > 0, there), logits, logits.clamp_max(-1e-3)
@@ -136,14 +143,22 @@ def _extent(known: Sequence[KnownSlice]) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _extent_in(cube: Cube, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same of what was found in a cube."""
+def _guessed(low: np.ndarray, high: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Let an object of which one slice is known be as long across it as it is wide."""
+    sides = (high - low) * spacing
+    least = np.sqrt(np.sort(sides)[1:].prod())
+    more = np.maximum(least - sides, 0) / spacing / 2
+    return low - more, high + more
+
+
+def _extent_in(block: Block, mask: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same of what was found in a block."""
     low, high = np.zeros(3), np.zeros(3)
     for axis in range(3):
-        across = cube.axis_of(axis)
+        across = block.axis_of(axis)
         others = tuple(a for a in range(3) if a != across)
-        places = cube.places(axis)[mask.any(dim=others[1]).any(dim=others[0]).numpy()]
-        half = cube.step / cube.grid.spacing[axis] / 2
+        places = block.places(axis)[mask.any(dim=others[1]).any(dim=others[0]).numpy()]
+        half = block.step(axis) / 2
         low[axis], high[axis] = places.min() - half + 0.5, places.max() + half + 0.5
     return low, high
 
@@ -156,7 +171,9 @@ def _joined(mask: Tensor, known: Tensor) -> Tensor:
     return torch.from_numpy(found)
 
 
-def _is_cut(mask: Tensor, inside: Tensor) -> bool:
-    """Whether an object reaches the border of its cube where the volume goes on."""
-    seen = mask & (inside > 0)
-    return any(bool(seen.select(axis, end).any()) for axis in range(3) for end in (0, -1))
+def _cut_axes(block: Block, mask: Tensor) -> BoolArray:
+    """Say along which array axes, (3,), an object reaches its block's border where the volume goes on."""
+    seen = mask & (block.inside() > 0)
+    return np.asarray(
+        [any(bool(seen.select(block.axis_of(axis), end).any()) for end in (0, -1)) for axis in range(3)]
+    )

@@ -21,11 +21,13 @@ class SolidConfig:
     left_out : tuple of str
         Names of cases of these that are not trained on: to look at.
     size : int
-        Side of the cube that the network sees, in voxels.
-    synthetic : float
-        Chance of a synthetic volume.
+        Side of the block that the network sees, in voxels.
+    unlabelled_files : tuple of str
+        Volumes without labels, for pseudo-objects.
+    synthetic, pseudo : float
+        Chances of a synthetic volume, and of a pseudo-object of a real one.
     pseudo_weight : float
-        Its weight in the loss.
+        Weight of both in the loss.
     most_slices : int
         Of the object, so many slices are known at most.
     locked : float
@@ -36,7 +38,9 @@ class SolidConfig:
     test_folders: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     size: int = 48
-    synthetic: float = 0.35
+    unlabelled_files: tuple[str, ...] = ()
+    synthetic: float = 0.3
+    pseudo: float = 0.25
     pseudo_weight: float = 0.5
     most_slices: int = 4
     locked: float = 0.15

@@ -1,4 +1,4 @@
-"""What a network of cubes learns in a step, and how its weights are chosen."""
+"""What a network of blocks learns in a step, and how its weights are chosen."""
 
 from __future__ import annotations
 

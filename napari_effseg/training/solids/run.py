@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ...engine.session.cubes import CHANNELS, Cube
+from ...engine.session.blocks import CHANNELS
 from ...errors import Cancelled, ConfigError
 from ...io import load, load_labels
 from ...io.dataset import SPLITS, CaseFiles, Dataset, read_dataset
@@ -25,14 +25,14 @@ from ..folder import drawing
 from ..release import finished_card, trained_on, warm_start
 from .config import SolidConfig
 from .lesson import SolidLesson
-from .sampler import SolidCase, SolidExample, SolidSampler, example_of
+from .sampler import SolidCase, SolidExample, SolidSampler, block_of, example_of, planes_of
 
 __all__ = ["choice_examples", "run_solid_training"]
 
 _logger = logging.getLogger(__name__)
 
-_AROUND = 1.7
-"""Side of the cubes by which weights are chosen, as in use: a multiple of the object's longest side."""
+_AROUND = 1.6
+"""Sides of the blocks by which weights are chosen, as in use: multiples of the object's."""
 _LEAST_VOXELS = 200
 _CHOICE = 12
 """Cases of each set by which weights are chosen, at most."""
@@ -49,7 +49,7 @@ def run_solid_training(
     progress: Progress | None,
     cancel: CancelCheck | None,
 ) -> None:
-    """Train a network of cubes, and write its best weights with their card.
+    """Train a network of blocks, and write its best weights with their card.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def run_solid_training(
     options = config.solids
     assert options is not None
     if len(card.input.channels) != 1 or card.dimensions != 3:
-        raise ConfigError(f"{config.path}: a network of cubes needs a card of volumes with one channel")
+        raise ConfigError(f"{config.path}: a network of blocks needs a card of volumes with one channel")
     torch.manual_seed(config.run.seed)
     network = build_network(card)
     _check(network, config, options)
@@ -74,7 +74,7 @@ def run_solid_training(
     sets = [_cases(data, data.split("training"), options, cancel) for data in datasets]
     sets += [_cases(data, data.split("test"), options, cancel) for data in tested]
     _logger.info("%d volumes of %d data sets", sum(map(len, sets)), len(sets))
-    sampler = SolidSampler(sets, options, config.run.seed)
+    sampler = SolidSampler(sets, options, config.run.seed, _unlabelled(config, options))
     trainer.run(sampler, _choice(config, options, cancel), drawing(trainer, progress), cancel)
     card = dataclasses.replace(card, training=trained_on([*datasets, *tested], f"{card.name}.toml"))
     finished_card(card, network, trainer.best, card.training.licence, folder / card.training.config)
@@ -107,9 +107,21 @@ def _cases(
         image = np.asarray(volume.data)
         image = image if image.ndim == 3 else image[0]
         if min(image.shape) > 1:
-            found.append(SolidCase(entry.name, volume.grid, as_bytes(image), np.asarray(labels.data)))
+            found.append(
+                SolidCase(entry.name, volume.grid, as_bytes(image, volume.modality), np.asarray(labels.data))
+            )
     if not found:
         raise ConfigError(f"{data.folder} has no volumes with objects")
+    return found
+
+
+def _unlabelled(config: TrainConfig, options: SolidConfig) -> list[SolidCase]:
+    found = []
+    for name in options.unlabelled_files:
+        volume = load(config.resolve(name))
+        image = np.asarray(volume.data)
+        image = as_bytes(image if image.ndim == 3 else image[0], volume.modality)
+        found.append(SolidCase(name, volume.grid, image, np.zeros(volume.shape, np.uint8)))
     return found
 
 
@@ -142,13 +154,13 @@ def choice_examples(case: SolidCase, count: int, size: int) -> list[SolidExample
             continue
         places = np.argwhere(mask)
         low, high = places.min(axis=0), places.max(axis=0) + 1
-        side = _AROUND * float(((high - low) * case.grid.spacing).max())
         centre = (low + high - 1) / 2
-        cube = Cube(case.grid, (float(centre[0]), float(centre[1]), float(centre[2])), side, size)
-        thickness = max(1, round(case.grid.spacing[axis] / cube.step))
+        block = block_of(case.grid, centre, _AROUND * (high - low) * case.grid.spacing, size)
         random = np.random.default_rng((label, count))
-        image, inside, target = cube.show(case.image) / 255, cube.inside(), cube.show(mask) > 0.5
-        example = example_of(image, inside, target, None, cube.axis_of(axis), count, thickness, random)
+        image, inside, target = block.show(case.image) / 255, block.inside(), block.show(mask) > 0.5
+        example = example_of(
+            image, inside, target, None, block.axis_of(axis), count, planes_of(block), random
+        )
         if example is not None:
             found.append(example)
     return found

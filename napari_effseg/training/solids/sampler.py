@@ -1,4 +1,4 @@
-"""Draws examples: an object of a volume in a cube, with some of its slices known, not quite exactly."""
+"""Draws examples: an object of a volume in a block, with some of its slices known, not quite exactly."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from ...engine.session.cubes import Cube, seen_by_network
+from ...engine.session.blocks import Block, seen_by_network
 from ...types import BoolArray, IntArray
 from ...volume import Grid
 from .appearance import change_volume, smooth_solid, synthetic_volume
 from .config import SolidConfig
+from .pseudo import pseudo_object
 
-__all__ = ["SolidCase", "SolidExample", "SolidSampler", "example_of"]
+__all__ = ["SolidCase", "SolidExample", "SolidSampler", "block_of", "example_of", "planes_of"]
 
 _TRIES = 20
+_ALIKE = 12
+"""Volumes of a set in which pseudo-objects are looked for, at most."""
 _LEAST_VOXELS = 60
 _CLASS = 0.35
 """Chance that a whole class is meant, where it has several pieces; or two classes together."""
-_AROUND = (1.15, 2.6)
-"""Side of the cube, as multiples of the object's longest side."""
-_SHIFT = 0.25
-"""Of the cube's centre, as a fraction of the object's longest side."""
+_AROUND = (1.15, 2.4)
+"""Sides of the block, as multiples of the object's."""
+_FLAT = 2.5
+"""No side of a block is shorter than the longest one divided by this."""
+_SHIFT = 0.2
+"""Of the block's centre, as a fraction of the object's sides."""
 _BEYOND = 0.15
 """Slices are known up to this fraction of an object's length beyond its ends."""
 _ANOTHER_PLANE = 0.2
@@ -79,19 +84,33 @@ class SolidSampler:
         The cases of each data set; all sets are drawn equally often.
     config : SolidConfig
     seed : int
+    unlabelled : sequence of SolidCase
+        Whose labels are not looked at.
     """
 
-    def __init__(self, sets: Sequence[Sequence[SolidCase]], config: SolidConfig, seed: int) -> None:
+    def __init__(
+        self,
+        sets: Sequence[Sequence[SolidCase]],
+        config: SolidConfig,
+        seed: int,
+        unlabelled: Sequence[SolidCase] = (),
+    ) -> None:
         self._sets = [list(cases) for cases in sets if cases]
+        few = [case for cases in self._sets for case in cases[:_ALIKE]]
+        self._every = [*few, *unlabelled]
         self._config, self._seed = config, seed
 
     def example(self, number: int) -> SolidExample:
         """Return the example of this number."""
         random = np.random.default_rng((self._seed, number))
         for _ in range(_TRIES):
-            found = (
-                self._synthetic(random) if random.random() < self._config.synthetic else self._real(random)
-            )
+            draw = random.random()
+            if draw < self._config.synthetic:
+                found = self._synthetic(random)
+            elif draw < self._config.synthetic + self._config.pseudo:
+                found = self._pseudo(random)
+            else:
+                found = self._real(random)
             if found is not None:
                 return found
         return self.example(number + 1)
@@ -109,6 +128,19 @@ class SolidSampler:
         inside = torch.ones(size, size, size)
         return self._asked(image, inside, target, None, random, self._config.pseudo_weight)
 
+    def _pseudo(self, random: np.random.Generator) -> SolidExample | None:
+        """Ask for what might be an object of a volume, wherever it is."""
+        case = self._every[random.integers(len(self._every))]
+        sides = np.asarray(case.grid.shape) * case.grid.spacing
+        centre = random.uniform(0.2, 0.8, 3) * case.grid.shape
+        size = random.uniform(0.3, 0.9) * np.median(sides) * random.uniform(0.5, 1, 3)
+        block = block_of(case.grid, centre, size, self._config.size)
+        image, inside = block.show(case.image) / 255, block.inside()
+        target = pseudo_object(image, inside, random)
+        if target is None:
+            return None
+        return self._asked(image, inside, target, None, random, self._config.pseudo_weight, planes_of(block))
+
     def _real(self, random: np.random.Generator) -> SolidExample | None:
         cases = self._sets[random.integers(len(self._sets))]
         case = cases[random.integers(len(cases))]
@@ -117,22 +149,23 @@ class SolidSampler:
             return None
         label, mask, corner = found
         spacing = np.asarray(case.grid.spacing)
-        longest = float((np.asarray(mask.shape) * spacing).max())
-        shift = random.uniform(-_SHIFT, _SHIFT, 3) * longest / spacing
-        centre = corner + (np.asarray(mask.shape) - 1) / 2 + shift
-        side = longest * float(random.uniform(*_AROUND))
-        cube = Cube(case.grid, (centre[0], centre[1], centre[2]), side, self._config.size)
+        lengths = np.asarray(mask.shape)
+        centre = corner + (lengths - 1) / 2 + random.uniform(-_SHIFT, _SHIFT, 3) * lengths
+        sides = lengths * spacing * random.uniform(*_AROUND, 3)
+        block = block_of(case.grid, centre, sides, self._config.size)
         whole = np.zeros(case.grid.shape, np.uint8)
         whole[tuple(slice(c, c + n) for c, n in zip(corner, mask.shape, strict=True))] = mask
-        target, inside = cube.show(whole) > 0.5, cube.inside()
+        target, inside = block.show(whole) > 0.5, block.inside()
         if target.sum() < _LEAST_VOXELS:
             return None
         locked = None
         if random.random() < self._config.locked:
             others = np.setdiff1d(np.unique(case.labels), [0, label])
             kept = others[random.random(len(others)) < random.uniform(0.3, 1.0)]
-            locked = cube.show(np.isin(case.labels, kept)) > 0.5
-        return self._asked(cube.show(case.image) / 255, inside, target, locked, random, 1.0)
+            locked = block.show(np.isin(case.labels, kept)) > 0.5
+        return self._asked(
+            block.show(case.image) / 255, inside, target, locked, random, 1.0, planes_of(block)
+        )
 
     def _asked(
         self,
@@ -142,19 +175,22 @@ class SolidSampler:
         locked: Tensor | None,
         random: np.random.Generator,
         weight: float,
+        planes: tuple[int, int, int] = (1, 1, 1),
     ) -> SolidExample | None:
         if random.random() < _TURNED:
             order = random.permutation(3).tolist()
             flips = [axis for axis in range(3) if random.random() < 0.5]
             image, inside, target = (part.permute(order).flip(flips) for part in (image, inside, target))
             locked = None if locked is None else locked.permute(order).flip(flips)
+            planes = (planes[order[0]], planes[order[1]], planes[order[2]])
         axis = int(random.integers(3))
-        thickness = int(random.integers(2, 7)) if random.random() < _THICK else 1
-        if thickness > 1:
+        if random.random() < _THICK:
+            thickness = max(int(random.integers(2, 7)), planes[axis])
             image = _thick(image, axis, thickness)
+            planes = (*planes[:axis], thickness, *planes[axis + 1 :])  # type: ignore[assignment]  # three
         image = change_volume(image, random)
         count = int(random.choice(np.arange(1, self._config.most_slices + 1)))
-        return example_of(image, inside, target, locked, axis, count, thickness, random, weight)
+        return example_of(image, inside, target, locked, axis, count, planes, random, weight)
 
 
 def example_of(
@@ -164,7 +200,7 @@ def example_of(
     locked: Tensor | None,
     axis: int,
     count: int,
-    thickness: int,
+    planes: tuple[int, int, int],
     random: np.random.Generator,
     weight: float = 1.0,
 ) -> SolidExample | None:
@@ -177,8 +213,10 @@ def example_of(
     locked : Tensor, shape (S, S, S), bool, or None
     axis : int
         Across the slices.
-    count, thickness : int
-        How many of them, and how many planes of the cube each takes up.
+    count : int
+        How many of them.
+    planes : (int, int, int)
+        How many planes of the block a slice across each axis takes up.
     random : numpy.random.Generator
     weight : float
     """
@@ -191,12 +229,31 @@ def example_of(
         mask = _as_drawn(target.select(across, index), random)
         if number == 0 and not mask.any():
             return None
-        low = max(0, index - (thickness - 1) // 2)
-        for plane in range(low, min(low + thickness, len(areas))):
+        low = max(0, index - (planes[across] - 1) // 2)
+        for plane in range(low, min(low + planes[across], len(areas))):
             known.select(across, plane).copy_(mask)
             other.select(across, plane).copy_(~mask)
     other &= (inside > 0) & ~known
     return SolidExample(seen_by_network(image, inside, known, other, locked & ~known), target, weight)
+
+
+def block_of(grid: Grid, centre: np.ndarray, sides: np.ndarray, size: int) -> Block:
+    """Cut a block of about these sides in mm around a voxel."""
+    sides = np.maximum(sides, sides.max() / _FLAT)
+    return Block(
+        grid,
+        (float(centre[0]), float(centre[1]), float(centre[2])),
+        (float(sides[0]), float(sides[1]), float(sides[2])),
+        size,
+    )
+
+
+def planes_of(block: Block) -> tuple[int, int, int]:
+    """Return how many planes of a block, along each of its axes, a slice of the volume takes up."""
+    found = [0, 0, 0]
+    for axis in range(3):
+        found[block.axis_of(axis)] = max(1, round(1 / block.step(axis)))
+    return found[0], found[1], found[2]
 
 
 def _object_of(

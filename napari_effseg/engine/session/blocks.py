@@ -1,7 +1,7 @@
-"""Cubes: the part of a volume that a three-dimensional network is shown, and its answer brought back.
+"""Blocks: the part of a volume that a three-dimensional network is shown, and its answer brought back.
 
-A cube stands upright in the body whatever the storage order, its voxels as long as wide as high. Axes of the
-volume and of the cube are parallel, so that each of them is resampled by a matrix of its own.
+A block stands upright in the body whatever the storage order, and has as many voxels along each axis. Axes of
+the volume and of the block are parallel, so that each of them is resampled by a matrix of its own.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from ...nets.geodesic import SolidContrast
 from ...types import BoolArray
 from ...volume import Grid
 
-__all__ = ["CHANNELS", "Cube", "KnownSlice", "maps_of_slices", "seen_by_network"]
+__all__ = ["CHANNELS", "Block", "KnownSlice", "maps_of_slices", "seen_by_network"]
 
 CHANNELS = ("image", "inside", "object", "other", "locked", "from_object", "from_other", "from_border")
-"""What a network of cubes sees: the image, normalised; 1 inside of it; of the slices that are known, where
+"""What a network of blocks sees: the image, normalised; 1 inside of it; of the slices that are known, where
 the object is and where it is not; objects that are finished; and how strongly three things reach each voxel
-along the path of least contrast: the object, what is none of it, and the border of the cube."""
+along the path of least contrast: the object, what is none of it, and the border of the block."""
 
 _STEEP = 3
 """Power of the strengths: in a volume nearly everything is reached by some path."""
 _UPRIGHT = (("LR", "L"), ("PA", "P"), ("IS", "I"))
-"""Letters of the patient's axes, in the order of a cube's, and towards which of them each runs."""
+"""Letters of the patient's axes, in the order of a block's, and towards which of them each runs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,8 @@ class KnownSlice:
 
 
 @dataclass(frozen=True)
-class Cube:
-    """A cube of a volume.
+class Block:
+    """A block of a volume.
 
     Attributes
     ----------
@@ -58,35 +58,34 @@ class Cube:
         Of the volume.
     centre : (float, float, float)
         Voxel of the volume in the middle.
-    side : float
-        In mm.
+    sides : (float, float, float)
+        Along the array axes of the volume, in mm.
     size : int
-        Side in voxels of the cube.
+        Voxels of the block along each axis.
     """
 
     grid: Grid
     centre: tuple[float, float, float]
-    side: float
+    sides: tuple[float, float, float]
     size: int
 
-    @property
-    def step(self) -> float:
-        """Millimetres a voxel of the cube."""
-        return self.side / self.size
+    def step(self, axis: int) -> float:
+        """Voxels of the volume along an array axis that one of the block is long."""
+        return self.sides[axis] / self.size / self.grid.spacing[axis]
 
     def places(self, axis: int) -> NDArray[np.float64]:
-        """Where the cube's voxels lie along an array axis, in voxels of the volume, upright.
+        """Where the block's voxels lie along an array axis, in voxels of the volume, upright.
 
         Returns
         -------
         ndarray, shape (size,)
         """
-        steps = (np.arange(self.size) + 0.5) * self.step - self.side / 2
+        steps = (np.arange(self.size) - (self.size - 1) / 2) * self.step(axis)
         turned = steps if self._towards(axis) else -steps
-        return np.asarray(self.centre[axis] + turned / self.grid.spacing[axis], np.float64)
+        return np.asarray(self.centre[axis] + turned, np.float64)
 
     def reading(self, axis: int) -> Tensor:
-        """Matrix that resamples the volume along an array axis, averaging where the cube is coarser.
+        """Matrix that resamples the volume along an array axis, averaging where the block is coarser.
 
         Returns
         -------
@@ -94,14 +93,14 @@ class Cube:
             Rows outside the volume are 0.
         """
         places, count = self.places(axis), self.grid.shape[axis]
-        reach = max(1.0, self.step / self.grid.spacing[axis])
+        reach = max(1.0, self.step(axis))
         weights = np.clip(1 - np.abs(places[:, None] - np.arange(count)) / reach, 0, None)
         inside = (places >= -0.5) & (places < count - 0.5)
         weights *= inside[:, None] / np.maximum(weights.sum(axis=1, keepdims=True), 1e-6)
         return torch.from_numpy(weights.astype(np.float32))
 
     def show(self, data: NDArray[np.generic]) -> Tensor:
-        """Cut the cube from a volume; 0 beyond it.
+        """Cut the block from a volume; 0 beyond it.
 
         Parameters
         ----------
@@ -122,7 +121,7 @@ class Cube:
         return found.permute(*self._order).contiguous()
 
     def inside(self) -> Tensor:
-        """Say which voxels of the cube lie in the volume: 1 there, else 0; shape (size, size, size)."""
+        """Say which voxels of the block lie in the volume: 1 there, else 0; shape (size, size, size)."""
         rows = [self.reading(axis).any(dim=1).float() for axis in range(3)]
         found = rows[0][:, None, None] * rows[1][:, None] * rows[2]
         return found.permute(*self._order).contiguous()
@@ -135,12 +134,12 @@ class Cube:
         answer : Tensor, shape (size, size, size)
         axis : int
         outside : float
-            Value of what lies beyond the cube.
+            Value of what lies beyond the block.
 
         Yields
         ------
         int
-            Index of a slice that meets the cube.
+            Index of a slice that meets the block.
         ndarray, float32
             Of the whole slice, without the axis.
         """
@@ -156,20 +155,20 @@ class Cube:
             yield low + offset, found
 
     def slab(self, known: KnownSlice) -> tuple[Tensor, Tensor, int]:
-        """Lay a slice into the cube.
+        """Lay a slice into the block.
 
         Returns
         -------
         planes : Tensor of int
-            The cube's planes that it takes up, at least one where it meets the cube.
+            The block's planes that it takes up, at least one where it meets the block.
         mask : Tensor, shape (size, size), bool
             Of each of them.
         axis : int
-            Axis of the cube across them.
+            Axis of the block across them.
         """
         others = [a for a in range(3) if a != known.axis]
         places = self.places(known.axis)
-        reach = max(0.5, self.step / self.grid.spacing[known.axis] / 2 + 1e-6)
+        reach = max(0.5, self.step(known.axis) / 2 + 1e-6)
         planes = torch.from_numpy(np.flatnonzero(np.abs(places - known.index) <= reach))
         mask = self.reading(others[0]) @ torch.from_numpy(known.mask.astype(np.float32))
         seen = mask @ self.reading(others[1]).T > 0.5
@@ -177,12 +176,12 @@ class Cube:
         return planes, turned, self.axis_of(known.axis)
 
     def axis_of(self, axis: int) -> int:
-        """Return the cube's axis along which an array axis runs."""
+        """Return the block's axis along which an array axis runs."""
         return self._order.index(axis)
 
     @property
     def _order(self) -> list[int]:
-        """Array axes in the order of the cube's."""
+        """Array axes in the order of the block's."""
         letters = self.grid.axcodes
         return [next(a for a in range(3) if letters[a] in pair) for pair, _ in _UPRIGHT]
 
@@ -191,7 +190,7 @@ class Cube:
         return any(letter == towards for _, towards in _UPRIGHT)
 
     def _writing(self, axis: int) -> tuple[int, Tensor]:
-        """First voxel of an axis in the cube, and how voxels mix the cube's, linearly."""
+        """First voxel of an axis in the block, and how voxels mix the block's, linearly."""
         places, count = self.places(axis), self.grid.shape[axis]
         step = places[1] - places[0]
         low = max(0, int(np.ceil(places.min() - abs(step) / 2)))
@@ -201,8 +200,8 @@ class Cube:
         return low, torch.from_numpy(weights.astype(np.float32))
 
 
-def maps_of_slices(cube: Cube, known: Sequence[KnownSlice], inside: Tensor) -> tuple[Tensor, Tensor]:
-    """Lay the slices that are known into a cube.
+def maps_of_slices(block: Block, known: Sequence[KnownSlice], inside: Tensor) -> tuple[Tensor, Tensor]:
+    """Lay the slices that are known into a block.
 
     Returns
     -------
@@ -211,7 +210,7 @@ def maps_of_slices(cube: Cube, known: Sequence[KnownSlice], inside: Tensor) -> t
     """
     found, other = (torch.zeros_like(inside, dtype=torch.bool) for _ in range(2))
     for one in known:
-        planes, mask, axis = cube.slab(one)
+        planes, mask, axis = block.slab(one)
         for plane in planes.tolist():
             found.select(axis, plane).logical_or_(mask)
             other.select(axis, plane).logical_or_(~mask)
@@ -219,7 +218,7 @@ def maps_of_slices(cube: Cube, known: Sequence[KnownSlice], inside: Tensor) -> t
 
 
 def seen_by_network(image: Tensor, inside: Tensor, known: Tensor, other: Tensor, locked: Tensor) -> Tensor:
-    """Put together what a network of cubes sees.
+    """Put together what a network of blocks sees.
 
     Parameters
     ----------
