@@ -248,10 +248,10 @@ def _solid_body(volume: Volume, device: str) -> SolidBody | None:
 
     from .engine.device import resolve_device
     from .engine.networks import cached_network
-    from .engine.session.solid import CubeBody
+    from .engine.session.solid import BlockBody
 
     target = torch.device(resolve_device(device).name)
-    return CubeBody(cached_network.get(known[0], str(target)), known[0].window.size[0], target)
+    return BlockBody(cached_network.get(known[0], str(target)), known[0].window.size[0], target)
 
 
 def _writer(card: Card) -> Callable[[LocalSession, PathLike], None]:

@@ -1,4 +1,4 @@
-"""SolidUNet: a cube of a volume and what is known of an object in, the object out (early fusion).
+"""SolidUNet: a block of a volume and what is known of an object in, the object out (early fusion).
 
 References
 ----------
@@ -45,7 +45,7 @@ class SolidUNetConfig:
 
 
 class SolidUNet(nn.Module):
-    """U-Net of a cube and maps of what is known in it: (B, C, I, J, K) -> (B, 1, I, J, K).
+    """U-Net of a block and maps of what is known in it: (B, C, I, J, K) -> (B, 1, I, J, K).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class SolidUNet(nn.Module):
         self.net = UNet(UNetConfig(3, channels, 1, config.features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Find the object of each cube.
+        """Find the object of each block.
 
         Parameters
         ----------
