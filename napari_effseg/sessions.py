@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from .session_state import SessionState
     from .zoo.card import Card
 
-__all__ = ["open_session", "promptable_card", "promptable_cards", "restore", "resume"]
+__all__ = [
+    "open_session",
+    "promptable_card",
+    "promptable_cards",
+    "restore",
+    "resume",
+    "slice_body",
+    "solid_body",
+]
 
 _TASK = "promptable"
 _LEAST_SLICES = 4
@@ -79,7 +87,7 @@ def open_session(
     from .engine.session.local import LocalSession
 
     card = promptable_card(model)
-    body = _body(card, device)
+    body = slice_body(card, device)
     if isinstance(volume, Volume):
         return LocalSession(volume, body, write=_writer(card), solid=_solid_body(volume, device))
     from .engine.session.over_time import TimeSession
@@ -143,7 +151,7 @@ def restore(
 
     card = promptable_card(state.model if model == "auto" else model)
     solid = _solid_body(volume, device)
-    return LocalSession.restored(volume, _body(card, device), state, _writer(card), solid)
+    return LocalSession.restored(volume, slice_body(card, device), state, _writer(card), solid)
 
 
 def _resume_over_time(
@@ -159,7 +167,7 @@ def _resume_over_time(
             f"the session is of {len(state.frames)} time points; {len(volumes)} images were given"
         )
     card = promptable_card(state.frames[0].model if model == "auto" else model)
-    body = _body(card, device)
+    body = slice_body(card, device)
     sessions = [
         LocalSession.restored(volume, body, frame, solid=_solid_body(volume, device))
         for volume, frame in zip(volumes, state.frames, strict=True)
@@ -216,12 +224,21 @@ def _cards_of(dimensions: int) -> tuple[Card, ...]:
 
 
 def _measured_dice(card: Card) -> float:
-    """Return Dice after three clicks, as far as it was measured."""
-    return next((row.mean for row in card.accuracy if row.metric == "dice_clicks_3"), 0.0)
+    """Return Dice after three clicks, or three corrections of a volume, as far as it was measured."""
+    wanted = ("dice_clicks_3", "dice_volume_corrections_3")
+    return next((row.mean for row in card.accuracy if row.metric in wanted), 0.0)
 
 
-def _body(card: Card, device: str) -> SliceBody:
-    """Load a card's network, and put it behind the words of a body."""
+def slice_body(card: Card, device: str = "auto") -> SliceBody:
+    """Load a card's network, and put it behind the words of a body.
+
+    Raises
+    ------
+    CardError
+        If the network answers no clicks.
+    WeightsError
+        If its weights are missing or not what the card says.
+    """
     import torch
 
     from .engine.device import resolve_device
@@ -242,8 +259,17 @@ def _body(card: Card, device: str) -> SliceBody:
 def _solid_body(volume: Volume, device: str) -> SolidBody | None:
     """Load the network that carries objects through volumes; None for pictures, and where there is none."""
     known = _cards_of(3)
-    if min(volume.shape) < _LEAST_SLICES or not known:
-        return None
+    return solid_body(known[0], device) if min(volume.shape) >= _LEAST_SLICES and known else None
+
+
+def solid_body(card: Card, device: str = "auto") -> SolidBody:
+    """Load a card's network that carries objects through volumes.
+
+    Raises
+    ------
+    WeightsError
+        If its weights are missing or not what the card says.
+    """
     import torch
 
     from .engine.device import resolve_device
@@ -251,7 +277,7 @@ def _solid_body(volume: Volume, device: str) -> SolidBody | None:
     from .engine.session.solid import BlockBody
 
     target = torch.device(resolve_device(device).name)
-    return BlockBody(cached_network.get(known[0], str(target)), known[0].window.size[0], target)
+    return BlockBody(cached_network.get(card, str(target)), card.window.size[0], target)
 
 
 def _writer(card: Card) -> Callable[[LocalSession, PathLike], None]:

@@ -18,13 +18,16 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import napari_effseg as eff
+from napari_effseg import sessions
 from napari_effseg.engine.device import peak_memory_bytes, resolve_device
+from napari_effseg.engine.session.local import LocalSession
 from napari_effseg.evaluation.clicks import ALL, ClickOptions, Subject, evaluate_clicks
 from napari_effseg.io.dataset import read_dataset
 from napari_effseg.training import read_config
@@ -41,9 +44,12 @@ COLUMNS = {
     "dice_box": "box",
     "dice_box_clicks_3": "box_3",
 }
+SOLID_COLUMNS = {"dice_volume_corrections_3": "solid_3", "dice_volume_click": "solid"}
+"""Of networks that carry objects through volumes."""
 LICENCE = "CC-BY-SA 4.0"
 """Of the weights: the strictest of their data's licences, which the others allow."""
 OPTIONS = ClickOptions(split=ALL, limit=30, objects=2, clicks=5)
+SOLID_OPTIONS = ClickOptions(split=ALL, limit=12, objects=2, clicks=1, solids=True)
 
 
 def release(run: Path, datasets: Sequence[Path]) -> None:
@@ -68,6 +74,7 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
         config.data.folder,
         *config.data.more_folders,
         *(config.clicks.test_folders if config.clicks else ()),
+        *(config.solids.test_folders if config.solids else ()),
     ]
     training = trained_on(
         [read_dataset(config.resolve(name)) for name in names], f"weights/configs/{draft.name}.toml"
@@ -91,18 +98,22 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
 
 def _accuracy(card: Card, datasets: Sequence[Path]) -> tuple[Accuracy, ...]:
     """Mean over the sets of the mean Dice of their objects, and the spread of the sets."""
-    subject = Subject(card.name, lambda volume: eff.open_session(volume, card, "cpu"))
-    found = evaluate_clicks(subject, [("choice", dataset) for dataset in datasets], OPTIONS)
+    is_solid = card.dimensions == 3
+    options, columns = (SOLID_OPTIONS, SOLID_COLUMNS) if is_solid else (OPTIONS, COLUMNS)
+    answering = sessions.promptable_card() if is_solid else card
+    subject = Subject(card.name, partial(_opened, answering, card if is_solid else None))
+    found = evaluate_clicks(subject, [("choice", dataset) for dataset in datasets], options)
     sets = " ".join(dataset.name for dataset in datasets)
-    command = f"effseg evaluate {card.name} {sets} --split all --limit 30 --objects 2 --clicks 5"
+    command = f"effseg evaluate {answering.name} {sets} --split all --limit {options.limit} --objects 2"
+    command += f" --clicks {options.clicks}" + (" --whole" if is_solid else "")
     rows = []
-    for metric, column in COLUMNS.items():
+    for metric, column in columns.items():
         values = [getattr(one.summary, column) for one in found.sets]
         rows.append(
             Accuracy(
                 dataset=" + ".join(one.dataset for one in found.sets),
                 split="choice",
-                cases=sum(len(one.objects) for one in found.sets),
+                cases=sum(len(one.solids if is_solid else one.objects) for one in found.sets),
                 metric=metric,
                 label="mean",
                 mean=round(float(np.mean(values)), 4),
@@ -113,6 +124,12 @@ def _accuracy(card: Card, datasets: Sequence[Path]) -> tuple[Accuracy, ...]:
     return tuple(rows)
 
 
+def _opened(card: Card, solid: Card | None, volume: eff.Volume) -> LocalSession:
+    """Open a session whose networks are these, whatever is installed."""
+    body = sessions.slice_body(card, "cpu")
+    return LocalSession(volume, body, solid=None if solid is None else sessions.solid_body(solid, "cpu"))
+
+
 def _in_new_process(card: Card) -> tuple[Performance, ...]:
     """Measure where nothing else has been held, which a process's high-water mark would remember."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -120,6 +137,36 @@ def _in_new_process(card: Card) -> tuple[Performance, ...]:
 
 
 def _performance(card: Card) -> tuple[Performance, ...]:
+    if card.dimensions == 3:
+        return (_of_a_volume(card),)
+    return _of_pictures(card)
+
+
+def _of_a_volume(card: Card) -> Performance:
+    """Time a ball being carried through a hundred slices, warm, the median of five."""
+    i, j, k = np.ogrid[:256, :256, :100]
+    ball = (i - 128) ** 2 + (j - 128) ** 2 + (2 * (k - 50)) ** 2 < 80**2
+    image = (ball + 0.1 * np.random.default_rng(0).random(ball.shape)).astype(np.float32)
+    with _opened(
+        sessions.promptable_card(), card, eff.Volume(image, np.diag([1.0, 1.0, 2.0, 1.0]))
+    ) as session:
+        session.add(eff.Point((128, 128, 50)))
+        seconds = []
+        for _ in range(6):
+            before = time.perf_counter()
+            session.propagate(2)
+            seconds.append(time.perf_counter() - before)
+            session.undo()
+            session.add(eff.Point((128, 128, 50)))  # another history: what was undone is not brought back
+    return Performance(
+        f"CPU, {torch.get_num_threads()} threads",
+        "256 x 256 pixels, carried through 100 slices",
+        round(float(np.median(seconds[1:])), 3),
+        round(peak_memory_bytes(resolve_device("cpu")) / 1e6),
+    )
+
+
+def _of_pictures(card: Card) -> tuple[Performance, ...]:
     """Time clicks on pictures of two sizes, warm, the median of eleven."""
     rows = []
     for side in (512, 1024):
@@ -127,7 +174,7 @@ def _performance(card: Card) -> tuple[Performance, ...]:
         first, more = [], []
         for number in range(12):
             volume = eff.Volume(image + number, np.eye(4))
-            with eff.open_session(volume, card, "cpu") as session:
+            with _opened(card, None, volume) as session:
                 before = time.perf_counter()
                 session.add(eff.Point((side // 3, side // 2)))
                 first.append(time.perf_counter() - before)

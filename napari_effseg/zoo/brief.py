@@ -20,6 +20,7 @@ _SHOWN_NAMES = 8
 _METRICS = {
     "dice": "Dice",
     "dice_clicks_3": "Dice after 3 clicks",
+    "dice_volume_corrections_3": "Dice of whole objects after a click and 3 corrections",
     "nsd": "NSD",
     "hd95_mm": "HD95",
     "iou": "IoU",

@@ -82,6 +82,10 @@ def card_page(card: Card, picture: str = "", caption: str = "") -> str:
 
 
 def _command(card: Card) -> str:
+    if card.task == "promptable" and card.dimensions == 3:
+        return (
+            "```bash\neffseg prompt IMAGE --point I,J,K --propagate -o mask.nii.gz  # takes it by itself\n```"
+        )
     if card.task == "promptable":
         return f"```bash\neffseg prompt IMAGE -m {card.name} --point I,J,K -o mask.nii.gz\n```"
     return f"```bash\neffseg segment IMAGE -m {card.name}\n```"
