@@ -112,8 +112,13 @@ class EngineSetting:
         self.wanted, self.now = remembered(), EngineChoice()
 
     def choose(self, **fields: Any) -> None:
-        """Replace fields of the choice; a server that can be used is remembered, without its key."""
+        """Replace fields of the choice; a server that can be used is remembered, without its key.
+
+        The key of one machine is forgotten, rather than shown to another, or in the clear.
+        """
         wanted = replace(self.wanted, **fields)
+        if "key" not in fields and self.wanted.url and _machine(wanted.url) != _machine(self.wanted.url):
+            wanted = replace(wanted, key="")
         if wanted == self.wanted:
             return
         self.wanted = wanted
@@ -159,6 +164,13 @@ _SHARED: weakref.WeakKeyDictionary[object, EngineSetting] = weakref.WeakKeyDicti
 def shared_setting(viewer: ViewerModel) -> EngineSetting:
     """Return the choice that the docks of a viewer share."""
     return _SHARED.setdefault(getattr(viewer, "__wrapped__", viewer), EngineSetting())
+
+
+def _machine(url: str) -> tuple[str, str | None]:
+    with suppress(ValueError):
+        parts = _parts(url)
+        return parts.scheme, parts.hostname
+    return "", None
 
 
 def _parts(url: str) -> Any:

@@ -66,9 +66,10 @@ class EngineDesk:
             return f"Connecting to {self.wanted.place} …"
         if self.wanted.missing:
             return f"{self.wanted.missing} Until then, networks run on {self.now.place}."
-        if self.said or self.now.is_here:
+        if self.is_problem or self.now.is_here:
             return self.said
-        return f"Images that are segmented are sent to {self.now.place}. {self.now.warning}".strip()
+        sent = f"Images that are segmented are sent to {self.now.place}."
+        return " ".join(filter(None, (self.said, sent, self.now.warning)))
 
     def choose(self, **fields: Any) -> None:
         """Replace fields of the choice."""
@@ -94,8 +95,7 @@ class EngineDesk:
         self._say()
 
     def _reached(self, words: str) -> None:
-        warning = self.now.warning
-        self._say(f"{words} {warning}".strip())
+        self._say(words)
         self.setting.reached.emit()
 
     def _failed(self, error: Exception) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSignalBlocker, Signal
+from functools import partial
+
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QFileDialog,
     QGridLayout,
@@ -39,9 +41,6 @@ class EngineRows(QWidget):
     desk : EngineDesk
     """
 
-    unfolded = Signal()
-    """Emitted when there is more to see."""
-
     def __init__(self, desk: EngineDesk) -> None:
         super().__init__()
         self.desk = desk
@@ -49,12 +48,10 @@ class EngineRows(QWidget):
         self._colours: dict[str, str] = {}
         self._build()
         self.where.activated.connect(lambda at: desk.choose(where=_PLACES[at][1]))
-        self.url.editingFinished.connect(lambda: desk.choose(url=self.url.text().strip()))
-        self.key.editingFinished.connect(lambda: desk.choose(key=self.key.text().strip()))
-        self.certificate.editingFinished.connect(self._take_certificate)
+        for name in _TIPS:
+            getattr(self, name).editingFinished.connect(partial(self._take, name))
         self.browse.clicked.connect(self._choose_certificate)
         self.test.clicked.connect(desk.try_out)
-        self.fold.toggled.connect(lambda _: self.unfolded.emit())
         desk.changed.connect(self.show_choice)
         self.show_choice()
 
@@ -123,7 +120,7 @@ class EngineRows(QWidget):
         for name in _TIPS:
             field = getattr(self, name)
             enable(field, _TIPS[name], self._busy)
-            if field.text().strip() != getattr(wanted, name) and not field.hasFocus():
+            if field.text().strip() != getattr(wanted, name) and not field.isModified():
                 field.setText(getattr(wanted, name))
         enable(self.browse, _TIPS["certificate"], self._busy)
         enable(self.test, _TEST_TIP, self._busy or desk.why_not_try)
@@ -133,12 +130,14 @@ class EngineRows(QWidget):
 
     # --- what the user wants ---
 
-    def _take_certificate(self) -> None:
-        self.desk.choose(certificate=self.certificate.text().strip())
+    def _take(self, name: str) -> None:
+        field: QLineEdit = getattr(self, name)
+        field.setModified(False)
+        self.desk.choose(**{name: field.text().strip()})
 
     def _choose_certificate(self) -> None:
         kinds = "Certificates (*.pem *.crt *.cer);;All files (*)"
         path, _ = QFileDialog.getOpenFileName(self, "Choose the server's certificate", "", kinds)
         if path:
             self.certificate.setText(path)
-            self._take_certificate()
+            self._take("certificate")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..errors import EffsegError, ServerError, ServerLost
+from ..errors import EffsegError, ServerBusy, ServerError, ServerLost, WrongKey
 from .engine_choice import EngineChoice
 from .inference import Handlers, Inference
 from .words import sentence, trouble
@@ -19,7 +19,11 @@ __all__ = ["Engines", "Reach", "part", "trouble_in_run", "try_out", "without_ser
 Reach = Callable[[EngineChoice], "Client"]
 """Connects to the server of a choice."""
 _LOST = "The connection broke and did not come back; nothing was changed. Run again when the server is back."
-_GO_ON_HERE = "To go on without it, choose this computer under “Networks run on”."
+_WAYS_OUT = (
+    (WrongKey, "Enter another one, or choose this computer, under “Networks run on”."),
+    (ServerBusy, "Try again later, or choose this computer under “Networks run on”."),
+    (ServerError, "To go on without it, choose this computer under “Networks run on”."),
+)
 
 
 def _reach(choice: EngineChoice) -> Client:
@@ -105,7 +109,8 @@ def try_out(reach: Reach, choice: EngineChoice) -> str:
 
 def without_server(words: str, error: Exception) -> str:
     """Add to the words of an error what to do where a server is to blame."""
-    return f"{sentence(words)} {_GO_ON_HERE}" if isinstance(error, ServerError) else words
+    way_out = next((text for kind, text in _WAYS_OUT if isinstance(error, kind)), "")
+    return f"{sentence(words)} {way_out}".strip()
 
 
 def trouble_in_run(error: Exception) -> tuple[str, str]:

@@ -146,5 +146,5 @@ def _placeholder(state: SegmentationState) -> str:
     if state.is_checking and not state.model:
         return "Looking which fit …"
     if state.engine_problem:
-        return "The server does not answer"
+        return "Not known yet"
     return "None fits this image" if len(state.misfits) == len(state.options) else "Choose one"

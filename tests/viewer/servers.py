@@ -44,4 +44,6 @@ class Lab:
 
 def impatient():
     """Connections that do not wait long for a server that is gone."""
-    return Engines(lambda choice: connect(choice.url, choice.key, timeout=0.3))
+    return Engines(
+        lambda choice: connect(choice.url, choice.key, timeout=0.3, certificate=choice.certificate or None)
+    )
