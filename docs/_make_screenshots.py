@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,7 @@ import napari_effseg as eff
 from napari_effseg.viewer import _sample_data
 from napari_effseg.viewer.click_places import show_slice_of
 from napari_effseg.viewer.click_widget import ClickWidget
+from napari_effseg.viewer.engine_choice import Where
 from napari_effseg.viewer.layers import layer_to_volume, world_of_index
 from napari_effseg.viewer.orientation import Plane, Sides
 from napari_effseg.viewer.reading_view import show_plane, spatial_axes_shown
@@ -120,6 +123,29 @@ def hippocampus(theme: str) -> None:
     if theme == "dark":
         session.widget.table.grab().save(str(IMAGES / "napari_table.png"))
     session.viewer.close()
+
+
+def server() -> None:
+    """Segment the sample case on a server, with its lines unfolded."""
+    from napari_effseg.server.engines import LocalEngine
+    from napari_effseg.server.run import Server
+    from napari_effseg.server.settings import Settings
+
+    session, key = Session("light"), "a key for this picture"
+    session.open_sample("hippocampus")
+    with tempfile.TemporaryDirectory() as folder, Server(Settings({"user": key}), LocalEngine()) as running:
+        os.environ["EFFSEG_CONFIG"] = folder
+        session.widget.engine.choose(where=Where.SERVER, url=running.url, key=key)
+        until(lambda: session.panel.store.now.plan is not None)
+        session.widget.engine_rows.fold.setChecked(True)
+        press(session.widget.engine_rows.test)
+        until(lambda: not session.widget.engine.is_trying)
+        press(session.widget.run_rows.button)
+        session.finish()
+        session.widget.scroll.verticalScrollBar().setValue(0)
+        show_all(session.viewer)
+        session.picture("server")
+        session.viewer.close()
 
 
 def region() -> None:
@@ -260,6 +286,7 @@ def finetuning() -> None:
 PICTURES: dict[str, Callable[[], None]] = {
     "dark": lambda: hippocampus("dark"),
     "light": lambda: hippocampus("light"),
+    "server": server,
     "region": region,
     "head": head,
     "reading": reading,

@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from ..types import Affine
     from ..volume import LabelMap, Volume
 
-__all__ = ["Given", "GivenMask", "GivenScribble", "InOrder", "in_order", "parse_boxes", "parse_points"]
+__all__ = [
+    "Given",
+    "GivenMask",
+    "GivenScribble",
+    "InOrder",
+    "in_order",
+    "parse_boxes",
+    "parse_lassos",
+    "parse_points",
+]
 
 _ORDER = "effseg.order"
 _SAME_PLACE_MM = 1e-2
@@ -119,6 +128,28 @@ class GivenBox:
 
 
 @dataclass(frozen=True)
+class GivenLasso:
+    """``--lasso`` or ``--not-lasso``."""
+
+    option: str
+    text: str
+    corners: tuple[tuple[float, ...], ...]
+    positive: bool
+
+    @property
+    def said(self) -> str:
+        """As it was typed."""
+        return f"{self.option} {self.text}"
+
+    def prompts(self, volume: Volume, axis: int) -> Iterator[Prompt]:
+        """Return the outline."""
+        from ..prompts import Lasso
+
+        corners = [_three(corner, volume, 0) for corner in self.corners]
+        yield Lasso(corners, positive=self.positive)  # type: ignore[arg-type]  # it takes any rows of numbers
+
+
+@dataclass(frozen=True)
 class GivenScribble:
     """``--scribble``: 1 on the object, 2 outside of it, 0 nothing."""
 
@@ -191,6 +222,25 @@ def parse_boxes(
                 option,
             )
         found.append(GivenBox(value, *corners))
+    return tuple(found)
+
+
+def parse_lassos(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> tuple[GivenLasso, ...]:
+    """Read the corners ``i,j,k:i,j,k:i,j,k:...``; on a picture two numbers each."""
+    name = option.opts[0]
+    found = []
+    for value in values:
+        corners = tuple(_numbers(corner, float) for corner in value.split(":"))
+        if len(corners) < 3 or not all(corners) or len({len(corner) for corner in corners}) != 1:
+            raise click.BadParameter(
+                f"{value!r}; expected three corners or more, i,j,k:i,j,k:i,j,k, in one slice, such as "
+                "30,40,20:60,40,20:45,70,20 (on a picture two numbers each)",
+                context,
+                option,
+            )
+        found.append(GivenLasso(name, value, corners, name == "--lasso"))
     return tuple(found)
 
 

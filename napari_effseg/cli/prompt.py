@@ -13,7 +13,16 @@ from ._interrupt import Interrupt
 from ._options import FILE, device_option
 from ._outputs import StagedFiles, check_output
 from ._prompted import check_reference_of, open_work, volumes_of, write_work
-from ._prompts import Given, GivenMask, GivenScribble, InOrder, in_order, parse_boxes, parse_points
+from ._prompts import (
+    Given,
+    GivenMask,
+    GivenScribble,
+    InOrder,
+    in_order,
+    parse_boxes,
+    parse_lassos,
+    parse_points,
+)
 from ._results import Outputs, check_outputs
 
 __all__ = ["prompt"]
@@ -66,6 +75,22 @@ def _masks(_: click.Context, __: click.Parameter, files: tuple[Path, ...]) -> tu
     callback=parse_boxes,
     metavar="I0,J0,K0:I1,J1,K1",
     help="A box around the object, the second corner not included; flat along one axis for one slice.",
+)
+@click.option(
+    "--lasso",
+    "lassos",
+    multiple=True,
+    callback=parse_lassos,
+    metavar="P:P:P...",
+    help="An outline around the object: its corners i,j,k, all in one slice.",
+)
+@click.option(
+    "--not-lasso",
+    "not_lassos",
+    multiple=True,
+    callback=parse_lassos,
+    metavar="P:P:P...",
+    help="An outline around what is none of it.",
 )
 @click.option(
     "--scribble",
@@ -124,6 +149,8 @@ def prompt(
     points: tuple[Given, ...],
     not_points: tuple[Given, ...],
     boxes: tuple[Given, ...],
+    lassos: tuple[Given, ...],
+    not_lassos: tuple[Given, ...],
     scribbles: tuple[Given, ...],
     masks: tuple[Given, ...],
     propagate: bool,
@@ -149,7 +176,15 @@ def prompt(
     interrupt: Interrupt = context.obj
     given = in_order(
         context,
-        {"points": points, "not_points": not_points, "boxes": boxes, "scribbles": scribbles, "masks": masks},
+        {
+            "points": points,
+            "not_points": not_points,
+            "boxes": boxes,
+            "lassos": lassos,
+            "not_lassos": not_lassos,
+            "scribbles": scribbles,
+            "masks": masks,
+        },
     )
     wanted = Outputs(output, None, report, overlay)
     case = replace(gather([input], {}, ()), frame=frame, series=series, level=level)

@@ -52,12 +52,21 @@ def test_prompts_are_given_in_the_order_of_the_command_line(
     kept = tmp_path / "case.effseg"
     common = ("prompt", scan, "-m", card, "-o", tmp_path / "o.nrrd", "--session", kept)
     ran = effseg(*common, "--not-point", "1,1,5", "--box=4,4,5:9,9,6", "--point", "6,6,5",
-                 "--scribble", drawn, "--box", "1,1,1:3,3,2")  # fmt: skip
+                 "--scribble", drawn, "--not-lasso=0,0,5:3,0,5:3.5,3,5", "--lasso", "4,4,5:9,4,5:9,9,5",
+                 "--box", "1,1,1:3,3,2")  # fmt: skip
     assert ran.code == 0, ran.err
     prompts = [action.prompt for action in read_session(kept).history.applied]
     kinds = [(type(prompt).__name__, prompt.positive) for prompt in prompts]
     line = ("Scribble", True), ("Scribble", False)
-    assert kinds == [("Point", False), ("Box", True), ("Point", True), *line, ("Box", True)]
+    assert kinds == [
+        ("Point", False),
+        ("Box", True),
+        ("Point", True),
+        *line,
+        ("Lasso", False),
+        ("Lasso", True),
+        ("Box", True),
+    ]
 
 
 def test_a_place_in_mm_is_the_voxel_it_lies_in(
@@ -90,7 +99,8 @@ def test_pictures_take_two_numbers(effseg: Command, card: Path, tmp_path: Path) 
     pixels = np.random.default_rng(0).integers(0, 255, (24, 30, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(picture)
     ran = effseg("prompt", picture, "-m", card, "-o", tmp_path / "out.nrrd", "--point", "5,9",
-                 "--not-point", "ras:-20,-3", "--box", "2,3:20,22")  # fmt: skip
+                 "--not-point", "ras:-20,-3", "--box", "2,3:20,22",
+                 "--lasso", "2,3:20,3:11,22")  # fmt: skip
     assert ran.code == 0, ran.err
     mask = load_labels(tmp_path / "out.nrrd").data
     assert (mask[5, 9, 0], mask[20, 3, 0]) == (1, 0)
@@ -123,6 +133,9 @@ def test_masks_reports_and_pictures(
         (["--point", "5,6,4", "--not-point", "5,6,4"], "--not-point 5,6,4: the point (5, 6, 4)"),
         (["--box", "5,5,5:5,8,8"], "--box 5,5,5:5,8,8: the box"),
         (["--box", "5,5,5"], "i0,j0,k0:i1,j1,k1"),
+        (["--lasso", "5,5,5:6,6,5"], "three corners"),
+        (["--lasso", "5,5,5:6,6:7,5,5"], "three corners"),
+        (["--lasso", "5,5,5:6,9,6:9,5,7"], "--lasso 5,5,5:6,9,6:9,5,7: a lasso"),
         (["--scribble", "{folder}/other.nrrd"], "one grid"),
         (["--mask", "{folder}/missing.nrrd"], "missing.nrrd"),
         (["--point", "5,6,4", "--session", "{folder}/case.zip"], ".effseg"),
