@@ -80,6 +80,10 @@ def models(folder: Path) -> None:
             print(f"{card.name}: no case that may be passed on is here; no picture")  # noqa: T201  a script
             continue
         volume, truth = eff.load(case.image), eff.load_labels(case.reference)
+        if card.task == "promptable" and card.dimensions == 3:
+            picture, caption = carried(volume, truth, card, case.about)
+            save_small(picture, IMAGES / f"model_{card.name}.png", caption)
+            continue
         if card.task == "promptable":
             picture, caption = clicked(volume, truth, card, case.about)
             save_small(picture, IMAGES / f"model_{card.name}.png", caption)
@@ -113,6 +117,29 @@ def clicked(volume: eff.Volume, truth: eff.LabelMap, card: Card, about: str) -> 
     }
     caption = f"Labels of {card.name}, three simulated clicks on each structure, and the reference, {about}"
     return side_by_side(pictures), caption
+
+
+def carried(volume: eff.Volume, truth: eff.LabelMap, card: Card, about: str) -> tuple[Image.Image, str]:
+    """Outline each structure in its fullest slice across the first axis by three clicks, and carry it on."""
+    names = truth.names or find_card("hippocampus-slim-unetr").label_names
+    with eff.open_session(volume, device="cpu") as session:
+        for label, name in names.items():
+            i = int(np.argmax((truth.data == label).sum((1, 2))))
+            for _ in range(3):
+                click = next_click(truth.data[i] == label, session.mask[i] if session.prompts else None)
+                if click is not None:
+                    session.add(eff.Point((i, *click.index), positive=click.positive), shown=0)
+            session.propagate(0)
+            session.commit(label, name)
+        found = session.labels
+    reference = eff.LabelMap(truth.data, truth.affine, found.names, found.colours)
+    pictures = {
+        "carried": overlay_picture(volume, found, reference),
+        "reference": overlay_picture(volume, reference),
+    }
+    return side_by_side(
+        pictures
+    ), f"Three clicks in one slice of each structure, carried on by {card.name}, {about}"
 
 
 def case_of(card: Card, folder: Path) -> Case | None:

@@ -133,7 +133,10 @@ def server() -> None:
 
     session, key = Session("light"), "a key for this picture"
     session.open_sample("hippocampus")
-    with tempfile.TemporaryDirectory() as folder, Server(Settings({"user": key}), LocalEngine()) as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(Settings(keys={"user": key}), LocalEngine()) as running,
+    ):
         os.environ["EFFSEG_CONFIG"] = folder
         session.widget.engine.choose(where=Where.SERVER, url=running.url, key=key)
         until(lambda: session.panel.store.now.plan is not None)
