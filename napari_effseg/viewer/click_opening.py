@@ -98,9 +98,15 @@ def on_server(engines: Engines, choice: EngineChoice) -> Opener:
             )
         return tuple(ModelChoice(one.name, one.title) for one in known)
 
+    def opened(volume: Volume, model: str) -> Session:
+        return engines.alone(lambda: engines.server(choice).open_session(volume, model))
+
+    def resumed(path: PathLike, volume: Volume, model: str) -> Session:
+        return engines.alone(lambda: engines.server(choice).resume(path, volume, model))
+
     return Opener(
-        lambda volume, model: engines.server(choice).open_session(volume, model),
-        lambda path, volume, model: engines.server(choice).resume(path, volume, model),
+        opened,
+        resumed,
         models,
         f"Sending the image to {choice.place}",
     )

@@ -12,6 +12,7 @@ from .inference import Handlers, Inference
 from .words import sentence, trouble
 
 if TYPE_CHECKING:
+    from ..protocols import Session
     from ..server import Client
 
 __all__ = ["Engines", "Reach", "part", "trouble_in_run", "try_out", "without_server"]
@@ -45,6 +46,7 @@ class Engines:
         self.reach = reach
         self._choice: EngineChoice | None = None
         self._client: Client | None = None
+        self._session: Session | None = None
         self._was_asked = False
 
     @property
@@ -69,9 +71,18 @@ class Engines:
             self._choice = choice
         return self._client
 
+    def alone(self, open_session: Callable[[], Session]) -> Session:
+        """Open a session; one that is still open, whose answer nobody waited for, is closed."""
+        if self._session is not None:
+            self._session.close()
+        self._session = None
+        self._session = open_session()
+        return self._session
+
     def close(self) -> None:
         """Close the connection; the server frees what it held for it."""
         client, self._client, self._was_asked = self._client, None, False
+        self._session = None
         if client is not None:
             with suppress(EffsegError):  # it may be gone already
                 client.close()

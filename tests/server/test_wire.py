@@ -6,6 +6,7 @@ import sys
 import tracemalloc
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ from napari_effseg.server.payloads import (
     Patch,
     labels_message,
     labels_of,
+    model_json,
+    model_of,
     patches_message,
     patches_of,
     volume_message,
@@ -25,6 +28,8 @@ from napari_effseg.server.payloads import (
 )
 from napari_effseg.server.reader import MessageReader, decode
 from napari_effseg.server.wire import Limits, Malformed, Message, TooLarge, encode
+
+from .engines import MODELS
 
 LIMITS = Limits(header=2**14, arrays=4, bytes=2**16, side=2**12)
 DTYPES = ["bool", "uint8", "int16", ">i2", "uint32", "int64", "float16", "float32", ">f8"]
@@ -246,3 +251,15 @@ def test_a_client_needs_numpy_alone(module):
     run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     ours = {name.partition(".")[0] for name in run.stdout.split()} - set(sys.stdlib_module_names)
     assert {name for name in ours if not name.startswith("_")} == {"napari_effseg", "numpy"}
+
+
+@pytest.mark.parametrize("spacing", [None, (0.5, 0.5, 2.0)])
+def test_a_model_comes_back_as_it_was(spacing):
+    model = replace(MODELS[0], spacing=spacing)
+    assert model_of(json.loads(json.dumps(model_json(model)))) == model
+
+
+def test_a_model_of_an_older_server_tells_no_spacing():
+    entry = model_json(replace(MODELS[0], spacing=(1.0, 1.0, 1.0)))
+    del entry["spacing"]
+    assert model_of(entry).spacing is None

@@ -33,6 +33,11 @@ class Lab:
         """How many clients hold something."""
         return len(self._server.service.leases._leases)
 
+    @property
+    def sessions(self):
+        """How many sessions are open."""
+        return sum(len(lease.sessions) for lease in self._server.service.leases._leases.values())
+
     def stop(self):
         if self._server is not None:
             self._server.stop()

@@ -161,6 +161,15 @@ def test_closing_frees_what_the_server_held(viewer_model, inference, desk, setti
     assert lab.held == 0
 
 
+def test_sessions_that_nobody_waited_for_do_not_pile_up(clicks, setting, lab):
+    lab.choose(setting)
+    clicks.settle()
+    for _ in range(3):
+        clicks.panel.room.open()
+    clicks.settle()
+    assert lab.sessions == 1
+
+
 def test_the_window_never_waits_for_the_server(clicks, setting, lab, monkeypatch):
     from napari_effseg.server.transport import Transport
 
