@@ -9,6 +9,13 @@ LEFT = QtCore.Qt.MouseButton.LeftButton
 NO_KEYS = QtCore.Qt.KeyboardModifier.NoModifier
 
 
+def wait(milliseconds):
+    """Let events happen; `QTest.qWait`, which vispy replaces, would keep a core busy meanwhile."""
+    loop = QtCore.QEventLoop()
+    QtCore.QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
 def on_canvas(viewer, world_yx):
     """World coordinates of the two displayed axes -> pixel of the canvas."""
     transform = viewer.window._qt_viewer.canvas.view.scene.transform
@@ -23,7 +30,7 @@ def drag(viewer, start_yx, end_yx, steps=8):
     native = viewer.window._qt_viewer.canvas.native
     start, end = on_canvas(viewer, start_yx), on_canvas(viewer, end_yx)
     QTest.mouseMove(native, start)
-    QTest.qWait(20)
+    wait(20)
     QTest.mousePress(native, LEFT, NO_KEYS, start)
     for step in range(1, steps + 1):
         at = start + (end - start) * (step / steps)
@@ -36,6 +43,6 @@ def drag(viewer, start_yx, end_yx, steps=8):
             NO_KEYS,
         )
         QApplication.sendEvent(native, event)
-        QTest.qWait(15)
+        wait(15)
     QTest.mouseRelease(native, LEFT, NO_KEYS, end)
-    QTest.qWait(20)
+    wait(20)

@@ -22,7 +22,7 @@ from napari_effseg.viewer.click_state import ClickStage, Tool
 from napari_effseg.viewer.layers import world_of_index
 from napari_effseg.viewer.reading_view import camera_of, spatial_axes_shown
 
-from .canvas import LEFT, NO_KEYS, drag, on_canvas
+from .canvas import LEFT, NO_KEYS, drag, on_canvas, wait
 from .click_cases import Fakes, add_balls
 from .panels import PLUGIN
 
@@ -70,9 +70,9 @@ class Dock:
         return self.viewer.window._qt_viewer.canvas.native
 
     def settle(self):
-        QTest.qWait(30)
+        wait(30)
         self.qtbot.waitUntil(lambda: self.now.is_ready and self.desk.queue.is_empty, timeout=TIMEOUT)
-        QTest.qWait(40)
+        wait(40)
         return self
 
     def until(self, holds):
@@ -86,13 +86,13 @@ class Dock:
 
     def show(self, index):
         show_slice_of(self.viewer, self.now.image, self.desk.room.grid, index)
-        QTest.qWait(20)
+        wait(20)
 
     def click(self, index, button=LEFT, keys=NO_KEYS):
         self.show(index)
         place = on_canvas(self.viewer, self.at(index))
         QTest.mouseMove(self.native, place)
-        QTest.qWait(QApplication.doubleClickInterval() + 20)  # two clicks, not a double one
+        wait(QApplication.doubleClickInterval() + 20)  # two clicks, not a double one
         QTest.mouseClick(self.native, button, keys, place)
         return self.settle()
 
@@ -111,7 +111,7 @@ class Dock:
 @pytest.fixture
 def dock(viewer, qtbot, fakes):
     add_balls(viewer)
-    QTest.qWait(100)
+    wait(100)
     return Dock(viewer, qtbot)
 
 
@@ -162,7 +162,7 @@ def moved(native, place):
     where = QPointF(place), QPointF(native.mapToGlobal(place))
     event = QMouseEvent(QEvent.Type.MouseMove, *where, Qt.MouseButton.NoButton, LEFT, NO_KEYS)
     QApplication.sendEvent(native, event)
-    QTest.qWait(20)
+    wait(20)
 
 
 def test_a_drag_with_the_point_tool_moves_the_picture(dock, fakes):
@@ -224,7 +224,7 @@ def test_napari_keys_of_the_layer_work_again_after_closing(dock, fakes):
     before = [shortcut.key().toString() for shortcut in window.findChildren(QShortcut)]
     assert {"P", "B", "Ctrl+Z"} <= set(before)
     dock.viewer.window.remove_dock_widget(dock.widget)
-    QTest.qWait(50)
+    wait(50)
     left = [shortcut.key().toString() for shortcut in window.findChildren(QShortcut)]
     assert not {"P", "B", "Ctrl+Z", "Del"} & set(left)
     dock.native.setFocus()
@@ -242,7 +242,7 @@ def test_closing_leaves_callbacks_as_they_were_and_saves(viewer, qtbot, fakes, t
     assert [layer.name for layer in viewer.layers] == ["balls", "balls objects"]
     qtbot.waitUntil(lambda: any((tmp_path / "sessions").glob("*.autosave.effseg")), timeout=TIMEOUT)
     viewer.layers.remove("balls objects")
-    QTest.qWait(50)
+    wait(50)
 
 
 def callbacks(viewer):
@@ -252,11 +252,11 @@ def callbacks(viewer):
 
 def test_a_hidden_dock_leaves_mouse_and_keys_alone(dock, fakes):
     dock.widget.parent().hide()
-    QTest.qWait(30)
+    wait(30)
     dock.click(FIRST)
     assert not prompts(fakes)
     dock.widget.parent().show()
-    QTest.qWait(30)
+    wait(30)
     dock.click(FIRST)
     assert len(prompts(fakes)) == 1
 
@@ -273,7 +273,7 @@ def test_a_mark_is_selected_with_a_click_and_deleted_with_a_key(dock, fakes):
 
 def test_a_click_in_space_says_what_to_do(dock, fakes):
     dock.viewer.dims.ndisplay = 3
-    QTest.qWait(300)
+    wait(300)
     QTest.mouseClick(dock.native, LEFT, NO_KEYS, dock.native.rect().center())
     dock.settle()
     assert "Ctrl+Y" in dock.widget.status_rows.notice.text()
@@ -285,9 +285,9 @@ def test_the_mask_is_shown_while_the_mouse_rests(dock, fakes):
     dock.show(FIRST)
     for index in (SECOND, FIRST):
         QTest.mouseMove(dock.native, on_canvas(dock.viewer, dock.at(index)))
-        QTest.qWait(20)
-    dock.qtbot.waitUntil(lambda: "balls outlines" in dock.viewer.layers, timeout=TIMEOUT)
-    assert len(dock.viewer.layers["balls outlines"].data)
+        wait(20)
+    dock.until(lambda: "balls outlines" in dock.viewer.layers)
+    dock.until(lambda: len(dock.viewer.layers["balls outlines"].data))
     assert not prompts(fakes)
 
 
@@ -320,7 +320,7 @@ def test_it_works_by_the_keyboard_alone(dock, fakes):
     editor.selectAll()
     QTest.keyClicks(editor, "spleen")  # letters that are keys are letters here
     QTest.keyClick(editor, Qt.Key.Key_Return)
-    QTest.qWait(50)
+    wait(50)
     assert dock.now.name == "spleen"
     dock.press("N")
     assert dock.now.objects[0].name == "spleen"
@@ -331,7 +331,7 @@ def test_a_session_goes_on_where_it_was_left(viewer, qtbot, fakes):
     dock = Dock(viewer, qtbot).click(FIRST)
     mask = fakes.session.mask.copy()
     viewer.window.remove_dock_widget(dock.widget)
-    QTest.qWait(100)
+    wait(100)
     viewer.layers.remove("balls objects")
     again = Dock(viewer, qtbot)
     assert again.widget.offer_row.isVisible()
@@ -370,7 +370,7 @@ def test_everything_fits_on_a_small_screen(dock, theme):
     dock.viewer.theme = theme
     dock.click(FIRST)
     dock.widget.window().resize(1366, 768)
-    QTest.qWait(50)
+    wait(50)
     scroll = dock.widget.scroll
     assert scroll.verticalScrollBar().maximum() == 0
     assert dock.widget.width() <= 400
@@ -384,7 +384,7 @@ def test_every_control_that_is_off_says_why_and_every_one_has_a_name(viewer, qtb
     add_balls(viewer)
     _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Click segmentation")
     qtbot.waitUntil(lambda: not widget.desk.store.now.is_looking, timeout=TIMEOUT)
-    QTest.qWait(50)
+    wait(50)
     assert "No model that answers clicks" in widget.status_rows.notice.text()
     kinds = (QAbstractButton, QComboBox, QLineEdit, QAbstractItemView)
     for control in (one for kind in kinds for one in widget.findChildren(kind)):

@@ -24,6 +24,7 @@ from napari_effseg.viewer.reading_view import camera_of
 from napari_effseg.viewer.reading_widget import ReadingWidget
 from napari_effseg.volume import Volume
 
+from .canvas import wait
 from .reading_cases import affine_of, needs_turning
 
 SHAPE = (40, 50, 30)
@@ -58,7 +59,7 @@ def canvas_of(dock):
 
 
 def settle():
-    QTest.qWait(120)  # longer than the dock waits before it shows changes
+    wait(120)  # longer than the dock waits before it shows changes
 
 
 def press(dock, key):
