@@ -1,5 +1,7 @@
 """Real servers on loopback, for the panels; their engines need no network."""
 
+import pytest
+
 from napari_effseg.server import connect
 from napari_effseg.server.run import Place, Server
 from napari_effseg.server.settings import Settings
@@ -7,6 +9,8 @@ from napari_effseg.viewer.engine_choice import Where
 from napari_effseg.viewer.engines import Engines
 from tests.server.engines import FakeEngine
 
+QUIET = pytest.mark.filterwarnings("ignore::pydantic.warnings.UnsupportedFieldAttributeWarning")
+"""FastAPI silences it itself, but not while the thread that warms napari up sets the filters as well."""
 KEY = "a key that is long enough"
 
 

@@ -15,7 +15,9 @@ from napari_effseg.viewer.segmenting import AutomaticSegmentation
 from napari_effseg.viewer.state import Stage
 
 from .panels import add, finish, settle
-from .servers import KEY, Lab, impatient
+from .servers import KEY, QUIET, Lab, impatient
+
+pytestmark = QUIET
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from napari_effseg.viewer.click_state import ModelChoice
 from napari_effseg.viewer.engine_choice import EngineSetting, Where, remembered
 
 from .click_cases import Clicks, Fakes, add_balls
-from .servers import KEY, Lab, impatient
+from .servers import KEY, QUIET, Lab, impatient
+
+pytestmark = QUIET
 
 FIRST, SECOND = (9, 8, 5), (21, 18, 6)
 

@@ -17,7 +17,9 @@ from napari_effseg.viewer.engine_desk import EngineDesk
 
 from .click_cases import Fakes, add_balls
 from .panels import PANEL, PLUGIN, TIMEOUT
-from .servers import KEY, Lab, impatient
+from .servers import KEY, QUIET, Lab, impatient
+
+pytestmark = QUIET
 
 SERVER = {"where": Where.SERVER}
 
