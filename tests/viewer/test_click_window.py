@@ -287,7 +287,7 @@ def test_the_mask_is_shown_while_the_mouse_rests(dock, fakes):
         QTest.mouseMove(dock.native, on_canvas(dock.viewer, dock.at(index)))
         wait(20)
     dock.until(lambda: "balls outlines" in dock.viewer.layers)
-    dock.until(lambda: len(dock.viewer.layers["balls outlines"].data))
+    dock.until(lambda: len(dock.viewer.layers["balls outlines"].data) > 0)
     assert not prompts(fakes)
 
 
