@@ -113,7 +113,7 @@ def test_what_makes_no_sense_is_refused():
 
 @pytest.fixture
 def fakes(monkeypatch):
-    monkeypatch.setattr(sessions, "_body", lambda card, device: FakeBody())
+    monkeypatch.setattr(sessions, "slice_body", lambda card, device: FakeBody())
 
 
 def test_it_goes_on_tomorrow(fakes, tmp_path):

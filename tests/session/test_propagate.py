@@ -7,7 +7,7 @@ import torch
 from napari_effseg import Box, Cancelled, Point, PromptError, Volume
 from napari_effseg.engine.session.body import Hypothesis
 from napari_effseg.engine.session.local import LocalSession
-from napari_effseg.engine.session.propagate import Gap, _has_ended, gaps_between
+from napari_effseg.engine.session.propagate import Gap, _has_ended, _Shares, gaps_between
 from napari_effseg.history import History
 
 from .fake import FakeBody
@@ -195,3 +195,18 @@ def test_an_object_that_is_wiped_away_by_its_first_mark_is_gone():
     session.propagate(2)
     session.add(Box((0, 0, 7), (24, 22, 8), positive=False))
     assert not session.mask[..., 7].any()
+
+
+def test_anchors_of_one_size_share_by_distance():
+    shares = _Shares.of(2, 10, 50.0, 50.0)
+    assert [shares.of_above(index) for index in (2, 4, 6, 10)] == [0, 0.25, 0.5, 1]
+
+
+def test_a_small_anchor_says_little_beside_a_large_one():
+    shares = _Shares.of(2, 10, 5.0, 500.0)
+    assert shares.of_above(6) > 0.95
+    assert 0.5 < shares.of_above(3) < shares.of_above(4)
+
+
+def test_empty_anchors_share_alike():
+    assert _Shares.of(2, 4, 0.0, 0.0).of_above(3) == 0.5

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
@@ -29,6 +28,8 @@ from .solid import SolidBody
 
 __all__ = ["SURE", "Answers", "Bodies", "SliceState", "Watch", "apply_event", "locked_in", "logits_shown"]
 
+_LOOKING = 0.3
+"""Share of the progress that a network of volumes is given."""
 SURE = 4.0
 """Logit of what was made by hand, or carried here from elsewhere."""
 
@@ -55,6 +56,22 @@ class SliceState:
         return self.hypotheses[self.chosen].logits if self.hypotheses else None
 
 
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """What was followed through a gap.
+
+    Attributes
+    ----------
+    ends : tuple of SliceState or None
+        The anchors' states then.
+    logits : mapping of int to Tensor
+        Of the slices in which the object was found.
+    """
+
+    ends: tuple[SliceState | None, ...]
+    logits: Mapping[int, Tensor]
+
+
 @dataclass(frozen=True)
 class Answers:
     """All that the events so far have led to, but for the mask itself.
@@ -64,13 +81,13 @@ class Answers:
     slices : mapping of SliceKey to SliceState
     by_hand : tuple of (IndexBox, ndarray of bool, bool)
         Boxes, the voxels in them that were painted (or given as a mask) or wiped, in order.
-    carried : mapping
-        Of each axis and gap that was filled from its anchors: the anchors' states then.
+    carried : mapping of (int, Gap) to Carried
+        What was followed, of each axis and gap.
     """
 
     slices: Mapping[SliceKey, SliceState] = field(default_factory=dict)
     by_hand: tuple[tuple[IndexBox, BoolArray, bool], ...] = ()
-    carried: Mapping[tuple[int, Gap], tuple[SliceState | None, ...]] = field(default_factory=dict)
+    carried: Mapping[tuple[int, Gap], Carried] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -215,29 +232,44 @@ def _propagated(
     taken: IntArray,
     watch: Watch,
 ) -> tuple[Answers, list[Patch]]:
-    """Carry the answers of an axis' slices on; gaps whose anchors are as they were stay as they are."""
+    """Carry the answers of an axis' slices on: followed one by one, and found by a network of volumes.
+
+    What either finds is the object: each of them stops too early now and then, and rarely runs too far. Gaps
+    whose anchors are as they were are not followed again.
+    """
     axis = event.axis
     anchors = _anchors(axis, answers, canvas, scene)
     low, high = event.low or 0, scene.shape[axis] if event.high is None else event.high
+    known, filled = _known(axis, anchors, answers, canvas), None
     if bodies.solid is not None:
-        known = _known(axis, anchors, answers, canvas)
         filled = _filled(axis, range(low, high), known, scene, bodies.solid, taken, watch)
-        if filled is not None:
-            return _with_slices(axis, filled, answers, canvas, scene, taken)
-    slices, carried = dict(answers.slices), dict(answers.carried)
     ends = {
-        gap: tuple(None if end is None else slices.get((axis, end)) for end in (gap.below, gap.above))
+        gap: tuple(None if end is None else answers.slices.get((axis, end)) for end in (gap.below, gap.above))
         for gap in gaps_between(tuple(sorted(anchors)), low, high)
     }
-    changed = [gap for gap in ends if carried.get((axis, gap)) != ends[gap]]
-    tick = ticker(changed, watch.progress, watch.cancel)
+    kept = {gap: answers.carried[axis, gap] for gap in ends if (axis, gap) in answers.carried}
+    carried = {gap: one for gap, one in kept.items() if one.ends == ends[gap]}
+    changed = [gap for gap in ends if gap not in carried]
+    tick = ticker(changed, _later(watch.progress, 0 if bodies.solid is None else _LOOKING), watch.cancel)
     line = Line(lambda at: scene.slice((axis, at)), lambda at: locked_in((axis, at), scene, taken))
-    found: dict[int, Tensor] = {}
     for gap in changed:
-        found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis))
-        found |= carry(gap, anchors, line, bodies.slices, tick)
-        carried[axis, gap] = ends[gap]
-    return _with_slices(axis, found, replace(answers, carried=carried), canvas, scene, taken)
+        carried[gap] = Carried(ends[gap], carry(gap, anchors, line, bodies.slices, tick))
+    found: dict[int, Tensor] = {}
+    for gap in changed if filled is None else ends:
+        found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis)) | dict(carried[gap].logits)
+    if filled is not None:
+        found = {index: torch.maximum(logits, filled[index]) for index, logits in found.items()}
+    found = {index: _kept(logits, axis, index, known, scene) for index, logits in found.items()}
+    every = {**answers.carried, **{(axis, gap): one for gap, one in carried.items()}}
+    return _with_slices(axis, found, replace(answers, carried=every), canvas, scene, taken)
+
+
+def _later(progress: Progress | None, begun: float) -> Progress | None:
+    """Tell of the rest of something of which a part is done."""
+    if progress is None:
+        return None
+    told = progress
+    return lambda fraction, text: told(begun + (1 - begun) * fraction, text)
 
 
 def _with_slices(
@@ -275,7 +307,7 @@ def _filled(
         if watch.cancel is not None and watch.cancel():
             raise Cancelled("stopped while the object was carried on")
         if watch.progress is not None:
-            watch.progress(1 - 0.5**looks, f"look {looks + 1}")
+            watch.progress(_LOOKING * (1 - 0.5**looks), f"look {looks + 1}")
         looks += 1
 
     filled = body.fill(scene, known, taken, tick)
@@ -285,18 +317,21 @@ def _filled(
     found = {index: _nothing(scene, axis) for index in wanted if index not in fixed}
     for index, logits in filled.block.slices(filled.logits, axis, -SURE):
         if index in found:
-            for one in known:
-                _keep(logits, axis, index, one)
             found[index] = scene.planes[axis].mask(logits)
     return found
 
 
-def _keep(logits: NDArray[np.float32], axis: int, index: int, known: KnownSlice) -> None:
-    """Leave a slice as it is where one across another axis that is known crosses it."""
-    if known.axis == axis:
-        return
-    line = np.take(known.mask, index, axis - (axis > known.axis))
-    np.moveaxis(logits, known.axis - (known.axis > axis), 0)[known.index] = np.where(line, SURE, -SURE)
+def _kept(logits: Tensor, axis: int, index: int, known: Sequence[KnownSlice], scene: Scene) -> Tensor:
+    """Leave a slice as it is where known ones across other axes cross it."""
+    crossing = [one for one in known if one.axis != axis]
+    if not crossing:
+        return logits
+    fixed = np.zeros(np.delete(scene.shape, axis), np.float32)
+    for one in crossing:
+        line = np.take(one.mask, index, axis - (axis > one.axis))
+        np.moveaxis(fixed, one.axis - (one.axis > axis), 0)[one.index] = np.where(line, SURE, -SURE)
+    there = scene.planes[axis].mask(fixed)
+    return torch.where(there.abs() > SURE / 2, there, logits)
 
 
 def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[int, Tensor]:

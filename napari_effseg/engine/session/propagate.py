@@ -114,10 +114,12 @@ def carry(
     downwards = {} if gap.above is None else go(gap.above, range(gap.high - 1, gap.low - 1, -1))
     if gap.below is None or gap.above is None:
         return upwards or downwards
-    length = gap.above - gap.below
+    shares = _Shares.of(
+        gap.below, gap.above, *(float((anchors[at] > 0).sum()) for at in (gap.below, gap.above))
+    )
     mixed = {}
     for index in range(gap.low, gap.high):
-        share = (index - gap.below) / length
+        share = shares.of_above(index)
         up, down = upwards.get(index), downwards.get(index)
         if up is None and down is None:
             continue
@@ -125,6 +127,30 @@ def carry(
         one, other = (nothing if found is None else found.clamp(-_SURE, _SURE) for found in (up, down))
         mixed[index] = (1 - share) * one + share * other
     return mixed
+
+
+@dataclass(frozen=True)
+class _Shares:
+    """How much each of two anchors says about the slices between them: the nearer and the larger one more.
+
+    A small one, such as an object's tip, can hardly be followed to where it is wide.
+    """
+
+    below: int
+    above: int
+    weight_below: float
+    weight_above: float
+
+    @classmethod
+    def of(cls, below: int, above: int, area_below: float, area_above: float) -> _Shares:
+        total = max(area_below + area_above, 1.0)
+        return cls(below, above, area_below / total, area_above / total)
+
+    def of_above(self, index: int) -> float:
+        """Share of the upper anchor, in [0, 1]."""
+        up = self.weight_below * (self.above - index)
+        down = self.weight_above * (index - self.below)
+        return down / (up + down) if up + down > 0 else 0.5
 
 
 def ticker(gaps: Sequence[Gap], progress: Progress | None, cancel: CancelCheck | None) -> Callable[[], None]:
