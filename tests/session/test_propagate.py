@@ -210,3 +210,41 @@ def test_a_small_anchor_says_little_beside_a_large_one():
 
 def test_empty_anchors_share_alike():
     assert _Shares.of(2, 4, 0.0, 0.0).of_above(3) == 0.5
+
+
+def test_a_click_in_the_very_middle_says_that_the_object_does_not_reach_the_slice():
+    session, body = opened()
+    session.add(Point((12, 11, 5)))
+    session.propagate(2)
+    calls = body.calls
+    places = np.argwhere(session.mask[..., 9])
+    i, j = np.rint(places.mean(axis=0)).astype(int).tolist()
+    session.add(Point((i, j, 9), positive=False))
+    assert not session.mask[..., 9].any()
+    assert body.calls == calls
+    session.propagate(2)
+    assert session.mask[..., 8].any()
+    assert not session.mask[..., 9:].any()
+
+
+def test_a_first_click_only_adds_or_only_takes_away():
+    class Contrary(FakeBody):
+        def answer(self, image, prompts, previous, locked):
+            if not self.is_contrary:
+                return super().answer(image, prompts, previous, locked)
+            sign = -1.0 if prompts[-1].positive else 1.0
+            return (Hypothesis(torch.full(image.pixels.shape[1:], 2 * sign), 1.0),)
+
+    body = Contrary()
+    body.is_contrary = False
+    session = LocalSession(tube()[0], body)
+    session.add(Point((12, 11, 5)))
+    session.propagate(2)
+    body.is_contrary = True
+    before = session.mask.copy()
+    for index, positive in ((6, True), (7, False)):
+        i, j = np.argwhere(before[..., index])[0].tolist()
+        session.add(Point((i, j, index), positive=positive))
+        changed = before[..., index].copy()
+        changed[i, j] = positive
+        assert (session.mask[..., index] == changed).all()

@@ -30,6 +30,8 @@ __all__ = ["SURE", "Answers", "Bodies", "SliceState", "Watch", "apply_event", "l
 
 _LOOKING = 0.3
 """Share of the progress that a network of volumes is given."""
+_CORE = 0.9
+"""Of the greatest depth in what was carried to a slice: there a click off the object means all of it."""
 SURE = 4.0
 """Logit of what was made by hand, or carried here from elsewhere."""
 
@@ -194,8 +196,11 @@ def _prompted(
         state = answers.slices.get(key, SliceState())
         prompts = (*state.prompts, prompt)
         before = logits_shown(key, state, canvas, scene)
-        asked = (*_implied(prompts, before), *prompts)
-        hypotheses = body.answer(scene.slice(key), asked, before, locked_in(key, scene, taken))
+        hypotheses = _without_piece(state, prompt, before)
+        if hypotheses is None:
+            asked = (*_implied(prompts, before), *prompts)
+            found = body.answer(scene.slice(key), asked, before, locked_in(key, scene, taken))
+            hypotheses = _one_way(found, prompts, before)
         state = SliceState(prompts, hypotheses)
         answers = replace(answers, slices={**answers.slices, key: state})
         patches.append(_paint(key, state, answers, canvas, scene, taken))
@@ -221,6 +226,40 @@ def _implied(prompts: Sequence[PlanePrompt], before: Tensor | None) -> tuple[Pla
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     deepest = np.asarray([np.unravel_index(int(depth.argmax()), depth.shape)], float)
     return (PlanePrompt(positive=True, places=deepest),)
+
+
+def _without_piece(
+    state: SliceState, prompt: PlanePrompt, before: Tensor | None
+) -> tuple[Hypothesis, ...] | None:
+    """Take a piece that was carried here away, where the first click off it lies in its very middle.
+
+    So a user says that the object does not reach this slice. None for all other prompts.
+    """
+    if before is None or state.prompts or prompt.positive or prompt.places is None or len(prompt.places) > 1:
+        return None
+    mask: BoolArray = (before > 0).numpy()
+    row, column = np.clip(np.rint(prompt.places[0]).astype(int), 0, np.asarray(mask.shape) - 1)
+    pieces, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    piece = (pieces == pieces[row, column]) & mask
+    depth = ndimage.distance_transform_edt(np.pad(piece, 1))[1:-1, 1:-1]
+    if depth[row, column] < max(_CORE * depth.max(), 1):
+        return None
+    return (Hypothesis(torch.where(torch.from_numpy(mask & ~piece), SURE, -SURE), 1.0),)
+
+
+def _one_way(
+    hypotheses: tuple[Hypothesis, ...], prompts: Sequence[PlanePrompt], before: Tensor | None
+) -> tuple[Hypothesis, ...]:
+    """Only add to an object that was carried or painted here, or only take away, while no more is asked for.
+
+    That is as long as all prompts of the slice are on the object, or all off it; the first of them found an
+    object there.
+    """
+    kinds = {prompt.positive for prompt in prompts}
+    if before is None or len(kinds) > 1 or (kinds == {True} and len(prompts) > 1):
+        return hypotheses
+    limit = torch.maximum if kinds == {True} else torch.minimum
+    return tuple(replace(one, logits=limit(one.logits, before)) for one in hypotheses)
 
 
 def _propagated(
@@ -255,8 +294,11 @@ def _propagated(
     for gap in changed:
         carried[gap] = Carried(ends[gap], carry(gap, anchors, line, bodies.slices, tick))
     found: dict[int, Tensor] = {}
+    largest = max(anchors, key=lambda at: float((anchors[at] > 0).sum()))
     for gap in changed if filled is None else ends:
-        found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis)) | dict(carried[gap].logits)
+        found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis))
+        if filled is None or largest in (gap.below, gap.above):
+            found |= carried[gap].logits
     if filled is not None:
         found = {index: torch.maximum(logits, filled[index]) for index, logits in found.items()}
     found = {index: _kept(logits, axis, index, known, scene) for index, logits in found.items()}
@@ -275,8 +317,13 @@ def _later(progress: Progress | None, begun: float) -> Progress | None:
 def _with_slices(
     axis: int, found: Mapping[int, Tensor], answers: Answers, canvas: Canvas, scene: Scene, taken: IntArray
 ) -> tuple[Answers, list[Patch]]:
-    """Paint slices that an object was carried to."""
-    states = {(axis, index): SliceState((), (Hypothesis(logits, 1.0),)) for index, logits in found.items()}
+    """Paint slices that an object was carried to.
+
+    What is left there for the next prompt to be answered by is sure of itself, as are the answers that the
+    networks of slices learned to go on from.
+    """
+    sure = {index: torch.where(logits > 0, SURE, -SURE) for index, logits in found.items()}
+    states = {(axis, index): SliceState((), (Hypothesis(logits, 1.0),)) for index, logits in sure.items()}
     answers = replace(answers, slices={**answers.slices, **states})
     return answers, [_paint(key, state, answers, canvas, scene, taken) for key, state in states.items()]
 
@@ -337,6 +384,8 @@ def _kept(logits: Tensor, axis: int, index: int, known: Sequence[KnownSlice], sc
 def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[int, Tensor]:
     """Logits of the slices across an axis that have prompts; if none has, of those that show something.
 
+    Where prompts left nothing, the object ends.
+
     Raises
     ------
     PromptError
@@ -350,9 +399,9 @@ def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[
     found = {}
     for index in prompted or shown:
         logits = logits_shown((axis, index), answers.slices.get((axis, index), SliceState()), canvas, scene)
-        if logits is not None and (logits > 0).any():
+        if logits is not None:
             found[index] = logits
-    if not found:
+    if not any((logits > 0).any() for logits in found.values()):
         raise PromptError("there is nothing to propagate: no slice across this axis shows the object")
     return found
 
