@@ -31,11 +31,13 @@ from ...protocols import Listener, SessionObject
 from ...session_state import ObjectVoxels, SessionState, packed, unpacked
 from ...types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, PathLike, Progress
 from ...volume import LabelMap, Volume
-from .answers import Answers, Bodies, SliceState, Watch, apply_event, locked_in, logits_shown
+from .answers import apply_event
 from .body import SliceBody
 from .canvas import Canvas, Patch, slices_of
 from .colours import next_colour
 from .in_planes import SliceKey
+from .known import Answers, Bodies, SliceState, Watch
+from .painting import locked_in, logits_shown
 from .restore import step_of
 from .scene import Scene
 from .solid import SolidBody

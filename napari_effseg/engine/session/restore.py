@@ -10,10 +10,10 @@ import torch
 from ...history import Add, Event, Stroke
 from ...prompts import Mask
 from ...types import BoolArray, IndexBox
-from .answers import SURE, Answers, SliceState
 from .body import Hypothesis
 from .canvas import Patch
 from .in_planes import in_planes
+from .known import SURE, Answers, SliceState
 from .scene import Scene
 from .timeline import Step
 

@@ -89,6 +89,8 @@ class BlockBody:
         self, scene: Scene, known: Sequence[KnownSlice], taken: IntArray, tick: Callable[[], None]
     ) -> Filled | None:
         """See `SolidBody.fill`: a block around what is known, cut anew around what was found in it."""
+        if not any(one.mask.any() for one in known):
+            return None
         low, high = _guessed(*_extent(known), np.asarray(scene.spacing))
         block = self._around(scene, low, high)
         for look in range(_LOOKS):

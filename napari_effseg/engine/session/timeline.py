@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from ...history import Event
 from ...types import IndexBox
-from .answers import Answers
 from .canvas import Canvas, Patch
+from .known import Answers
 
 __all__ = ["Step", "Timeline"]
 

@@ -1,0 +1,197 @@
+"""How an object is carried from the slices that show it to all others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import Cancelled, PromptError
+from ...history import Propagate
+from ...types import IntArray, Progress
+from .blocks import KnownSlice
+from .body import Hypothesis
+from .canvas import Canvas, Patch
+from .known import SURE, Answers, Bodies, Carried, SliceState, Watch
+from .painting import locked_in, logits_shown, paint
+from .propagate import Gap, Line, carry, gaps_between, ticker
+from .scene import Scene
+from .solid import SolidBody
+
+__all__ = ["propagated"]
+
+_LOOKING = 0.3
+"""Share of the progress that a network of volumes is given."""
+
+
+def propagated(
+    event: Propagate,
+    answers: Answers,
+    canvas: Canvas,
+    scene: Scene,
+    bodies: Bodies,
+    taken: IntArray,
+    watch: Watch,
+) -> tuple[Answers, list[Patch]]:
+    """Carry the answers of an axis' slices on: followed one by one, and found by a network of volumes.
+
+    What either finds is the object: each of them stops too early now and then. Gaps whose anchors are as they
+    were are not followed again.
+    """
+    axis = event.axis
+    anchors = _anchors(axis, answers, canvas, scene)
+    low, high = event.low or 0, scene.shape[axis] if event.high is None else event.high
+    gaps = gaps_between(tuple(sorted(anchors)), low, high)
+    known, filled = _known(axis, anchors, answers, canvas), None
+    if bodies.solid is not None:
+        filled = _filled(axis, range(low, high), known, scene, bodies.solid, taken, watch)
+        watch = replace(watch, progress=_later(watch.progress, _LOOKING))
+    wanted = gaps if filled is None else _beside_largest(gaps, anchors)
+    carried, changed = _followed(axis, wanted, anchors, answers, scene, bodies, taken, watch)
+    found: dict[int, Tensor] = {}
+    for gap in changed if filled is None else gaps:
+        found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis))
+        found |= carried[gap].logits if gap in carried else {}
+    if filled is not None:
+        found = {index: torch.maximum(logits, filled[index]) for index, logits in found.items()}
+    found = {index: _kept(logits, axis, index, known, scene) for index, logits in found.items()}
+    every = {**answers.carried, **{(axis, gap): one for gap, one in carried.items()}}
+    return _with_slices(axis, found, replace(answers, carried=every), canvas, scene, taken)
+
+
+def _followed(
+    axis: int,
+    gaps: Sequence[Gap],
+    anchors: Mapping[int, Tensor],
+    answers: Answers,
+    scene: Scene,
+    bodies: Bodies,
+    taken: IntArray,
+    watch: Watch,
+) -> tuple[dict[Gap, Carried], list[Gap]]:
+    """Follow an object through gaps: what was found in each, and those that had to be followed again."""
+    ends = {
+        gap: tuple(None if end is None else answers.slices.get((axis, end)) for end in (gap.below, gap.above))
+        for gap in gaps
+    }
+    kept = {gap: answers.carried[axis, gap] for gap in ends if (axis, gap) in answers.carried}
+    carried = {gap: one for gap, one in kept.items() if one.ends == ends[gap]}
+    changed = [gap for gap in ends if gap not in carried]
+    tick = ticker(changed, watch.progress, watch.cancel)
+    line = Line(lambda at: scene.slice((axis, at)), lambda at: locked_in((axis, at), scene, taken))
+    for gap in changed:
+        carried[gap] = Carried(ends[gap], carry(gap, anchors, line, bodies.slices, tick))
+    return carried, changed
+
+
+def _beside_largest(gaps: Sequence[Gap], anchors: Mapping[int, Tensor]) -> list[Gap]:
+    """Gaps at the anchor that shows most of the object: from there it is followed best."""
+    largest = max(anchors, key=lambda at: float((anchors[at] > 0).sum()))
+    return [gap for gap in gaps if largest in (gap.below, gap.above)]
+
+
+def _later(progress: Progress | None, begun: float) -> Progress | None:
+    """Tell of the rest of something of which a part is done."""
+    if progress is None:
+        return None
+    told = progress
+    return lambda fraction, text: told(begun + (1 - begun) * fraction, text)
+
+
+def _with_slices(
+    axis: int, found: Mapping[int, Tensor], answers: Answers, canvas: Canvas, scene: Scene, taken: IntArray
+) -> tuple[Answers, list[Patch]]:
+    """Paint slices that an object was carried to.
+
+    What is left there for the next prompt to be answered by is sure of itself, as are the answers that the
+    networks of slices learned to go on from.
+    """
+    sure = {index: torch.where(logits > 0, SURE, -SURE) for index, logits in found.items()}
+    states = {(axis, index): SliceState((), (Hypothesis(logits, 1.0),)) for index, logits in sure.items()}
+    answers = replace(answers, slices={**answers.slices, **states})
+    return answers, [paint(key, state, answers, canvas, scene, taken) for key, state in states.items()]
+
+
+def _known(
+    axis: int, anchors: Mapping[int, Tensor], answers: Answers, canvas: Canvas
+) -> tuple[KnownSlice, ...]:
+    """Slices in which the object is known: those with prompts, of all planes, and the anchors."""
+    prompted = [key for key, state in answers.slices.items() if state.prompts]
+    keys = dict.fromkeys([*((axis, index) for index in anchors), *prompted])
+    return tuple(KnownSlice(across, index, np.take(canvas.mask, index, across)) for across, index in keys)
+
+
+def _filled(
+    axis: int,
+    wanted: range,
+    known: Sequence[KnownSlice],
+    scene: Scene,
+    body: SolidBody,
+    taken: IntArray,
+    watch: Watch,
+) -> dict[int, Tensor] | None:
+    """Answer slices by a network of volumes; None where the object does not fit into what that sees."""
+    looks = 0
+
+    def tick() -> None:
+        nonlocal looks
+        if watch.cancel is not None and watch.cancel():
+            raise Cancelled("stopped while the object was carried on")
+        if watch.progress is not None:
+            watch.progress(_LOOKING * (1 - 0.5**looks), f"look {looks + 1}")
+        looks += 1
+
+    filled = body.fill(scene, known, taken, tick)
+    if filled is None:
+        return None
+    fixed = {one.index for one in known if one.axis == axis}
+    found = {index: _nothing(scene, axis) for index in wanted if index not in fixed}
+    for index, logits in filled.block.slices(filled.logits, axis, -SURE):
+        if index in found:
+            found[index] = scene.planes[axis].mask(logits)
+    return found
+
+
+def _kept(logits: Tensor, axis: int, index: int, known: Sequence[KnownSlice], scene: Scene) -> Tensor:
+    """Leave a slice as it is where known ones across other axes cross it."""
+    crossing = [one for one in known if one.axis != axis]
+    if not crossing:
+        return logits
+    fixed = np.zeros(np.delete(scene.shape, axis), np.float32)
+    for one in crossing:
+        line = np.take(one.mask, index, axis - (axis > one.axis))
+        np.moveaxis(fixed, one.axis - (one.axis > axis), 0)[one.index] = np.where(line, SURE, -SURE)
+    there = scene.planes[axis].mask(fixed)
+    return torch.where(there.abs() > SURE / 2, there, logits)
+
+
+def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[int, Tensor]:
+    """Logits of the slices across an axis that have prompts; if none has, of those that show something.
+
+    Where prompts left nothing, the object ends.
+
+    Raises
+    ------
+    PromptError
+        If there is nothing to carry on.
+    """
+    prompted = [
+        index for (across, index), state in answers.slices.items() if across == axis and state.prompts
+    ]
+    others = tuple(other for other in range(3) if other != axis)
+    shown = np.flatnonzero(canvas.mask.any(axis=others)).tolist()
+    found = {}
+    for index in prompted or shown:
+        logits = logits_shown((axis, index), answers.slices.get((axis, index), SliceState()), canvas, scene)
+        if logits is not None:
+            found[index] = logits
+    if not any((logits > 0).any() for logits in found.values()):
+        raise PromptError("there is nothing to propagate: no slice across this axis shows the object")
+    return found
+
+
+def _nothing(scene: Scene, axis: int) -> Tensor:
+    return torch.full((1, 1), -SURE).expand(scene.planes[axis].pixels)
