@@ -248,3 +248,23 @@ def test_a_first_click_only_adds_or_only_takes_away():
         changed = before[..., index].copy()
         changed[i, j] = positive
         assert (session.mask[..., index] == changed).all()
+
+
+def test_a_first_click_on_what_was_carried_is_given_as_it_is_and_keeps_its_choices():
+    body = Forgetful()
+    session = LocalSession(tube()[0], body)
+    session.add(Point((12, 11, 5)))
+    session.propagate(2)
+    i, j = np.argwhere(session.mask[..., 7])[0].tolist()
+    session.add(Point((i, j, 7)))
+    assert len(body.asked) == 1
+
+
+def test_slices_without_the_object_share_one_answer():
+    session, _ = opened()
+    session.add(Point((12, 11, 5)))
+    session.propagate(2)
+    slices = session._timeline.answers.slices
+    empty = [slices[2, index].logits for index in (0, 1, 10, 11)]
+    assert all(logits is empty[0] for logits in empty)
+    assert empty[0].stride() == (0, 0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ...nets.geodesic import SolidContrast
@@ -25,6 +25,7 @@ CHANNELS = ("image", "inside", "object", "other", "locked", "from_object", "from
 the object is and where it is not; objects that are finished; and how strongly three things reach each voxel
 along the path of least contrast: the object, what is none of it, and the border of the block."""
 
+_FLAT = 2.5
 _STEEP = 3
 """Power of the strengths: in a volume nearly everything is reached by some path."""
 _UPRIGHT = (("LR", "L"), ("PA", "P"), ("IS", "I"))
@@ -68,6 +69,25 @@ class Block:
     centre: tuple[float, float, float]
     sides: tuple[float, float, float]
     size: int
+
+    @classmethod
+    def around(cls, grid: Grid, centre: ArrayLike, sides: ArrayLike, size: int) -> Block:
+        """Cut a block of about these sides; none is shorter than the longest one divided by `_FLAT`.
+
+        Parameters
+        ----------
+        grid : Grid
+        centre : array-like, shape (3,)
+            In voxels of the volume.
+        sides : array-like, shape (3,)
+            In mm.
+        size : int
+            Voxels of the block along each axis.
+        """
+        i, j, k = np.asarray(centre, float).tolist()
+        given = np.asarray(sides, float)
+        first, second, third = np.maximum(given, given.max() / _FLAT).tolist()
+        return cls(grid, (i, j, k), (first, second, third), size)
 
     def step(self, axis: int) -> float:
         """Voxels of the volume along an array axis that one of the block is long."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -55,11 +55,11 @@ def propagated(
     for gap in changed if filled is None else gaps:
         found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis))
         found |= carried[gap].logits if gap in carried else {}
-    if filled is not None:
-        found = {index: torch.maximum(logits, filled[index]) for index, logits in found.items()}
-    found = {index: _kept(logits, axis, index, known, scene) for index, logits in found.items()}
+    for index, logits in (filled or {}).items():
+        found[index] = torch.maximum(found[index], logits)
+    painted = ((index, _kept(logits, axis, index, known, scene)) for index, logits in found.items())
     every = {**answers.carried, **{(axis, gap): one for gap, one in carried.items()}}
-    return _with_slices(axis, found, replace(answers, carried=every), canvas, scene, taken)
+    return _with_slices(axis, painted, replace(answers, carried=every), canvas, scene, taken)
 
 
 def _followed(
@@ -102,15 +102,24 @@ def _later(progress: Progress | None, begun: float) -> Progress | None:
 
 
 def _with_slices(
-    axis: int, found: Mapping[int, Tensor], answers: Answers, canvas: Canvas, scene: Scene, taken: IntArray
+    axis: int,
+    found: Iterable[tuple[int, Tensor]],
+    answers: Answers,
+    canvas: Canvas,
+    scene: Scene,
+    taken: IntArray,
 ) -> tuple[Answers, list[Patch]]:
     """Paint slices that an object was carried to.
 
     What is left there for the next prompt to be answered by is sure of itself, as are the answers that the
     networks of slices learned to go on from.
     """
-    sure = {index: torch.where(logits > 0, SURE, -SURE) for index, logits in found.items()}
-    states = {(axis, index): SliceState((), (Hypothesis(logits, 1.0),)) for index, logits in sure.items()}
+    nothing = _nothing(scene, axis)  # one for all slices that show none of the object: there are many
+    states = {}
+    for index, logits in found:
+        mask = logits > 0
+        sure = torch.where(mask, SURE, -SURE) if mask.any() else nothing
+        states[axis, index] = SliceState((), (Hypothesis(sure, 1.0),))
     answers = replace(answers, slices={**answers.slices, **states})
     return answers, [paint(key, state, answers, canvas, scene, taken) for key, state in states.items()]
 
@@ -141,18 +150,18 @@ def _filled(
         if watch.cancel is not None and watch.cancel():
             raise Cancelled("stopped while the object was carried on")
         if watch.progress is not None:
-            watch.progress(_LOOKING * (1 - 0.5**looks), f"look {looks + 1}")
+            watch.progress(_LOOKING * (1 - 0.5**looks), f"the whole object, look {looks + 1}")
         looks += 1
 
     filled = body.fill(scene, known, taken, tick)
     if filled is None:
         return None
     fixed = {one.index for one in known if one.axis == axis}
-    found = {index: _nothing(scene, axis) for index in wanted if index not in fixed}
-    for index, logits in filled.block.slices(filled.logits, axis, -SURE):
-        if index in found:
-            found[index] = scene.planes[axis].mask(logits)
-    return found
+    return {
+        index: scene.planes[axis].mask(logits)
+        for index, logits in filled.block.slices(filled.logits, axis, -SURE)
+        if index in wanted and index not in fixed
+    }
 
 
 def _kept(logits: Tensor, axis: int, index: int, known: Sequence[KnownSlice], scene: Scene) -> Tensor:

@@ -50,7 +50,7 @@ def _implied(prompts: Sequence[PlanePrompt], before: Tensor | None) -> tuple[Pla
 
     Networks learn from users who begin on the object: told where it is not alone, they find nothing at all.
     """
-    if before is None or any(prompt.positive for prompt in prompts[:-1]):
+    if before is None or any(prompt.positive for prompt in prompts):
         return ()
     mask: BoolArray = (before > 0).numpy().copy()
     for prompt in prompts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,12 +15,10 @@ from ...types import BoolArray, IntArray
 from .blocks import Block, KnownSlice, maps_of_slices, seen_by_network
 from .scene import Scene
 
-__all__ = ["BlockBody", "Filled", "SolidBody"]
+__all__ = ["AROUND", "BlockBody", "Filled", "SolidBody"]
 
-_AROUND = 1.6
+AROUND = 1.6
 """Sides of a block, as multiples of the object's."""
-_FLAT = 2.5
-"""No side is shorter than the longest one divided by this."""
 _WIDER = 1.6
 _CLOSER = 0.7
 """A block that an object needs less than this fraction of along an axis is cut anew."""
@@ -103,7 +101,7 @@ class BlockBody:
             sides, needed = np.asarray(block.sides), np.asarray(wanted.sides)
             if cut.any():
                 wider = np.where(cut, np.maximum(needed, _WIDER * sides), needed)
-                block = replace(wanted, sides=(float(wider[0]), float(wider[1]), float(wider[2])))
+                block = Block.around(scene.grid, wanted.centre, wider, self._size)
             elif look or (needed > _CLOSER * sides).all():
                 break
             else:
@@ -112,15 +110,8 @@ class BlockBody:
 
     def _around(self, scene: Scene, low: np.ndarray, high: np.ndarray) -> Block:
         spacing = np.asarray(scene.spacing)
-        sides = _AROUND * (high - low) * spacing
-        sides = np.maximum(sides, max(sides.max() / _FLAT, _LEAST_VOXELS * spacing.min()))
-        centre = (low + high - 1) / 2
-        return Block(
-            scene.grid,
-            (float(centre[0]), float(centre[1]), float(centre[2])),
-            (float(sides[0]), float(sides[1]), float(sides[2])),
-            self._size,
-        )
+        sides = np.maximum(AROUND * (high - low) * spacing, _LEAST_VOXELS * spacing.min())
+        return Block.around(scene.grid, (low + high - 1) / 2, sides, self._size)
 
     @torch.inference_mode()
     def _look(self, scene: Scene, block: Block, known: Sequence[KnownSlice], taken: IntArray) -> Tensor:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from ...engine.session.blocks import CHANNELS
+from ...engine.session.blocks import CHANNELS, Block
+from ...engine.session.solid import AROUND
 from ...errors import Cancelled, ConfigError
 from ...io import load, load_labels
 from ...io.dataset import SPLITS, CaseFiles, Dataset, read_dataset
@@ -25,14 +26,12 @@ from ..folder import drawing
 from ..release import finished_card, trained_on, warm_start
 from .config import SolidConfig
 from .lesson import SolidLesson
-from .sampler import SolidCase, SolidExample, SolidSampler, block_of, example_of, planes_of
+from .sampler import SolidCase, SolidExample, SolidSampler, example_of, planes_of
 
 __all__ = ["choice_examples", "run_solid_training"]
 
 _logger = logging.getLogger(__name__)
 
-_AROUND = 1.6
-"""Sides of the blocks by which weights are chosen, as in use: multiples of the object's."""
 _LEAST_VOXELS = 200
 _CHOICE = 12
 """Cases of each set by which weights are chosen, at most."""
@@ -154,8 +153,8 @@ def choice_examples(case: SolidCase, count: int, size: int) -> list[SolidExample
             continue
         places = np.argwhere(mask)
         low, high = places.min(axis=0), places.max(axis=0) + 1
-        centre = (low + high - 1) / 2
-        block = block_of(case.grid, centre, _AROUND * (high - low) * case.grid.spacing, size)
+        sides = AROUND * (high - low) * case.grid.spacing  # as in use
+        block = Block.around(case.grid, (low + high - 1) / 2, sides, size)
         random = np.random.default_rng((label, count))
         image, inside, target = block.show(case.image) / 255, block.inside(), block.show(mask) > 0.5
         example = example_of(

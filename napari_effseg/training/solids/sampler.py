@@ -17,7 +17,7 @@ from .appearance import change_volume, smooth_solid, synthetic_volume
 from .config import SolidConfig
 from .pseudo import pseudo_object
 
-__all__ = ["SolidCase", "SolidExample", "SolidSampler", "block_of", "example_of", "planes_of"]
+__all__ = ["SolidCase", "SolidExample", "SolidSampler", "example_of", "planes_of"]
 
 _TRIES = 20
 _ALIKE = 12
@@ -27,8 +27,6 @@ _CLASS = 0.35
 """Chance that a whole class is meant, where it has several pieces; or two classes together."""
 _AROUND = (1.15, 2.4)
 """Sides of the block, as multiples of the object's."""
-_FLAT = 2.5
-"""No side of a block is shorter than the longest one divided by this."""
 _SHIFT = 0.2
 """Of the block's centre, as a fraction of the object's sides."""
 _BEYOND = 0.15
@@ -134,7 +132,7 @@ class SolidSampler:
         sides = np.asarray(case.grid.shape) * case.grid.spacing
         centre = random.uniform(0.2, 0.8, 3) * case.grid.shape
         size = random.uniform(0.3, 0.9) * np.median(sides) * random.uniform(0.5, 1, 3)
-        block = block_of(case.grid, centre, size, self._config.size)
+        block = Block.around(case.grid, centre, size, self._config.size)
         image, inside = block.show(case.image) / 255, block.inside()
         target = pseudo_object(image, inside, random)
         if target is None:
@@ -152,7 +150,7 @@ class SolidSampler:
         lengths = np.asarray(mask.shape)
         centre = corner + (lengths - 1) / 2 + random.uniform(-_SHIFT, _SHIFT, 3) * lengths
         sides = lengths * spacing * random.uniform(*_AROUND, 3)
-        block = block_of(case.grid, centre, sides, self._config.size)
+        block = Block.around(case.grid, centre, sides, self._config.size)
         whole = np.zeros(case.grid.shape, np.uint8)
         whole[tuple(slice(c, c + n) for c, n in zip(corner, mask.shape, strict=True))] = mask
         target, inside = block.show(whole) > 0.5, block.inside()
@@ -235,17 +233,6 @@ def example_of(
             other.select(across, plane).copy_(~mask)
     other &= (inside > 0) & ~known
     return SolidExample(seen_by_network(image, inside, known, other, locked & ~known), target, weight)
-
-
-def block_of(grid: Grid, centre: np.ndarray, sides: np.ndarray, size: int) -> Block:
-    """Cut a block of about these sides in mm around a voxel."""
-    sides = np.maximum(sides, sides.max() / _FLAT)
-    return Block(
-        grid,
-        (float(centre[0]), float(centre[1]), float(centre[2])),
-        (float(sides[0]), float(sides[1]), float(sides[2])),
-        size,
-    )
 
 
 def planes_of(block: Block) -> tuple[int, int, int]:
