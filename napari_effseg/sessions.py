@@ -56,7 +56,8 @@ def open_session(
         Of several, all must share one grid; `TimeSession.frame` says which one is at hand, and
         ``propagate(axis="time")`` carries an object from one to the others.
     model : str, path or Card
-        A promptable model; "auto": the one with the best measured Dice.
+        A promptable model; "auto": the one with the best measured Dice. It answers slice by slice; through
+        a volume of four slices or more objects are carried by the best model of three dimensions, too.
     device : str
         "auto", "cpu", "cuda[:n]" or "mps".
 

@@ -32,6 +32,7 @@ from napari_effseg.evaluation.clicks import ALL, ClickOptions, Subject, evaluate
 from napari_effseg.io.dataset import read_dataset
 from napari_effseg.training import read_config
 from napari_effseg.training.release import draft_card, trained_on
+from napari_effseg.training.solids.run import learned_from
 from napari_effseg.zoo import Card, read_card, write_card
 from napari_effseg.zoo.card import Accuracy, Performance
 from napari_effseg.zoo.weights import build_network, describe_weights, save_weights
@@ -76,9 +77,12 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
         *(config.clicks.test_folders if config.clicks else ()),
         *(config.solids.test_folders if config.solids else ()),
     ]
-    training = trained_on(
-        [read_dataset(config.resolve(name)) for name in names], f"weights/configs/{draft.name}.toml"
+    datasets, file = (
+        [read_dataset(config.resolve(name)) for name in names],
+        f"weights/configs/{draft.name}.toml",
     )
+    solids = config.solids
+    training = trained_on(datasets, file) if solids is None else learned_from(datasets, file, solids)
     if not training.redistributable:
         sys.exit(f"{run}: trained on data that may not be passed on")
     kept = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)

@@ -143,10 +143,12 @@ class GivenLasso:
 
     def prompts(self, volume: Volume, axis: int) -> Iterator[Prompt]:
         """Return the outline."""
+        import numpy as np
+
         from ..prompts import Lasso
 
         corners = [_three(corner, volume, 0) for corner in self.corners]
-        yield Lasso(corners, positive=self.positive)  # type: ignore[arg-type]  # it takes any rows of numbers
+        yield Lasso(np.asarray(corners, float), positive=self.positive)
 
 
 @dataclass(frozen=True)

@@ -143,16 +143,10 @@ def _masks(_: click.Context, __: click.Parameter, files: tuple[Path, ...]) -> tu
 @speaks
 def prompt(
     context: click.Context,
+    /,
     input: Path,
     output: Path,
     model: str,
-    points: tuple[Given, ...],
-    not_points: tuple[Given, ...],
-    boxes: tuple[Given, ...],
-    lassos: tuple[Given, ...],
-    not_lassos: tuple[Given, ...],
-    scribbles: tuple[Given, ...],
-    masks: tuple[Given, ...],
     propagate: bool,
     axis: int | None,
     session_file: Path | None,
@@ -166,6 +160,7 @@ def prompt(
     level: int | None,
     device: str,
     console: Console,
+    **prompts: tuple[Given, ...],
 ) -> None:
     """Outline one object of INPUT by clicks, boxes and scribbles, and write it on exactly its grid.
 
@@ -174,18 +169,7 @@ def prompt(
     object at hand can be corrected by further runs.
     """
     interrupt: Interrupt = context.obj
-    given = in_order(
-        context,
-        {
-            "points": points,
-            "not_points": not_points,
-            "boxes": boxes,
-            "lassos": lassos,
-            "not_lassos": not_lassos,
-            "scribbles": scribbles,
-            "masks": masks,
-        },
-    )
+    given = in_order(context, prompts)
     wanted = Outputs(output, None, report, overlay)
     case = replace(gather([input], {}, ()), frame=frame, series=series, level=level)
     check_outputs(wanted, case, may_replace=True)

@@ -139,7 +139,9 @@ class SolidContrast:
         return cls((sides[0], sides[1], sides[2]), steps, offsets)
 
     def strength(self, seeds: Tensor) -> Tensor:
-        """Return the product of ``1 - difference / largest`` along the best path from a seed.
+        """Return the product of ``1 - difference / largest`` along nearly the best path from a seed.
+
+        A fixed number of sweeps looks for it: a path that winds more often than that is missed.
 
         Parameters
         ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..zoo.weights import describe_weights, save_weights
 from .config import TrainConfig
 from .losses import activation_of
 
-__all__ = ["draft_card", "finished_card", "trained_on", "warm_start"]
+__all__ = ["Credit", "draft_card", "finished_card", "trained_on", "warm_start"]
 
 NOT_STATED = "not stated"
 """Licence of a data set that names none."""
@@ -104,7 +105,23 @@ def finished_card(
     return card
 
 
-def trained_on(datasets: Sequence[Dataset], config: str) -> TrainingData:
+@dataclass(frozen=True)
+class Credit:
+    """What a file that belongs to no data set must be credited with.
+
+    Attributes
+    ----------
+    name, licence, citation : str
+    """
+
+    name: str
+    licence: str
+    citation: str
+
+
+def trained_on(
+    datasets: Sequence[Dataset], config: str, files: Sequence[Credit] = (), left_out: Sequence[str] = ()
+) -> TrainingData:
     """Say what weights learned from that began at random.
 
     Parameters
@@ -113,12 +130,17 @@ def trained_on(datasets: Sequence[Dataset], config: str) -> TrainingData:
         At least one; weights may be passed on only if all of them allow it.
     config : str
         Name of the configuration.
+    files : sequence of Credit
+        Images beside the data sets, whose licences allow it, too.
+    left_out : sequence of str
+        Cases of the data sets that were not learned from.
     """
+    citations = [dataset.citation for dataset in datasets if dataset.citation]
     return TrainingData(
-        dataset=" + ".join(dataset.name for dataset in datasets),
-        licence=_licence_of(datasets),
-        citation=" ".join(dict.fromkeys(dataset.citation for dataset in datasets if dataset.citation)),
-        split=_split_of(datasets),
+        dataset=" + ".join([*(dataset.name for dataset in datasets), *(file.name for file in files)]),
+        licence="; ".join([_licence_of(datasets), *(f"{file.licence} ({file.name})" for file in files)]),
+        citation=" ".join(dict.fromkeys([*citations, *(file.citation for file in files)])),
+        split="; ".join([_split_of(datasets), *([f"left out: {', '.join(left_out)}"] if left_out else [])]),
         config=config,
         redistributable=all(dataset.redistributable for dataset in datasets),
     )

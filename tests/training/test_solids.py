@@ -233,6 +233,25 @@ def test_a_run_leaves_weights_and_a_card_that_can_be_read(folders):
     assert set(history[-1]["dice"]) == {"choice, 1 slice", "choice, 3 slices"}
 
 
+def test_the_card_credits_volumes_beside_the_data_sets_and_names_what_was_left_out(folders):
+    io.save(Volume(balls(7)[0], np.eye(4)), folders / "loose.nii.gz")
+    config = folders / "config.toml"
+    more = """[solids]
+unlabelled_files = ["loose.nii.gz"]
+unlabelled_licences = ["CC-BY 4.0"]
+unlabelled_citations = ["Somebody, 2020."]
+left_out = ["case_2"]
+pseudo = 0.9
+"""
+    text = config.read_text(encoding="utf-8").replace("[solids]\n", more).replace("steps = 4", "steps = 2")
+    config.write_text(text, encoding="utf-8")
+    learned = read_card(run_training(config, output=folders / "run") / "prompt-unet-3d.toml").training
+    assert learned.dataset == "learned + loose.nii.gz"
+    assert learned.licence == "CC0-1.0; CC-BY 4.0 (loose.nii.gz)"
+    assert "Somebody, 2020." in learned.citation
+    assert learned.split.endswith("left out: case_2")
+
+
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(folders):
     whole = run_training(folders / "config.toml", output=folders / "whole")
     asked = iter([False] * 7 + [True] * 100)
@@ -250,6 +269,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(folders):
         ("size = 16\n\n[run]", "size = 15\n\n[run]", "15 voxels"),
         ('choice_folders = ["choice"]\n', "", "choice_folders"),
         ("[solids]", "[clicks]\n[solids]", "exclude"),
+        ("[solids]\n", '[solids]\nunlabelled_files = ["a.nii.gz"]\n', "a licence and a citation"),
         ("[solids]\n", '[solids]\nleft_out = ["case_0", "case_1", "case_2"]\n', "no volumes"),
     ],
 )

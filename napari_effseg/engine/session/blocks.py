@@ -17,6 +17,7 @@ from torch import Tensor
 from ...nets.geodesic import SolidContrast
 from ...types import BoolArray
 from ...volume import Grid
+from .upright import body_axis, runs_upright
 
 __all__ = ["CHANNELS", "Block", "KnownSlice", "maps_of_slices", "seen_by_network"]
 
@@ -28,8 +29,6 @@ along the path of least contrast: the object, what is none of it, and the border
 _FLAT = 2.5
 _STEEP = 3
 """Power of the strengths: in a volume nearly everything is reached by some path."""
-_UPRIGHT = (("LR", "L"), ("PA", "P"), ("IS", "I"))
-"""Letters of the patient's axes, in the order of a block's, and towards which of them each runs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +100,7 @@ class Block:
         ndarray, shape (size,)
         """
         steps = (np.arange(self.size) - (self.size - 1) / 2) * self.step(axis)
-        turned = steps if self._towards(axis) else -steps
+        turned = steps if runs_upright(self.grid, axis) else -steps
         return np.asarray(self.centre[axis] + turned, np.float64)
 
     def reading(self, axis: int) -> Tensor:
@@ -202,12 +201,7 @@ class Block:
     @property
     def _order(self) -> list[int]:
         """Array axes in the order of the block's."""
-        letters = self.grid.axcodes
-        return [next(a for a in range(3) if letters[a] in pair) for pair, _ in _UPRIGHT]
-
-    def _towards(self, axis: int) -> bool:
-        letter = self.grid.axcodes[axis]
-        return any(letter == towards for _, towards in _UPRIGHT)
+        return sorted(range(3), key=lambda axis: body_axis(self.grid, axis))
 
     def _writing(self, axis: int) -> tuple[int, Tensor]:
         """First voxel of an axis in the block, and how voxels mix the block's, linearly."""

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ...volume import Grid
+from .upright import body_axis, runs_upright
 
 __all__ = ["Plane"]
 
-_TOWARDS = "LPI"
 _SQUARE = 0.02
 """Pixels whose sides differ by less than this fraction count as square."""
 
@@ -54,15 +54,13 @@ class Plane:
         >>> Plane.across(Grid((5, 6, 7), np.diag([1.0, 1.0, 1.0, 1.0])), 2).flips  # towards R and A
         (True, True)
         """
-        letters = grid.axcodes
-        pairs = {letter: place for place, pair in enumerate(("LR", "PA", "IS")) for letter in pair}
-        one, other = sorted((a for a in range(3) if a != axis), key=lambda a: pairs[letters[a]])
+        one, other = sorted((a for a in range(3) if a != axis), key=lambda a: body_axis(grid, a))
         finest = min(grid.spacing[one], grid.spacing[other])
         pixels = [_pixels(grid.shape[a], grid.spacing[a] / finest) for a in (one, other)]
         return cls(
             axis,
             (one, other),
-            (letters[one] not in _TOWARDS, letters[other] not in _TOWARDS),
+            (not runs_upright(grid, one), not runs_upright(grid, other)),
             (grid.shape[one], grid.shape[other]),
             (pixels[0], pixels[1]),
         )

@@ -17,8 +17,7 @@ _PERCENTILES = (0.5, 99.5)
 _SAMPLED = 2_000_000
 """Values from which the range is taken, at most."""
 _CT = ((-1000.0, 0.0), (-160.0, 0.1), (240.0, 0.9), (1500.0, 1.0))
-"""Hounsfield units and their brightness: soft tissue takes most of it, lung and bone keep some. Chosen among
-four on 39 objects of CT: after one and three clicks Dice was 0.1 above that of the whole range as it is."""
+"""Hounsfield units and their brightness: soft tissue takes most of it, lung and bone keep some."""
 
 
 @dataclass(frozen=True)

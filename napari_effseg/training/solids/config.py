@@ -24,6 +24,8 @@ class SolidConfig:
         Side of the block that the network sees, in voxels.
     unlabelled_files : tuple of str
         Volumes without labels, for pseudo-objects.
+    unlabelled_licences, unlabelled_citations : tuple of str
+        Of each of them, for the card.
     synthetic, pseudo : float
         Chances of a synthetic volume, and of a pseudo-object of a real one.
     pseudo_weight : float
@@ -39,6 +41,8 @@ class SolidConfig:
     left_out: tuple[str, ...] = ()
     size: int = 48
     unlabelled_files: tuple[str, ...] = ()
+    unlabelled_licences: tuple[str, ...] = ()
+    unlabelled_citations: tuple[str, ...] = ()
     synthetic: float = 0.3
     pseudo: float = 0.25
     pseudo_weight: float = 0.5

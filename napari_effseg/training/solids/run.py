@@ -17,18 +17,18 @@ from ...errors import Cancelled, ConfigError
 from ...io import load, load_labels
 from ...io.dataset import SPLITS, CaseFiles, Dataset, read_dataset
 from ...types import CancelCheck, Progress
-from ...zoo.card import Card
+from ...zoo.card import Card, TrainingData
 from ...zoo.weights import build_network
 from ..bytes import as_bytes
 from ..clicks.trainer import ClickTrainer
 from ..config import TrainConfig
 from ..folder import drawing
-from ..release import finished_card, trained_on, warm_start
+from ..release import Credit, finished_card, trained_on, warm_start
 from .config import SolidConfig
 from .lesson import SolidLesson
 from .sampler import SolidCase, SolidExample, SolidSampler, example_of, planes_of
 
-__all__ = ["choice_examples", "run_solid_training"]
+__all__ = ["choice_examples", "learned_from", "run_solid_training"]
 
 _logger = logging.getLogger(__name__)
 
@@ -75,8 +75,19 @@ def run_solid_training(
     _logger.info("%d volumes of %d data sets", sum(map(len, sets)), len(sets))
     sampler = SolidSampler(sets, options, config.run.seed, _unlabelled(config, options))
     trainer.run(sampler, _choice(config, options, cancel), drawing(trainer, progress), cancel)
-    card = dataclasses.replace(card, training=trained_on([*datasets, *tested], f"{card.name}.toml"))
+    card = dataclasses.replace(
+        card, training=learned_from([*datasets, *tested], f"{card.name}.toml", options)
+    )
     finished_card(card, network, trainer.best, card.training.licence, folder / card.training.config)
+
+
+def learned_from(datasets: Sequence[Dataset], config: str, options: SolidConfig) -> TrainingData:
+    """Say what weights learned from: data sets, but for what was left out, and volumes without labels."""
+    stated = (options.unlabelled_files, options.unlabelled_licences, options.unlabelled_citations)
+    files = [
+        Credit(Path(name).name, licence, citation) for name, licence, citation in zip(*stated, strict=True)
+    ]
+    return trained_on(datasets, config, files, options.left_out)
 
 
 def _check(network: torch.nn.Module, config: TrainConfig, options: SolidConfig) -> None:
