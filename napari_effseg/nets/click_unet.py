@@ -1,6 +1,6 @@
 """ClickUNet: image, prompts and the previous mask in, several ranked masks out (early fusion).
 
-Glossary: H hypotheses (masks that the prompts may mean), F features from which each is scored.
+Glossary: H hypotheses (masks that the prompts may mean).
 
 References
 ----------
@@ -16,6 +16,7 @@ import itertools
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 __all__ = ["ClickUNet", "ClickUNetConfig"]
@@ -34,7 +35,7 @@ class ClickUNetConfig:
     features : tuple of int
         Channels of each level, the finest first; each level halves the sides.
     score_features : int
-        F, channels from which each mask is scored.
+        Channels from which each mask is scored.
     """
 
     image_channels: int = 3
@@ -87,7 +88,7 @@ class ClickUNet(nn.Module):
         self.head = nn.Conv2d(widths[0], config.hypotheses + config.score_features, 1)
         hidden = 4 * config.score_features
         self.score = nn.Sequential(
-            nn.Linear(2 * config.score_features + 1, hidden), nn.ReLU(), nn.Linear(hidden, 1)
+            nn.Linear(4 * config.score_features + 3, hidden), nn.LeakyReLU(0.01), nn.Linear(hidden, 1)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,13 +138,21 @@ class ClickUNet(nn.Module):
         return logits, features
 
     def _scores(self, logits: Tensor, features: Tensor) -> Tensor:
-        """Score each mask by the mean features inside and everywhere, and by its size."""
-        inside = logits.sigmoid().flatten(2)
+        """Score each mask: by the mean features in it, on both sides of its edge, and of everything; by its size.
+
+        So much of it as lies at the border of the image, and how much is neither in nor out, count as well.
+        """
+        inside = logits.sigmoid()
+        wide, narrow = (F.max_pool2d(sign * inside, 5, 1, 2) * sign for sign in (1, -1))
+        everything = torch.ones_like(inside)
         flat = features.flatten(2).transpose(1, 2)
-        size = inside.mean(dim=2, keepdim=True)
-        mean_inside = inside @ flat / (inside.sum(dim=2, keepdim=True) + 1)
-        mean = flat.mean(dim=1, keepdim=True).expand_as(mean_inside)
-        scores: Tensor = self.score(torch.cat([mean_inside, mean, size], dim=2)).squeeze(2)
+        weights = [part.flatten(2) for part in (inside, wide - inside, inside - narrow, everything)]
+        means = [part @ flat / (part.sum(dim=2, keepdim=True) + 1) for part in weights]
+        area = inside.mean(dim=(2, 3))
+        doubt = (inside * (1 - inside)).mean(dim=(2, 3)) / (area + 1e-3)
+        edge = inside[..., [0, -1], :].mean(dim=(2, 3)) + inside[..., [0, -1]].mean(dim=(2, 3))
+        shape = torch.stack([area, doubt, edge], dim=2)
+        scores: Tensor = self.score(torch.cat([*means, shape], dim=2)).squeeze(2)
         return scores
 
 

@@ -28,6 +28,8 @@ class ClickConfig:
         Of each plane of a volume.
     whole : float
         Chance that the whole image is shown; else a part around the object.
+    closest, widest : float
+        Least and greatest side of that part, as a multiple of the object's longer side. Below 1 it is cut.
     synthetic, superpixels : float
         Chances of a synthetic image, and of a superpixel of a real one.
     pseudo_weight : float
@@ -42,6 +44,9 @@ class ClickConfig:
         Chance that other objects of the image are finished already.
     carried : float
         Chance that an object is asked for by what it looks like in the slice before, without a prompt.
+    stored_statistics : bool
+        Whether batch normalisation takes its stored mean and spread in training, as it does in use; for
+        weights that have learned them before.
     """
 
     choice_folders: tuple[str, ...] = ()
@@ -51,6 +56,8 @@ class ClickConfig:
     image_side: int = 512
     slices: int = 3
     whole: float = 0.35
+    closest: float = 1.15
+    widest: float = 5.0
     synthetic: float = 0.12
     superpixels: float = 0.06
     pseudo_weight: float = 0.5
@@ -60,6 +67,7 @@ class ClickConfig:
     scribble: float = 0.15
     locked: float = 0.15
     carried: float = 0.25
+    stored_statistics: bool = False
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ class ClickLesson:
         """Prompt without gradients, then one answer with them."""
         rounds = self._prompted(network, examples, random)
         network.train()
+        if self._clicks.stored_statistics:
+            _use_stored_statistics(network)
         every = range(len(examples))
         logits, scores = ask(network, rounds, every)
         first = torch.from_numpy(rounds.prompts == 1)
@@ -182,3 +184,14 @@ class FeatureLesson:
         with torch.no_grad():
             wanted = embed(self._teacher, rounds.at(side), every)
         return found, F.adaptive_avg_pool2d(wanted, found.shape[-1]).to(found.dtype)
+
+
+def _use_stored_statistics(network: nn.Module) -> None:
+    """Let batch normalisation do in training what it does in use.
+
+    Prompts come in kinds (one click, a box, corrections) whose statistics differ: those of a mixed batch are
+    those of none of them.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()

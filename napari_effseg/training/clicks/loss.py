@@ -10,7 +10,7 @@ __all__ = ["hypotheses_loss", "imitation_loss"]
 
 _OTHERS = 0.05
 """Weight of the masks that are not the best, so that none falls asleep."""
-_SCORE = 0.1
+_SCORE = 0.5
 
 
 def hypotheses_loss(

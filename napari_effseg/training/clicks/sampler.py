@@ -25,6 +25,7 @@ _TRIES = 20
 _LEAST_PIXELS = 6
 _FOLLOWED = 0.6
 """Chance that an object is followed through a volume rather than made to move in a single image."""
+_WIDTHS_CARRIED = (1.15, 5.0)
 _WHOLE_CARRIED = 0.1
 """Chance of the whole image where an object is followed: in use it is always looked at closely."""
 
@@ -88,6 +89,7 @@ class ExampleSampler:
         weights = np.sqrt([len(cases) for cases in self._sets])
         self._chances = weights / weights.sum()
         self._config, self._seed = config, seed
+        self._widths = (config.closest, config.widest)
         followed = [[case for case in cases if case.before is not None] for cases in self._sets]
         self._followed = [cases for cases in followed if cases]
 
@@ -138,7 +140,7 @@ class ExampleSampler:
         target = choose_target(case, random)
         if target is None:
             return None
-        framing = draw_framing(target, self._config.whole, random)
+        framing = draw_framing(target, self._config.whole, self._widths, random)
         shown = self._shown(target, framing)
         if _is_too_small(shown):
             return None
@@ -155,7 +157,7 @@ class ExampleSampler:
         if target is None:
             return None
         known = target if followed is None else followed[0]
-        framing = draw_framing(known, _WHOLE_CARRIED, random)
+        framing = draw_framing(known, _WHOLE_CARRIED, _WIDTHS_CARRIED, random)
         asked = self._shown(known, framing)
         if _is_too_small(asked):
             return None
