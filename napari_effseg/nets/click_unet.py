@@ -138,9 +138,9 @@ class ClickUNet(nn.Module):
         return logits, features
 
     def _scores(self, logits: Tensor, features: Tensor) -> Tensor:
-        """Score each mask: by the mean features in it, on both sides of its edge, and of everything; by its size.
+        """Score each mask: by the mean features in it, on both sides of its edge, and everywhere.
 
-        So much of it as lies at the border of the image, and how much is neither in nor out, count as well.
+        Its size, how much of it is neither in nor out, and how much lies at the image's border count, too.
         """
         inside = logits.sigmoid()
         wide, narrow = (F.max_pool2d(sign * inside, 5, 1, 2) * sign for sign in (1, -1))

@@ -17,11 +17,11 @@ class Seen:
         self.frames, self.scores, self.reach = [], torch.tensor([scores]), reach
 
     def ranked(self, given):
-        self.frames.append(given[0, :3].clone())
-        positive, negative = given[0, 4], given[0, 5]
-        near = torch.nn.functional.max_pool2d(positive[None, None], 2 * self.reach + 1, 1, self.reach)[0, 0]
+        self.frames += list(given[:, :3].clone())
+        positive, negative = given[:, 4:5], given[:, 5:6]
+        near = torch.nn.functional.max_pool2d(positive, 2 * self.reach + 1, 1, self.reach)
         mask = torch.where((near > 0) & (negative == 0), 5.0, -5.0)
-        return torch.stack([mask, -mask, mask, mask])[None], self.scores
+        return torch.cat([mask, -mask, mask, mask], dim=1), self.scores.expand(len(given), -1)
 
 
 def click(row, column, positive=True):
@@ -37,18 +37,49 @@ def body(network):
 IMAGE = SliceImage((0,), torch.rand(3, 128, 100, generator=torch.Generator().manual_seed(0)))
 
 
-def test_the_first_mask_comes_first_and_the_others_by_their_scores():
-    found = body(Seen()).answer(IMAGE, [click(60, 50)], None, None)
-    assert [round(one.score, 3) for one in found] == [
-        pytest.approx(float(torch.tensor(score).sigmoid()), abs=1e-3) for score in (0.0, 3.0, 2.0, 1.0)
-    ]
-    assert found[0].logits.shape == (128, 100)
-    assert found[0].logits[60, 50] > 0
-
-
-def test_a_first_click_is_answered_by_one_look_at_the_whole():
+def test_a_first_click_is_looked_at_from_afar_and_ever_more_closely():
     network = Seen()
     body(network).answer(IMAGE, [click(60, 50)], None, None)
+    assert len(network.frames) == 3  # 128, 64 and 32 pixels of the image
+
+
+class Sizes(Seen):
+    """Thinks most of the look that is so many times closer than the whole slice, and of its first mask."""
+
+    def __init__(self, closer):
+        super().__init__(reach=6)
+        self.closer = closer
+
+    def ranked(self, given):
+        logits, scores = super().ranked(given)
+        best = torch.zeros(scores.shape) - 2
+        if len(given) > 1:
+            best[self.closer] = torch.tensor([3.0, -9.0, 1.0, 0.0])
+        return logits, best
+
+
+def test_the_look_that_thinks_most_of_itself_answers_a_first_click():
+    areas = [
+        int((body(Sizes(closer)).answer(IMAGE, [click(60, 50)], None, None)[0].logits > 0).sum())
+        for closer in range(3)
+    ]
+    assert areas[0] > 2 * areas[1] > 4 * areas[2] > 0
+
+
+def test_alternatives_to_a_first_click_differ_and_come_by_their_scores():
+    found = body(Sizes(1)).answer(IMAGE, [click(60, 50)], None, None)
+    assert 1 < len(found) <= 4
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    masks = [one.logits > 0 for one in found]
+    for number, one in enumerate(masks):
+        for other in masks[:number]:
+            assert (one & other).sum() < 0.85 * (one | other).sum()
+
+
+def test_a_long_scribble_is_not_looked_at_more_closely_than_it_is_long():
+    network = Seen()
+    line = PlanePrompt(True, np.stack([np.full(90, 60), np.arange(5, 95)], axis=1).astype(float))
+    body(network).answer(IMAGE, [line], None, None)
     assert len(network.frames) == 1
 
 

@@ -144,7 +144,7 @@ def test_image_and_object_are_framed_alike():
     _, labels = blobs(3)
     random = np.random.default_rng(1)
     for _ in range(20):
-        framing = draw_framing(labels == 2, 0.3, (1.15, 5.0), random)
+        framing = draw_framing(labels == 2, 0.3, 5.0, random)
         mask = torch.from_numpy((labels == 2).astype(np.float32))[None]
         near, blurred = show(mask, framing, 64, "nearest"), show(mask, framing, 64)
         assert ((near > 0.5) != (blurred > 0.5)).float().mean() < 0.1
@@ -155,7 +155,7 @@ def test_the_frame_around_an_object_holds_it():
     target[10:20, 50:70] = True
     random = np.random.default_rng(2)
     for _ in range(50):
-        framing = draw_framing(target, 0.0, (1.15, 5.0), random)
+        framing = draw_framing(target, 0.0, 5.0, random)
         if framing.turn % (np.pi / 2) == 0:
             shown = show(torch.from_numpy(target)[None].float(), framing, 128)[0] > 0.5
             assert shown.sum() * (framing.side / 128) ** 2 > 0.8 * target.sum()
@@ -297,7 +297,11 @@ def test_the_best_hypothesis_alone_learns_from_the_first_prompt():
     scores, weights = torch.zeros(1, 3), torch.ones(1)
 
     def loss(first, *masks):
-        return float(hypotheses_loss(torch.stack(masks, 1), scores, truth, torch.tensor([first]), weights))
+        return float(
+            hypotheses_loss(
+                torch.stack(masks, 1), scores, truth, torch.tensor([first]), weights, torch.zeros(1)
+            )
+        )
 
     assert loss(True, bad, good, bad) < loss(True, bad, bad, bad) - 1
     assert loss(False, good, bad, bad) < loss(False, bad, good, bad) - 1

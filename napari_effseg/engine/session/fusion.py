@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,14 @@ _LEAST_SIDE = 32.0
 _WORTHWHILE = 0.6
 """A closer look must be narrower than this fraction of the slice."""
 _WIDER = 1.6
+_CLOSER = 2.0
+"""Of the looks at a first click, each is so much closer than the one before."""
+_OFFERED = 4
+"""Different answers to a first click, at most."""
+_COMPARED = 8
+"""The best so many answers are compared."""
+_SAME = 0.85
+"""Answers whose intersection over union is at least this are one."""
 _LOOKS = 3
 """Looks at most, each wider than the one before, while the mask touches the frame."""
 
@@ -111,9 +119,10 @@ class FusionBody:
     ) -> tuple[Hypothesis, ...]:
         """See `SliceBody.answer`.
 
-        The first click is answered by the whole slice, a box or a lasso by a closer look at it. Later clicks
-        are answered by both, and the better one counts: that which obeys more of the clicks, or else thinks
-        more of itself.
+        The first click may mean anything from a nucleus to a lung: it is looked at from afar and ever more
+        closely, and the look that thinks most of itself counts. A box or a lasso is answered by a closer look
+        at it. Later clicks are answered by the whole slice and by a closer look, and the better one counts:
+        that which obeys more of the clicks, or else thinks more of itself.
         """
         asked = _Question(image, prompts, previous, locked)
         whole = Framing.whole(asked.sides)
@@ -121,10 +130,10 @@ class FusionBody:
             hints = [prompt for prompt in prompts if prompt.positive]
             extent = _extent(hints, previous if len(prompts) > 1 else None)
             return self._closer(asked, _frame(extent, _AROUND_REGION, whole) or whole, whole)
+        if len(prompts) == 1 and previous is None:
+            return self._from_afar(asked, whole)
         found = self._look(asked, whole)
-        frame = None
-        if len(prompts) > 1:
-            frame = _frame(_extent(prompts, previous), _AROUND_CLICKS, whole)
+        frame = _frame(_extent(prompts, previous), _AROUND_CLICKS, whole)
         if frame is None:
             return found
         closer = self._closer(asked, frame, whole)
@@ -153,18 +162,44 @@ class FusionBody:
             frame = _held(Framing(frame.centre, frame.side * _WIDER), whole)
         return found
 
-    @torch.inference_mode()
+    def _from_afar(self, asked: _Question, whole: Framing) -> tuple[Hypothesis, ...]:
+        """Look at the whole slice and ever more closely at a click; different answers, the best one first."""
+        places = [prompt.places for prompt in asked.prompts if prompt.places is not None]
+        if not places:
+            return self._look(asked, whole)
+        frames = _ever_closer(np.concatenate(places), whole)
+        answers = [
+            (float(score), mask, frame)
+            for frame, masks, scores in zip(frames, *self._ask(asked, frames), strict=True)
+            for mask, score in zip(masks, scores, strict=True)
+        ]
+        answers.sort(key=lambda answer: -answer[0])
+        return _different(
+            Hypothesis(put_back(mask[None], frame, asked.sides)[0], score)
+            for score, mask, frame in answers[:_COMPARED]
+        )
+
     def _look(self, asked: _Question, framing: Framing) -> tuple[Hypothesis, ...]:
         """Answer within one frame."""
+        (logits,), (scores,) = self._ask(asked, [framing])
+        several = len(asked.prompts) == 1
+        wanted = logits if several else logits[:1]  # corrections are answered by the first mask alone
+        return _ranked(put_back(wanted, framing, asked.sides), scores)
+
+    @torch.inference_mode()
+    def _ask(self, asked: _Question, frames: Sequence[Framing]) -> tuple[Tensor, Tensor]:
+        """Ask the network about each frame: logits, shape (N, H, S, S), and scores, shape (N, H)."""
+        given = torch.stack([self._given(asked, framing) for framing in frames]).to(self._device)
+        logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
+        return logits.float().cpu(), scores.sigmoid().float().cpu()
+
+    def _given(self, asked: _Question, framing: Framing) -> Tensor:
+        """Return what the network is given of a frame, shape (C, S, S)."""
         view = self._view(asked.image, framing)
         maps = self._maps(asked, framing)
         before = torch.zeros(2, self._size, self._size)  # no object is followed from the slice before
         reached = strengths(view.contrast, maps, view.inside, before[1])
-        given = torch.cat([view.pixels, maps, reached, before])[None].to(self._device)
-        logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
-        several = len(asked.prompts) == 1
-        wanted = logits[0] if several else logits[0, :1]  # corrections are answered by the first mask alone
-        return _ranked(put_back(wanted.float().cpu(), framing, asked.sides), scores[0].sigmoid().cpu())
+        return torch.cat([view.pixels, maps, reached, before])
 
     def _maps(self, asked: _Question, framing: Framing) -> Tensor:
         maps = blank_maps(1, self._size)[0]
@@ -194,6 +229,20 @@ class FusionBody:
             scale = self._size / framing.side
             seen = (prompt.places - framing.centre) * scale + (self._size - 1) / 2
             stamp(maps[_POSITIVE if prompt.positive else _NEGATIVE], seen)
+
+
+def _different(ranked: Iterable[Hypothesis]) -> tuple[Hypothesis, ...]:
+    """Leave out hypotheses that are nearly the same as one before."""
+    kept: list[Hypothesis] = []
+    for one in ranked:
+        if len(kept) < _OFFERED and all(_overlap(one.logits > 0, other.logits > 0) < _SAME for other in kept):
+            kept.append(one)
+    return tuple(kept)
+
+
+def _overlap(one: Tensor, other: Tensor) -> float:
+    """Intersection over union."""
+    return float((one & other).sum() / (one | other).sum().clamp_min(1))
 
 
 def _ranked(logits: Tensor, scores: Tensor) -> tuple[Hypothesis, ...]:
@@ -230,6 +279,17 @@ def _frame(extent: tuple[np.ndarray, np.ndarray] | None, around: float, whole: F
         return None
     middle = (low + high) / 2
     return _held(Framing((float(middle[0]), float(middle[1])), side), whole)
+
+
+def _ever_closer(places: np.ndarray, whole: Framing) -> list[Framing]:
+    """Frames around marks, from the whole slice on."""
+    low, high = places.min(axis=0), places.max(axis=0)
+    least = max(_LEAST_SIDE, _AROUND_CLICKS * float((high - low).max() + 1))
+    middle = (float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2)
+    frames = [whole]
+    while frames[-1].side / _CLOSER >= least:
+        frames.append(_held(Framing(middle, frames[-1].side / _CLOSER), whole))
+    return frames
 
 
 def _obeyed(logits: Tensor, prompts: Sequence[PlanePrompt]) -> float:

@@ -28,8 +28,10 @@ class ClickConfig:
         Of each plane of a volume.
     whole : float
         Chance that the whole image is shown; else a part around the object.
-    closest, widest : float
-        Least and greatest side of that part, as a multiple of the object's longer side. Below 1 it is cut.
+    widest : float
+        Greatest side of that part, as a multiple of the object's longer side.
+    cut : float
+        Chance that the part lies within the object, or cuts it.
     synthetic, superpixels : float
         Chances of a synthetic image, and of a superpixel of a real one.
     pseudo_weight : float
@@ -56,8 +58,8 @@ class ClickConfig:
     image_side: int = 512
     slices: int = 3
     whole: float = 0.35
-    closest: float = 1.15
     widest: float = 5.0
+    cut: float = 0.0
     synthetic: float = 0.12
     superpixels: float = 0.06
     pseudo_weight: float = 0.5

@@ -75,8 +75,9 @@ class ClickLesson:
         logits, scores = ask(network, rounds, every)
         first = torch.from_numpy(rounds.prompts == 1)
         device = logits.device
-        targets, first, weights = (part.to(device) for part in (rounds.targets, first, rounds.weights))
-        loss = hypotheses_loss(logits, scores, targets, first, weights)
+        told = (rounds.targets, first, rounds.weights, rounds.hidden)
+        targets, first, weights, hidden = (part.to(device) for part in told)
+        loss = hypotheses_loss(logits, scores, targets, first, weights, hidden)
         if self._teacher is None:
             return loss
         taught = rounds.at(self._side).answers(self._teacher)

@@ -10,11 +10,11 @@ __all__ = ["hypotheses_loss", "imitation_loss"]
 
 _OTHERS = 0.05
 """Weight of the masks that are not the best, so that none falls asleep."""
-_SCORE = 0.5
+_SCORE = 1.0
 
 
 def hypotheses_loss(
-    logits: Tensor, scores: Tensor, targets: Tensor, first: Tensor, weights: Tensor
+    logits: Tensor, scores: Tensor, targets: Tensor, first: Tensor, weights: Tensor, hidden: Tensor
 ) -> Tensor:
     """Mean loss of a batch.
 
@@ -30,12 +30,15 @@ def hypotheses_loss(
     first : Tensor, shape (B,), bool
         Whether an example has one prompt so far.
     weights : Tensor, shape (B,)
+    hidden : Tensor, shape (B,)
+        Area of each object beyond the image, in pixels: an answer that shows a part of an object is no good
+        answer, however well it shows that part.
     """
     truth = targets.float()[:, None].expand_as(logits)
     each = _mask_loss(logits, truth)
     ambiguous = each.min(dim=1).values + _OTHERS * each.mean(dim=1) + 0.5 * each[:, 0]
     plain = each[:, 0] + _OTHERS * each.mean(dim=1)
-    overlap = _overlap(logits.detach() > 0, targets[:, None])
+    overlap = _overlap(logits.detach() > 0, targets[:, None], hidden[:, None])
     ranking = F.mse_loss(scores, overlap, reduction="none").mean(dim=1)
     loss = torch.where(first, ambiguous, plain) + _SCORE * ranking
     return (loss * weights).sum() / weights.sum()
@@ -61,7 +64,7 @@ def _mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
     return dice + entropy
 
 
-def _overlap(masks: Tensor, targets: Tensor) -> Tensor:
+def _overlap(masks: Tensor, targets: Tensor, hidden: Tensor) -> Tensor:
     both = (masks & targets).sum(dim=(2, 3)).float()
-    either = (masks | targets).sum(dim=(2, 3))
+    either = (masks | targets).sum(dim=(2, 3)) + hidden
     return torch.where(either == 0, 1.0, both / either.clamp_min(1))  # nothing is found where nothing is

@@ -39,6 +39,8 @@ class Rounds:
     inside : Tensor, shape (B, 1, S, S)
     targets : Tensor, shape (B, S, S), bool
     weights : Tensor, shape (B,)
+    hidden : Tensor, shape (B,)
+        Area of each object beyond the image, in pixels.
     maps : Tensor, shape (B, len(MAPS), S, S)
         Prompts and last answers as images.
     asked : list of list of PlanePrompt
@@ -51,6 +53,7 @@ class Rounds:
         self.images = torch.stack([example.image for example in examples])
         self.targets = torch.stack([example.target for example in examples])
         self.weights = torch.tensor([example.weight for example in examples])
+        self.hidden = torch.tensor([example.hidden for example in examples])
         self.inside = torch.ones(len(examples), 1, *self.images.shape[2:])
         self.maps = blank_maps(len(examples), self.images.shape[-1])
         for which, example in enumerate(examples):
@@ -152,7 +155,14 @@ class Rounds:
         targets, inside = resized(self.targets.float(), size) > 0.5, resized(self.inside, size).round()
         other = Rounds(
             [
-                Example(image, targets[n], float(self.weights[n]), locked[n], inside[n])
+                Example(
+                    image,
+                    targets[n],
+                    float(self.weights[n]),
+                    locked[n],
+                    inside[n],
+                    hidden=float(self.hidden[n]) * (size / before) ** 2,
+                )
                 for n, image in enumerate(resized(self.images, size))
             ],
             self._random,

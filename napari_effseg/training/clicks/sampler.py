@@ -14,7 +14,7 @@ from ...types import BoolArray
 from .appearance import change_appearance, synthetic
 from .cases import ObjectCase
 from .config import ClickConfig
-from .frames import draw_framing
+from .frames import draw_cut, draw_framing
 from .neighbours import Bend, followed_object
 from .superpixels import superpixel_labels
 from .targets import choose_target, finished_neighbours
@@ -23,9 +23,10 @@ __all__ = ["Before", "Example", "ExampleSampler"]
 
 _TRIES = 20
 _LEAST_PIXELS = 6
+_NEARLY_ALL = 0.95
 _FOLLOWED = 0.6
 """Chance that an object is followed through a volume rather than made to move in a single image."""
-_WIDTHS_CARRIED = (1.15, 5.0)
+_WIDEST_CARRIED = 5.0
 _WHOLE_CARRIED = 0.1
 """Chance of the whole image where an object is followed: in use it is always looked at closely."""
 
@@ -63,6 +64,8 @@ class Example:
         1 inside the image, 0 in the margin around it; None: there is no margin.
     before : Before or None
         The slice before, where that asks for the object instead of a prompt.
+    hidden : float
+        Area of the object beyond what is shown, in pixels of the frame.
     """
 
     image: Tensor
@@ -71,6 +74,7 @@ class Example:
     locked: Tensor | None = None
     inside: Tensor | None = None
     before: Before | None = None
+    hidden: float = 0.0
 
 
 class ExampleSampler:
@@ -89,7 +93,6 @@ class ExampleSampler:
         weights = np.sqrt([len(cases) for cases in self._sets])
         self._chances = weights / weights.sum()
         self._config, self._seed = config, seed
-        self._widths = (config.closest, config.widest)
         followed = [[case for case in cases if case.before is not None] for cases in self._sets]
         self._followed = [cases for cases in followed if cases]
 
@@ -140,15 +143,21 @@ class ExampleSampler:
         target = choose_target(case, random)
         if target is None:
             return None
-        framing = draw_framing(target, self._config.whole, self._widths, random)
+        cut = random.random() < self._config.cut
+        if cut:
+            framing = draw_cut(target, random)
+        else:
+            framing = draw_framing(target, self._config.whole, self._config.widest, random)
         shown = self._shown(target, framing)
-        if _is_too_small(shown):
+        if _is_too_small(shown, nearly_all=1.0 if cut else _NEARLY_ALL):
             return None
         locked = None
         if random.random() < self._config.locked:
             locked = self._shown(finished_neighbours(case, target, random), framing)
         image, inside = self._image(case, framing, random)
-        return Example(image, shown, self._config.pseudo_weight if pseudo else 1.0, locked, inside)
+        weight = self._config.pseudo_weight if pseudo else 1.0
+        pixels = float(target.sum()) * (self._config.size / framing.side) ** 2
+        return Example(image, shown, weight, locked, inside, hidden=max(0.0, pixels - float(shown.sum())))
 
     def _carried(self, case: ObjectCase, random: np.random.Generator) -> Example | None:
         """Ask by the object of the slice before, or by what that might have been."""
@@ -157,7 +166,7 @@ class ExampleSampler:
         if target is None:
             return None
         known = target if followed is None else followed[0]
-        framing = draw_framing(known, _WHOLE_CARRIED, _WIDTHS_CARRIED, random)
+        framing = draw_framing(known, _WHOLE_CARRIED, _WIDEST_CARRIED, random)
         asked = self._shown(known, framing)
         if _is_too_small(asked):
             return None
@@ -197,6 +206,6 @@ def _both_changed(here: Tensor, there: Tensor, random: np.random.Generator) -> t
     return both[:, : here.shape[1]], both[:, here.shape[1] :]
 
 
-def _is_too_small(shown: Tensor) -> bool:
-    """Whether too little of an object is shown, or nothing but it."""
-    return bool(shown.sum() < _LEAST_PIXELS or shown.float().mean() > 0.95)
+def _is_too_small(shown: Tensor, nearly_all: float = _NEARLY_ALL) -> bool:
+    """Whether too little of an object is shown, or hardly anything but it."""
+    return bool(shown.sum() < _LEAST_PIXELS or shown.float().mean() > nearly_all)
