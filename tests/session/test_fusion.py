@@ -76,6 +76,29 @@ def test_alternatives_to_a_first_click_differ_and_come_by_their_scores():
             assert (one & other).sum() < 0.85 * (one | other).sum()
 
 
+def test_an_answer_that_a_closer_look_confirms_counts_more():
+    class Steady(Seen):
+        """Finds one disk in both closer looks, and thinks a little more of another one."""
+
+        def ranked(self, given):
+            super().ranked(given)
+            sides = (128, 64, 32)
+            rows = torch.arange(SIDE) - (SIDE - 1) / 2
+            distance = (rows[:, None] ** 2 + rows**2).sqrt()
+            masks = [
+                distance * side / SIDE < radius for side, radius in zip(sides, (50, 12, 12), strict=True)
+            ]
+            if len(given) != 3:
+                masks = masks[:1]
+            logits = torch.stack([torch.where(mask, 5.0, -5.0) for mask in masks])[:, None]
+            return logits.expand(-1, 4, -1, -1), torch.tensor([[0.5], [0.3], [0.2]])[: len(masks)].expand(
+                -1, 4
+            )
+
+    found = body(Steady()).answer(IMAGE, [click(64, 50)], None, None)[0].logits > 0
+    assert found.sum() == pytest.approx(np.pi * 12**2, rel=0.15)
+
+
 def test_a_long_scribble_is_not_looked_at_more_closely_than_it_is_long():
     network = Seen()
     line = PlanePrompt(True, np.stack([np.full(90, 60), np.arange(5, 95)], axis=1).astype(float))

@@ -33,6 +33,10 @@ _WORTHWHILE = 0.6
 _WIDER = 1.6
 _CLOSER = 2.0
 """Of the looks at a first click, each is so much closer than the one before."""
+_COSTS = 0.04
+"""What each closer look costs."""
+_AGREES = 0.4
+"""What full agreement with the next closer look is worth."""
 _OFFERED = 4
 """Different answers to a first click, at most."""
 _COMPARED = 8
@@ -120,9 +124,10 @@ class FusionBody:
         """See `SliceBody.answer`.
 
         The first click may mean anything from a nucleus to a lung: it is looked at from afar and ever more
-        closely, and the look that thinks most of itself counts. A box or a lasso is answered by a closer look
-        at it. Later clicks are answered by the whole slice and by a closer look, and the better one counts:
-        that which obeys more of the clicks, or else thinks more of itself.
+        closely, and the answer counts that is thought to be the best, and that a closer look confirms. A box
+        or a lasso is answered by a closer look at it. Later clicks are answered by the whole slice and by a
+        closer look, and the better one counts: that which obeys more of the clicks, or else thinks more of
+        itself.
         """
         asked = _Question(image, prompts, previous, locked)
         whole = Framing.whole(asked.sides)
@@ -130,7 +135,7 @@ class FusionBody:
             hints = [prompt for prompt in prompts if prompt.positive]
             extent = _extent(hints, previous if len(prompts) > 1 else None)
             return self._closer(asked, _frame(extent, _AROUND_REGION, whole) or whole, whole)
-        if len(prompts) == 1 and previous is None:
+        if len(prompts) == 1 and prompts[0].positive and previous is None:
             return self._from_afar(asked, whole)
         found = self._look(asked, whole)
         frame = _frame(_extent(prompts, previous), _AROUND_CLICKS, whole)
@@ -163,20 +168,29 @@ class FusionBody:
         return found
 
     def _from_afar(self, asked: _Question, whole: Framing) -> tuple[Hypothesis, ...]:
-        """Look at the whole slice and ever more closely at a click; different answers, the best one first."""
+        """Look at the whole slice and ever more closely at a click.
+
+        Returns
+        -------
+        tuple of Hypothesis
+            Different ones. First the best: by its score, less a little for each closer look, more if the
+            next closer look shows nearly the same.
+        """
         places = [prompt.places for prompt in asked.prompts if prompt.places is not None]
         if not places:
             return self._look(asked, whole)
         frames = _ever_closer(np.concatenate(places), whole)
-        answers = [
-            (float(score), mask, frame)
-            for frame, masks, scores in zip(frames, *self._ask(asked, frames), strict=True)
-            for mask, score in zip(masks, scores, strict=True)
-        ]
-        answers.sort(key=lambda answer: -answer[0])
+        logits, scores = self._ask(asked, frames)
+        worth = scores - _COSTS * torch.arange(len(frames))[:, None]
+        for wide in range(len(frames) - 1):
+            worth[wide] += _AGREES * _agreement(logits[wide : wide + 2], frames[wide], frames[wide + 1])
+        order = worth.flatten().argsort(descending=True)[:_COMPARED].tolist()
+        places_of = [divmod(place, logits.shape[1]) for place in order]
         return _different(
-            Hypothesis(put_back(mask[None], frame, asked.sides)[0], score)
-            for score, mask, frame in answers[:_COMPARED]
+            Hypothesis(
+                put_back(logits[look, mask][None], frames[look], asked.sides)[0], float(scores[look, mask])
+            )
+            for look, mask in places_of
         )
 
     def _look(self, asked: _Question, framing: Framing) -> tuple[Hypothesis, ...]:
@@ -229,6 +243,33 @@ class FusionBody:
             scale = self._size / framing.side
             seen = (prompt.places - framing.centre) * scale + (self._size - 1) / 2
             stamp(maps[_POSITIVE if prompt.positive else _NEGATIVE], seen)
+
+
+def _agreement(masks: Tensor, wide: Framing, close: Framing) -> Tensor:
+    """Return how well each mask of a look agrees with that of the closer one that is most like it.
+
+    Parameters
+    ----------
+    masks : Tensor, shape (2, H, S, S)
+        Logits of the wider look and of the closer one.
+
+    Returns
+    -------
+    Tensor, shape (H,)
+        Intersection over union.
+    """
+    size = masks.shape[-1]
+    scale = size / wide.side
+    row, column = (
+        (to - of) * scale + (size - 1) / 2 for to, of in zip(close.centre, wide.centre, strict=True)
+    )
+    far = (show((masks[0] > 0).float(), Framing((row, column), close.side * scale), size) > 0.5).flatten(1)
+    near = (masks[1] > 0).flatten(1)
+    shared = far.float() @ near.float().T
+    areas = (masks[0] > 0).flatten(1).sum(dim=1) * (wide.side / close.side) ** 2
+    either = areas[:, None] + near.sum(dim=1) - shared
+    found: Tensor = (shared / either.clamp_min(1)).max(dim=1).values
+    return found
 
 
 def _different(ranked: Iterable[Hypothesis]) -> tuple[Hypothesis, ...]:
