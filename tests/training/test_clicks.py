@@ -15,7 +15,7 @@ from napari_effseg.training import run_training
 from napari_effseg.training.clicks.appearance import change_appearance, synthetic
 from napari_effseg.training.clicks.cases import ObjectCase, slice_cases
 from napari_effseg.training.clicks.config import ClickConfig
-from napari_effseg.training.clicks.frames import draw_framing
+from napari_effseg.training.clicks.frames import draw_cut, draw_framing
 from napari_effseg.training.clicks.lessons import ClickLesson
 from napari_effseg.training.clicks.loss import hypotheses_loss
 from napari_effseg.training.clicks.neighbours import Bend, followed_object
@@ -159,6 +159,53 @@ def test_the_frame_around_an_object_holds_it():
         if framing.turn % (np.pi / 2) == 0:
             shown = show(torch.from_numpy(target)[None].float(), framing, 128)[0] > 0.5
             assert shown.sum() * (framing.side / 128) ** 2 > 0.8 * target.sum()
+
+
+def test_a_frame_that_cuts_an_object_shows_a_part_of_it():
+    target = np.zeros((200, 220), bool)
+    target[40:160, 50:170] = True
+    for seed in range(40):
+        framing = draw_cut(target, np.random.default_rng(seed))
+        assert framing.side < 1.2 * 120
+        assert (show(torch.from_numpy(target)[None].float(), framing, 32)[0] > 0.5).any()
+
+
+def test_what_a_frame_hides_of_an_object_is_known():
+    labels = torch.zeros(200, 200, dtype=torch.uint8)
+    labels[20:180, 20:180] = 1
+    one = ObjectCase("one", torch.zeros(1, 200, 200, dtype=torch.uint8), labels, instances=False)
+    config = ClickConfig(size=32, whole=0.0, cut=0.5, synthetic=0.0, superpixels=0.0, carried=0.0)
+    sampler = ExampleSampler([[one]], config, seed=0)
+    hidden = []
+    for number in range(60):
+        example = sampler.example(number)
+        shown = float(example.target.sum())
+        hidden.append(example.hidden / (example.hidden + shown))
+    assert max(hidden) > 0.9
+    assert np.mean(np.asarray(hidden) < 0.05) > 0.3
+
+
+def test_an_answer_that_shows_all_of_a_part_is_no_good_answer():
+    truth = torch.ones(1, 8, 8, dtype=torch.bool)
+    masks, weights = torch.full((1, 1, 8, 8), 9.0), torch.ones(1)
+
+    def loss(score, hidden):
+        scores = torch.tensor([[score]])
+        return float(
+            hypotheses_loss(masks, scores, truth, torch.tensor([True]), weights, torch.tensor([hidden]))
+        )
+
+    assert loss(1.0, 0.0) < loss(0.25, 0.0)
+    assert loss(0.25, 3 * 64.0) < loss(1.0, 3 * 64.0)
+
+
+def test_with_stored_statistics_learning_changes_none():
+    network = ClickUNet(ClickUNetConfig(features=(4, 8)))
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    examples = [ExampleSampler([], ClickConfig(size=32, synthetic=1.0), 0).example(n) for n in range(2)]
+    clicks = ClickConfig(size=32, stored_statistics=True)
+    ClickLesson(clicks).loss(network, examples, np.random.default_rng(0)).backward()
+    assert all(torch.equal(before[name], value) for name, value in network.named_buffers())
 
 
 @pytest.mark.parametrize("instances", [False, True])
