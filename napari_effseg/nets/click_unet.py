@@ -143,7 +143,7 @@ class ClickUNet(nn.Module):
         Its size, how much of it is neither in nor out, and how much lies at the image's border count, too.
         """
         inside = logits.sigmoid()
-        wide, narrow = (F.max_pool2d(sign * inside, 5, 1, 2) * sign for sign in (1, -1))
+        wide, narrow = _highest_near(inside), -_highest_near(-inside)
         everything = torch.ones_like(inside)
         flat = features.flatten(2).transpose(1, 2)
         weights = [part.flatten(2) for part in (inside, wide - inside, inside - narrow, everything)]
@@ -154,6 +154,11 @@ class ClickUNet(nn.Module):
         shape = torch.stack([area, doubt, edge], dim=2)
         scores: Tensor = self.score(torch.cat([*means, shape], dim=2)).squeeze(2)
         return scores
+
+
+def _highest_near(image: Tensor) -> Tensor:
+    """Highest value at most two pixels away along each axis."""
+    return F.max_pool2d(F.max_pool2d(image, (5, 1), 1, (2, 0)), (1, 5), 1, (0, 2))
 
 
 def _stage(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:

@@ -31,8 +31,10 @@ _LEAST_SIDE = 32.0
 _WORTHWHILE = 0.6
 """A closer look must be narrower than this fraction of the slice."""
 _WIDER = 1.6
+_FROM_AFAR = 4
+"""Looks at a first click, at most."""
 _CLOSER = 2.0
-"""Of the looks at a first click, each is so much closer than the one before."""
+"""Each of them is so much closer than the one before."""
 _COSTS = 0.04
 """What each closer look costs."""
 _AGREES = 0.4
@@ -328,7 +330,7 @@ def _ever_closer(places: np.ndarray, whole: Framing) -> list[Framing]:
     least = max(_LEAST_SIDE, _AROUND_CLICKS * float((high - low).max() + 1))
     middle = (float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2)
     frames = [whole]
-    while frames[-1].side / _CLOSER >= least:
+    while len(frames) < _FROM_AFAR and frames[-1].side / _CLOSER >= least:
         frames.append(_held(Framing(middle, frames[-1].side / _CLOSER), whole))
     return frames
 
