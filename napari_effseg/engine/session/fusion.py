@@ -206,8 +206,11 @@ class FusionBody:
     def _ask(self, asked: _Question, frames: Sequence[Framing]) -> tuple[Tensor, Tensor]:
         """Ask the network about each frame: logits, shape (N, H, S, S), and scores, shape (N, H)."""
         given = torch.stack([self._given(asked, framing) for framing in frames]).to(self._device)
-        logits, scores = self._network.ranked(given.contiguous(memory_format=torch.channels_last))
-        return logits.float().cpu(), scores.sigmoid().float().cpu()
+        given = given.contiguous(memory_format=torch.channels_last)
+        at_once = len(given) if self._device.type != "cpu" else 1  # a CPU's cache holds one of them
+        found = [self._network.ranked(part) for part in given.split(at_once)]
+        logits, scores = (torch.cat(parts).float().cpu() for parts in zip(*found, strict=True))
+        return logits, scores.sigmoid()
 
     def _given(self, asked: _Question, framing: Framing) -> Tensor:
         """Return what the network is given of a frame, shape (C, S, S)."""
