@@ -6,7 +6,7 @@ import secrets
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,7 @@ from ..volume import Volume
 from .faults import raised_from
 from .payloads import labels_of, model_of, volume_message
 from .remote import RemoteSession
+from .stopping import answering_to, at_most, watched
 from .transport import Answer, Gone, Transport
 from .wire import PROTOCOL, Malformed, encode
 
@@ -31,10 +32,12 @@ _KEPT_IMAGES = 2
 """Images that stay on the server after they were used, for the next use."""
 _PATIENT, _ATTENTIVE = 20, 0.25
 _BEGINNINGS = 4
+_PARTING_SECONDS = 2.0
+"""So long a server is waited for that is only told what it may forget; it forgets by itself, later."""
 
 
 def connect(url: str, key: str, *, timeout: float = 10.0, certificate: PathLike | None = None) -> Client:
-    """Connect to an effseg server.
+    """Connect to an effseg server; `answering_to` says who may stop that, and all else that is asked of it.
 
     Parameters
     ----------
@@ -113,8 +116,9 @@ class Client:
         sha256, boxes = image_sha256(volume), _boxes_of(roi)
         for _ in range(_BEGINNINGS):
             try:
-                about = {"volume": self.send(volume, sha256), "model": model, "roi": boxes}
-                return self._run(about, volume, progress, cancel)
+                with answering_to(cancel):
+                    about = {"volume": self.send(volume, sha256, progress), "model": model, "roi": boxes}
+                    return self._run(about, volume, progress, cancel)
             except Gone:
                 continue
         raise ServerError("the server loses the image again and again; try later")
@@ -143,9 +147,10 @@ class Client:
 
     def close(self) -> None:
         """See `protocols.Segmenter.close`."""
-        for session in list(self._sessions):
-            session.close()
-        self._lease.close()
+        with at_most(_PARTING_SECONDS):
+            for session in list(self._sessions):
+                session.close()
+            self._lease.close()
         self._transport.close()
 
     def __enter__(self) -> Client:
@@ -180,8 +185,15 @@ class Client:
                     self._images.clear()
             raise
 
-    def send(self, volume: Volume, sha256: str) -> str:
+    def send(self, volume: Volume, sha256: str, progress: Progress | None = None) -> str:
         """Bring an image to the server, if it is not there, and return its name; for sessions.
+
+        Parameters
+        ----------
+        volume : Volume
+        sha256 : str
+        progress : callable, optional
+            Told how much of it has left.
 
         Raises
         ------
@@ -194,8 +206,10 @@ class Client:
                 self._make_room()
                 name = secrets.token_hex(16)
                 header, arrays = volume_message(volume)
-                pieces = encode({**header, "sha256": sha256}, arrays, compress=self.compresses)
-                self.call("PUT", f"/v1/volumes/{name}", pieces=pieces)
+                about = {**header, "sha256": sha256}
+                pieces = watched(lambda: encode(about, arrays, compress=self.compresses))
+                sending = None if progress is None else _in_megabytes(pieces, progress)
+                self.call("PUT", f"/v1/volumes/{name}", pieces=pieces, sending=sending)
             self._images[key] = name
             return name
 
@@ -235,7 +249,7 @@ class Client:
             packing = "" if self.compresses else "?compress=false"
             return _segmented(self.call("GET", f"{path}/result{packing}"), volume)
         finally:
-            with suppress(Gone, EffsegError):
+            with suppress(Gone, EffsegError), at_most(_PARTING_SECONDS):
                 self.call("DELETE", path, patience=0.0)
 
 
@@ -292,6 +306,12 @@ class _Lease:
                 self.lost(name)
             except EffsegError:
                 continue  # the next request says what is wrong
+
+
+def _in_megabytes(pieces: Sequence[bytes | memoryview], progress: Progress) -> Callable[[int], None]:
+    """Return what says how much of a message has left."""
+    whole = sum(len(piece) for piece in pieces) / 1e6
+    return lambda sent: progress(0.0, f"Sending the image: {sent / 1e6:.1f} of {whole:.1f} MB")
 
 
 def _is_segmenter(client: Client) -> Segmenter:

@@ -25,6 +25,7 @@ from ..types import BoolArray, CancelCheck, Colour, IndexBox, PathLike, Progress
 from ..volume import LabelMap, Volume
 from .mirror import Mirror
 from .payloads import patches_of
+from .stopping import CutOff, answering_to, at_most
 from .transport import Answer, Gone
 from .wire import Message, encode
 
@@ -33,6 +34,7 @@ __all__ = ["Connection", "RemoteSession"]
 _PATIENT, _ATTENTIVE, _AT_FIRST = 20, 0.25, 0.05
 """Seconds for which the server may keep a request: of who does not watch, of who does, of whose first one."""
 _BEGINNINGS = 4
+_PARTING_SECONDS = 2.0
 _Found = TypeVar("_Found")
 
 
@@ -250,7 +252,8 @@ class RemoteSession:
             self._check_open()
             self._slices.clear()
             pieces = encode(header, arrays)
-            message = self._patiently(lambda: self._act(pieces, progress, cancel))
+            with answering_to(cancel):
+                message = self._patiently(lambda: self._act(pieces, progress, cancel))
             found = message.header
             patches, last_id = self._patches(message), int(found["last_id"])
             if action_of is not None:
@@ -295,7 +298,7 @@ class RemoteSession:
         What was asked for may then be done there, but is not here: the next action begins with a new session
         on the server, made of what is here.
         """
-        if isinstance(error, EffsegError) and not isinstance(error, ServerLost):
+        if isinstance(error, EffsegError) and not isinstance(error, ServerLost | CutOff):
             with suppress(Gone, EffsegError):
                 self._number = int(self._connection.call("GET", self._path).json["number"])
                 return
@@ -304,8 +307,12 @@ class RemoteSession:
     def _abandon(self) -> None:
         path, self._path = self._path, ""
         if path:
-            with suppress(Gone, EffsegError):
-                self._connection.call("DELETE", path, patience=0.0)
+            self._drop(path)
+
+    def _drop(self, path: str) -> None:
+        """Tell the server to forget a session; where it does not hear that, it does so by itself, later."""
+        with suppress(Gone, EffsegError), at_most(_PARTING_SECONDS):
+            self._connection.call("DELETE", path, patience=0.0)
 
     def _open(self, state: SessionState | None) -> None:
         """Open the session on the server; where that loses what it was just given, do it again."""
@@ -322,9 +329,13 @@ class RemoteSession:
             arrays.append(np.frombuffer(stream.getvalue(), np.uint8))
         volume = self._connection.send(self._volume, self._mirror.sha256)
         pieces = encode({"volume": volume, "model": self._model}, arrays)
-        answer = self._connection.call("PUT", f"{path}?wait={_PATIENT}", pieces=pieces)
-        while answer.status == 202:
-            answer = self._connection.call("GET", f"{path}?wait={_PATIENT}")
+        try:
+            answer = self._connection.call("PUT", f"{path}?wait={_PATIENT}", pieces=pieces)
+            while answer.status == 202:
+                answer = self._connection.call("GET", f"{path}?wait={_PATIENT}")
+        except CutOff:
+            self._drop(path)
+            raise
         about = answer.json
         self._path, self._number = path, int(about["number"])
         self._model, self._weights = str(about["model"]), str(about["weights_sha256"])
