@@ -180,6 +180,7 @@ async def _opened(name: str, lease: Lease, service: Service, wait: float) -> Res
             if not lease.is_open:
                 raise Refusal(404, "NoLease", "the server has given this client up")
             lease.sessions[name] = task.result
+            service.opened(task.result)
         elif task.error is not None:
             raise task.error
     return JSONResponse(lease.session(name).about())

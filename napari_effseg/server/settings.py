@@ -34,8 +34,8 @@ class Settings:
         Of one user.
     failures_per_minute, failure_burst : float
         Wrong keys from one address.
-    body_seconds : float
-        So long a body may stay silent.
+    header_seconds, body_seconds : float
+        So long the head of a request may take; so long a body may stay silent.
     audit_file : Path or None
         Where a line is written for every request; None: only the log of Python.
     """
@@ -54,6 +54,7 @@ class Settings:
     request_burst: float = 400.0
     failures_per_minute: float = 10.0
     failure_burst: float = 10.0
+    header_seconds: float = 20.0
     body_seconds: float = 60.0
     audit_file: Path | None = None
     _side: int = field(default=2**17, repr=False)
