@@ -77,7 +77,7 @@ class Service:
         self._opened.add(hosted.session)
 
     def _has_left_sessions(self) -> bool:
-        """Whether sessions that nobody holds are there still: they refer to themselves, until Python looks."""
+        """Whether sessions that nobody holds are here still: they refer to themselves."""
         held = {id(hosted.session) for hosted in self.leases.sessions()}
         return any(id(session) not in held for session in self._opened)
 
