@@ -14,14 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EffsegError, PromptError, ServerError, ServerLost
-from ..history import Action, Add, Choose, Commit, Edit, Propagate, Remove, Stroke, current_prompts, in_words
+from ..history import (
+    Action,
+    Add,
+    Bring,
+    Choose,
+    Commit,
+    Edit,
+    Propagate,
+    Remove,
+    Stroke,
+    current_prompts,
+    in_words,
+)
 from ..prompt_voxels import check_prompt
 from ..prompts import Mask, Prompt
 from ..protocols import Listener, SessionObject
 from ..session_file import write_session, write_state
 from ..session_json import of_prompt
-from ..session_state import SessionState
-from ..types import BoolArray, CancelCheck, Colour, IndexBox, PathLike, Progress
+from ..session_state import SessionState, packed
+from ..types import BoolArray, CancelCheck, Colour, IndexBox, PathLike, Progress, SpatialShape
 from ..volume import LabelMap, Volume
 from .mirror import Mirror
 from .payloads import patches_of
@@ -95,6 +107,11 @@ class RemoteSession:
         return self._model
 
     @property
+    def shape(self) -> SpatialShape:
+        """Of the image."""
+        return self._volume.shape
+
+    @property
     def mask(self) -> BoolArray:
         """The object at hand; read only."""
         shown = self._mirror.mask.view()
@@ -161,6 +178,11 @@ class RemoteSession:
         )
         return int(number)
 
+    def bring(self, mask: BoolArray) -> None:
+        """See `time_session.Moment.bring`."""
+        action = Bring(((0, 0, 0), self._volume.shape), mask)
+        self._do({"do": "bring", "inside": 0}, [packed(action.inside)], lambda found: action)
+
     def hypotheses(self, axis: int, index: int) -> tuple[float, ...]:
         """See `protocols.Session.hypotheses`."""
         return tuple(float(score) for score in self._slice(axis, index)["scores"])
@@ -214,6 +236,11 @@ class RemoteSession:
     def state(self) -> SessionState:
         """Return all that is needed to go on later, or on another server."""
         return self._mirror.state(self._model, self._weights)
+
+    def name_there(self) -> str:
+        """Return the session's name on the server, where it is opened again if it was lost."""
+        self._asked("GET", "")
+        return self._path.rpartition("/")[2]
 
     def listen(self, listener: Listener) -> None:
         """See `protocols.Session.listen`."""

@@ -49,7 +49,7 @@ class Settings:
     most_leases: int = 16
     most_volumes: int = 16
     most_jobs: int = 8
-    most_sessions: int = 16
+    most_sessions: int = 64
     requests_per_second: float = 100.0
     request_burst: float = 400.0
     failures_per_minute: float = 10.0
