@@ -13,9 +13,9 @@ from .volume import Volume
 if TYPE_CHECKING:
     from .engine.session.body import SliceBody
     from .engine.session.local import LocalSession
-    from .engine.session.over_time import TimeSession
     from .engine.session.solid import SolidBody
     from .session_state import SessionState
+    from .time_session import Done, TimeSession
     from .zoo.card import Card
 
 __all__ = [
@@ -91,10 +91,10 @@ def open_session(
     body = slice_body(card, device)
     if isinstance(volume, Volume):
         return LocalSession(volume, body, write=_writer(card), solid=_solid_body(volume, device))
-    from .engine.session.over_time import TimeSession
+    from .engine.session.over_time import over_time
 
     sessions = [LocalSession(one, body, solid=_solid_body(one, device)) for one in volume]
-    return TimeSession(sessions, body, write=_time_writer(card))
+    return over_time(sessions, body, write=_time_writer(card, sessions))
 
 
 @overload
@@ -159,7 +159,7 @@ def _resume_over_time(
     path: PathLike, volumes: Sequence[Volume], model: str | PathLike | Card, device: str
 ) -> TimeSession:
     from .engine.session.local import LocalSession
-    from .engine.session.over_time import TimeSession
+    from .engine.session.over_time import over_time
     from .session_time_file import read_time_session
 
     state = read_time_session(path)
@@ -173,7 +173,7 @@ def _resume_over_time(
         LocalSession.restored(volume, body, frame, solid=_solid_body(volume, device))
         for volume, frame in zip(volumes, state.frames, strict=True)
     ]
-    return TimeSession(sessions, body, state.done, _time_writer(card))
+    return over_time(sessions, body, state.done, _time_writer(card, sessions))
 
 
 def promptable_card(model: str | PathLike | Card = "auto") -> Card:
@@ -291,13 +291,13 @@ def _writer(card: Card) -> Callable[[LocalSession, PathLike], None]:
     return write
 
 
-def _time_writer(card: Card) -> Callable[[TimeSession, PathLike], None]:
+def _time_writer(card: Card, sessions: Sequence[LocalSession]) -> Callable[[Done, PathLike], None]:
     """Return what saves a session over time of this card."""
     from .session_time_file import TimeState, write_time_session
 
-    def write(session: TimeSession, path: PathLike) -> None:
-        frames = [one.state(_name(card), card.weights.sha256) for one in session.sessions]
-        write_time_session(TimeState(tuple(frames), session.done), path)
+    def write(done: Done, path: PathLike) -> None:
+        frames = [one.state(_name(card), card.weights.sha256) for one in sessions]
+        write_time_session(TimeState(tuple(frames), done), path)
 
     return write
 

@@ -4,6 +4,8 @@
     python slicer_extension/vendor.py --zip FILE.zip  # the same as one file
     python slicer_extension/vendor.py --rooms FOLDER  # the rooms alone; CMake asks for these
 
+The whole extension is also the content of the repository that the extension index builds.
+
 It needs no package, and runs in any Python from 3.10 on, Slicer's included. Modules are found by following
 imports from the rooms that `EffSegLib/rooms.py` names. Packages of which single modules are asked for get an
 empty ``__init__``, so that nothing else comes along.
@@ -29,7 +31,8 @@ WHOLE = (f"{PACKAGE}.volume",)
 ALLOWED = frozenset({"numpy", "scipy", *sys.stdlib_module_names})
 """What Slicer ships, and may therefore be imported."""
 _THIN = '"""Part of napari-effseg, copied from its package; see vendor.py."""\n'
-_LEFT_OUT = ("__pycache__", "*.pyc", "Testing")
+_LEFT_OUT = ("__pycache__", "*.pyc")
+_BESIDE = ("CMakeLists.txt", "README.md", "Screenshots/window.png")
 
 
 class VendorError(Exception):
@@ -96,14 +99,16 @@ def copy_sample(source: Path, target: Path) -> None:
 
 
 def copy_extension(source: Path, target: Path) -> None:
-    """Copy the whole extension into a folder, complete."""
+    """Copy the whole extension into a folder: all that a repository of its own, and Slicer's build, need."""
     for module in MODULES:
         left_out = shutil.ignore_patterns(*_LEFT_OUT)
         shutil.copytree(HERE / module, target / module, ignore=left_out, dirs_exist_ok=True)
     copy_rooms(source, target / LIBRARY, HERE / LIBRARY / "rooms.py")
     copy_sample(source, target / SAMPLE)
-    for name in ("LICENSE", "README.md"):
-        shutil.copy(source / name if name == "LICENSE" else HERE / name, target / name)
+    shutil.copy(source / "LICENSE", target / "LICENSE")
+    for name in _BESIDE:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / name, target / name)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
 from dataclasses import replace
@@ -44,9 +45,14 @@ class DaskPool:
 
     def __init__(self, scheduler: str) -> None:
         distributed = require("distributed", "dask", "effseg batch --scheduler")
-        where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+        address = _address(scheduler)
+        if address.startswith("tls://") and not _has_certificates(distributed):
+            raise ServerError(
+                f"the dask scheduler at {address} wants certificates; name them as dask does, such as in "
+                "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ..__TLS__CLIENT__CERT and ..__TLS__CLIENT__KEY"
+            )
         try:
-            self._client: Any = distributed.Client(**where, timeout=_CONNECT_SECONDS, set_as_default=False)
+            self._client: Any = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError) as err:  # a timeout is an OSError
             raise ServerError(
                 f"no dask scheduler answers at {scheduler}; start one with `dask scheduler`, and give its "
@@ -103,6 +109,28 @@ class DaskPool:
         except (OSError, RuntimeError, ValueError):
             return {}
         return found
+
+
+def _address(scheduler: str) -> str:
+    """Return the address of a scheduler, or that in its file.
+
+    Raises
+    ------
+    ServerError
+        If it is a file, and none of a scheduler.
+    """
+    file = Path(scheduler)
+    if not file.is_file():
+        return scheduler
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise ServerError(f"{scheduler}: is no file that a dask scheduler wrote ({err})") from err
+
+
+def _has_certificates(distributed: Any) -> bool:
+    given: dict[str, Any] = distributed.Security().get_connection_args("client")
+    return given.get("ssl_context") is not None
 
 
 def _do(task: Task) -> CaseResult:

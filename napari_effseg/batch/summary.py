@@ -28,16 +28,19 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --paper: #14171a; --line: #363c42;
   --head: #20252a; --bad: #ff8a80; --bad-paper: #33191a; } }
 body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem; }
-table { border-collapse: collapse; } td, th { border: 1px solid var(--line); padding: .35rem .6rem;
+table { border-collapse: collapse; } caption { text-align: left; padding: .35rem 0; }
+td, th { border: 1px solid var(--line); padding: .35rem .6rem;
   text-align: left; vertical-align: top; }
-th { background: var(--head); position: sticky; top: 0; } th button { all: unset; cursor: pointer; }
+thead th { background: var(--head); position: sticky; top: 0; } tbody th { font-weight: inherit; }
+th button { all: unset; cursor: pointer; }
 th button:focus-visible { outline: 2px solid; } th[aria-sort=ascending] button::after { content: " \\25B2"; }
 th[aria-sort=descending] button::after { content: " \\25BC"; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; } td.words { max-width: 36rem; }
-tr.failed td { background: var(--bad-paper); } tr.failed td.status { color: var(--bad); font-weight: 600; }
+tr.failed > * { background: var(--bad-paper); } tr.failed td.status { color: var(--bad); font-weight: 600; }
 img { display: block; max-width: 360px; } ul { margin: 0; padding-left: 1.1rem; }
 """
 
+_CAPTION = "Cases, those that failed first. The buttons in the first line sort them."
 _SCRIPT = """
 for (const button of document.querySelectorAll("th button")) button.addEventListener("click", () => {
   const head = button.closest("th"), body = head.closest("table").tBodies[0], at = head.cellIndex;
@@ -134,12 +137,12 @@ def summary_html(results: Sequence[CaseResult], folder: Path) -> str:
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width">\n<title>effseg batch</title>',
-            f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>effseg batch</h1>\n<p>{sentence}</p>",
-            "<table>\n<thead><tr>",
+            f"<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>effseg batch</h1>\n<p>{sentence}</p>",
+            f"<table>\n<caption>{_CAPTION}</caption>\n<thead><tr>",
             *(f'<th scope="col"><button type="button">{escape(head)}</button></th>' for head in heads),
             "</tr></thead>\n<tbody>",
             *rows,
-            f"</tbody>\n</table>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n",
+            f"</tbody>\n</table>\n</main>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n",
         ]
     )
 
@@ -147,7 +150,7 @@ def summary_html(results: Sequence[CaseResult], folder: Path) -> str:
 def _row(one: CaseResult, structures: Sequence[str], counts: bool, pictures: dict[str, str]) -> str:
     volumes = {_name(volume): volume.volume_ml for volume in one.volumes}
     cells = [
-        f"<td>{escape(one.case)}</td>",
+        f'<th scope="row">{escape(one.case)}</th>',
         f'<td class="status">{escape(one.status.value)}</td>',
         f'<td class="words">{_words(one)}</td>',
         f"<td>{escape(one.model)}</td>",

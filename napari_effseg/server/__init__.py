@@ -4,5 +4,6 @@ Importing this room, `wire` or `client` loads neither torch nor anything but the
 """
 
 from .client import Client, connect
+from .stopping import answering_to
 
-__all__ = ["Client", "connect"]
+__all__ = ["Client", "answering_to", "connect"]

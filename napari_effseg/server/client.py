@@ -6,22 +6,28 @@ import secrets
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from ..errors import Cancelled, EffsegError, ServerError, VersionMismatch, VolumeError, WrongAddress
+from ..errors import Cancelled, EffsegError, PromptError, ServerError, VersionMismatch, WrongAddress
 from ..protocols import ModelInfo, Region, Segmented, Segmenter, Session
 from ..session_file import read_session
-from ..session_state import image_sha256
-from ..types import CancelCheck, PathLike, Progress
+from ..session_state import SessionState, image_sha256
+from ..session_time_file import TimeState, read_time_session, write_time_session
+from ..time_session import Done, TimeSession, check_one_grid
+from ..types import BoolArray, CancelCheck, PathLike, Progress
 from ..volume import Volume
+from .answers import masks, segmented
 from .faults import raised_from
-from .payloads import labels_of, model_of, volume_message
+from .heartbeat import KeptLease
+from .payloads import model_of, volume_message
 from .remote import RemoteSession
+from .stopping import answering_to, at_most, pause, watched
 from .transport import Answer, Gone, Transport
 from .wire import PROTOCOL, Malformed, encode
 
@@ -31,10 +37,12 @@ _KEPT_IMAGES = 2
 """Images that stay on the server after they were used, for the next use."""
 _PATIENT, _ATTENTIVE = 20, 0.25
 _BEGINNINGS = 4
+_PARTING_SECONDS = 2.0
+"""So long a server is waited for that is only told what it may forget; it forgets by itself, later."""
 
 
 def connect(url: str, key: str, *, timeout: float = 10.0, certificate: PathLike | None = None) -> Client:
-    """Connect to an effseg server.
+    """Connect to an effseg server; `answering_to` says who may stop that, and all else that is asked of it.
 
     Parameters
     ----------
@@ -82,7 +90,7 @@ class Client:
     def __init__(self, transport: Transport, about: Mapping[str, Any]) -> None:
         self._transport = transport
         self.device = str(about.get("device", ""))
-        self._lease = _Lease(transport)
+        self._lease = KeptLease(transport)
         self._images: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._sessions: weakref.WeakSet[RemoteSession] = weakref.WeakSet()
         self._lock = threading.RLock()
@@ -113,39 +121,91 @@ class Client:
         sha256, boxes = image_sha256(volume), _boxes_of(roi)
         for _ in range(_BEGINNINGS):
             try:
-                about = {"volume": self.send(volume, sha256), "model": model, "roi": boxes}
-                return self._run(about, volume, progress, cancel)
+                with answering_to(cancel):
+                    about = {"volume": self.send(volume, sha256, progress), "model": model, "roi": boxes}
+                    return segmented(self._run(about, progress, cancel), volume)
             except Gone:
                 continue
         raise ServerError("the server loses the image again and again; try later")
 
-    def open_session(self, volume: Volume, model: str = "auto") -> RemoteSession:
-        """See `protocols.Segmenter.open_session`.
+    @overload
+    def open_session(self, volume: Volume, model: str = "auto") -> RemoteSession: ...
+
+    @overload
+    def open_session(self, volume: Sequence[Volume], model: str = "auto") -> TimeSession: ...
+
+    def open_session(
+        self, volume: Volume | Sequence[Volume], model: str = "auto"
+    ) -> RemoteSession | TimeSession:
+        """See `protocols.Segmenter.open_session`; of several images one place over time.
 
         Raises
         ------
         VolumeError
-            If several images are given: sessions over time run on one's own machine alone.
+            If several images do not share a grid.
         """
-        if not isinstance(volume, Volume):
-            raise VolumeError("a server takes one image; sessions over time run on your own machine")
-        session = RemoteSession(self, volume, model)
+        if isinstance(volume, Volume):
+            return self._opened(volume, model)
+        return self._over_time(volume, model, [None] * len(volume))
+
+    @overload
+    def resume(self, path: PathLike, volume: Volume, model: str = "auto") -> RemoteSession: ...
+
+    @overload
+    def resume(self, path: PathLike, volume: Sequence[Volume], model: str = "auto") -> TimeSession: ...
+
+    def resume(
+        self, path: PathLike, volume: Volume | Sequence[Volume], model: str = "auto"
+    ) -> RemoteSession | TimeSession:
+        """See `protocols.Segmenter.resume`; of several images as `open_session`."""
+        if isinstance(volume, Volume):
+            return self._opened(volume, model, read_session(path))
+        state = read_time_session(path)
+        if len(state.frames) != len(volume):
+            raise PromptError(
+                f"the session is of {len(state.frames)} time points; {len(volume)} images were given"
+            )
+        return self._over_time(volume, model, state.frames, state.done)
+
+    def _opened(self, volume: Volume, model: str, state: SessionState | None = None) -> RemoteSession:
+        session = RemoteSession(self, volume, model, state)
         self._sessions.add(session)
         return session
 
-    def resume(self, path: PathLike, volume: Volume, model: str = "auto") -> RemoteSession:
-        """See `protocols.Segmenter.resume`."""
-        if not isinstance(volume, Volume):
-            raise VolumeError("a server takes one image; sessions over time run on your own machine")
-        session = RemoteSession(self, volume, model, read_session(path))
-        self._sessions.add(session)
-        return session
+    def _over_time(
+        self, volumes: Sequence[Volume], model: str, states: Sequence[SessionState | None], done: Done = ()
+    ) -> TimeSession:
+        """Open a session for each time point, or none."""
+        check_one_grid(volumes)
+        with ExitStack() as opened:
+            sessions = [
+                opened.enter_context(self._opened(volume, model, state))
+                for volume, state in zip(volumes, states, strict=True)
+            ]
+            opened.pop_all()
+        return TimeSession(sessions, volumes, partial(self._through_time, sessions), done, _saving(sessions))
+
+    def _through_time(
+        self, sessions: Sequence[RemoteSession], progress: Progress | None, cancel: CancelCheck | None
+    ) -> Mapping[int, BoolArray]:
+        """Have an object carried from the time points that show it to the others."""
+        left, shape = _BEGINNINGS, sessions[0].shape
+        with answering_to(cancel):
+            while left:
+                try:
+                    about = {"sessions": [session.name_there() for session in sessions]}
+                    return masks(self._run(about, progress, cancel), shape)
+                except Gone as err:
+                    left -= err.kind != "Waiting"
+                    pause(_ATTENTIVE)
+        raise ServerError("the server loses the session again and again; save it, and try later")
 
     def close(self) -> None:
         """See `protocols.Segmenter.close`."""
-        for session in list(self._sessions):
-            session.close()
-        self._lease.close()
+        with at_most(_PARTING_SECONDS):
+            for session in list(self._sessions):
+                session.close()
+            self._lease.close()
         self._transport.close()
 
     def __enter__(self) -> Client:
@@ -180,8 +240,15 @@ class Client:
                     self._images.clear()
             raise
 
-    def send(self, volume: Volume, sha256: str) -> str:
+    def send(self, volume: Volume, sha256: str, progress: Progress | None = None) -> str:
         """Bring an image to the server, if it is not there, and return its name; for sessions.
+
+        Parameters
+        ----------
+        volume : Volume
+        sha256 : str
+        progress : callable, optional
+            Told how much of it has left.
 
         Raises
         ------
@@ -194,8 +261,10 @@ class Client:
                 self._make_room()
                 name = secrets.token_hex(16)
                 header, arrays = volume_message(volume)
-                pieces = encode({**header, "sha256": sha256}, arrays, compress=self.compresses)
-                self.call("PUT", f"/v1/volumes/{name}", pieces=pieces)
+                about = {**header, "sha256": sha256}
+                pieces = watched(lambda: encode(about, arrays, compress=self.compresses))
+                sending = None if progress is None else _in_megabytes(pieces, progress)
+                self.call("PUT", f"/v1/volumes/{name}", pieces=pieces, sending=sending)
             self._images[key] = name
             return name
 
@@ -213,11 +282,10 @@ class Client:
     def _run(
         self,
         about: Mapping[str, Any],
-        volume: Volume,
         progress: Progress | None,
         cancel: CancelCheck | None,
-    ) -> Segmented:
-        """Have a job done; the server forgets it, however it ends."""
+    ) -> Answer:
+        """Have a job done, and return its result; the server forgets it, however it ends."""
         path = f"/v1/jobs/{secrets.token_hex(16)}"
         try:
             state = self.call("PUT", path, body=about).json
@@ -233,65 +301,16 @@ class Client:
             if progress is not None:
                 progress(float(state["fraction"]), str(state["message"]))
             packing = "" if self.compresses else "?compress=false"
-            return _segmented(self.call("GET", f"{path}/result{packing}"), volume)
+            return self.call("GET", f"{path}/result{packing}")
         finally:
-            with suppress(Gone, EffsegError):
+            with suppress(Gone, EffsegError), at_most(_PARTING_SECONDS):
                 self.call("DELETE", path, patience=0.0)
 
 
-class _Lease:
-    """The right to hold things on the server, kept alive from a thread of its own.
-
-    Parameters
-    ----------
-    transport : Transport
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._name = ""
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-
-    def name(self) -> str:
-        """Return the lease, which begins when it is first needed."""
-        with self._lock:
-            if self._ended.is_set():
-                raise ServerError("this client was closed")
-            if not self._name:
-                about = self._transport.call("POST", "/v1/leases").json
-                self._name = str(about["lease"])
-                beating = threading.Thread(
-                    target=self._beat,
-                    args=(self._name, float(about["seconds"]) / 3),
-                    name="effseg-heartbeat",
-                    daemon=True,
-                )
-                beating.start()
-            return self._name
-
-    def lost(self, name: str) -> None:
-        """Note that the server does not know a lease any more."""
-        with self._lock:
-            if self._name == name:
-                self._name = ""
-
-    def close(self) -> None:
-        """Give everything back."""
-        self._ended.set()
-        name, self._name = self._name, ""
-        if name:
-            with suppress(Gone, EffsegError):
-                self._transport.call("DELETE", f"/v1/leases/{name}", patience=0.0)
-
-    def _beat(self, name: str, seconds: float) -> None:
-        while not self._ended.wait(seconds) and self._name == name:
-            try:
-                self._transport.call("POST", f"/v1/leases/{name}/beat", patience=0.0)
-            except Gone:
-                self.lost(name)
-            except EffsegError:
-                continue  # the next request says what is wrong
+def _in_megabytes(pieces: Sequence[bytes | memoryview], progress: Progress) -> Callable[[int], None]:
+    """Return what says how much of a message has left."""
+    whole = sum(len(piece) for piece in pieces) / 1e6
+    return lambda sent: progress(0.0, f"Sending the image: {sent / 1e6:.1f} of {whole:.1f} MB")
 
 
 def _is_segmenter(client: Client) -> Segmenter:
@@ -324,15 +343,10 @@ def _boxes_of(roi: Region | None) -> list[Any] | None:
     return [found] if boxes.ndim == 2 else list(found)
 
 
-def _segmented(answer: Answer, volume: Volume) -> Segmented:
-    message = answer.message
-    if message is None:
-        raise ServerError("the server gave no result")
-    try:
-        labels = labels_of(message)
-        doubt = message.read(1, np.float32, 2**40) if len(message.arrays) > 1 else None
-    except Malformed as err:
-        raise ServerError(f"the server's result cannot be read ({err})") from err
-    report = dict(message.header.get("report") or {})
-    report["warnings"] = list(dict.fromkeys([*volume.warnings, *report.get("warnings", [])]))
-    return Segmented(labels, doubt, report)
+def _saving(sessions: Sequence[RemoteSession]) -> Callable[[Done, PathLike], None]:
+    """Return what saves a session over time; it needs no server."""
+
+    def write(done: Done, path: PathLike) -> None:
+        write_time_session(TimeState(tuple(session.state() for session in sessions), done), path)
+
+    return write

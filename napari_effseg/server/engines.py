@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,14 +10,15 @@ from ..errors import CardError, EffsegError, PromptError, UnknownModel, nearest_
 from ..history import Choose, History, Propagate
 from ..protocols import ModelInfo, Region, Segmented
 from ..session_state import SessionState
-from ..types import CancelCheck, Progress, SpatialShape
+from ..time_session import check_one_grid
+from ..types import BoolArray, CancelCheck, Progress, SpatialShape
 from ..volume import Volume
 from .hosting import Stateful
 
 if TYPE_CHECKING:
     from ..zoo import Card
 
-__all__ = ["Engine", "LocalEngine", "Opened"]
+__all__ = ["Engine", "LocalEngine", "Opened", "through_time"]
 
 _DAMAGE = (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError)
 """What a history that is none may raise while it is restored."""
@@ -56,6 +58,12 @@ class Engine(Protocol):
 
     def open(self, volume: Volume, sha256: str, model: str, state: SessionState | None) -> Opened:
         """Open a click session on an image of a known hash, or go on with one."""
+        ...
+
+    def through_time(
+        self, sessions: Sequence[Stateful], progress: Progress, cancel: CancelCheck
+    ) -> Mapping[int, BoolArray]:
+        """Return the masks of those time points that follow from the others."""
         ...
 
 
@@ -125,6 +133,33 @@ class LocalEngine:
         except _DAMAGE as err:
             raise PromptError(f"the session cannot be restored ({type(err).__name__})") from err
         return Opened(session, card.name, card.weights.sha256)
+
+    def through_time(
+        self, sessions: Sequence[Stateful], progress: Progress, cancel: CancelCheck
+    ) -> Mapping[int, BoolArray]:
+        """Return the masks of those time points that follow from the others.
+
+        Raises
+        ------
+        PromptError
+            If no time point shows the object.
+        VolumeError
+            If the images do not share a grid.
+        """
+        return through_time(sessions, progress, cancel)
+
+
+def through_time(
+    sessions: Sequence[Stateful], progress: Progress, cancel: CancelCheck
+) -> Mapping[int, BoolArray]:
+    """See `LocalEngine.through_time`; for sessions of this process."""
+    from ..engine.session.local import LocalSession
+    from ..engine.session.over_time import ThroughTime
+
+    found = [session for session in sessions if isinstance(session, LocalSession)]
+    assert len(found) == len(sessions), "sessions of another engine"
+    check_one_grid([session.scene.volume for session in found])
+    return ThroughTime(found, found[0].body)(progress, cancel)
 
 
 def check_history(history: History, shape: SpatialShape) -> None:

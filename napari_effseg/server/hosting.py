@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..errors import PromptError
 from ..history import Commit, History
-from ..protocols import Session
 from ..session_file import write_state
 from ..session_json import box_of, prompt_of
-from ..session_state import SessionState
+from ..session_state import SessionState, unpacked
+from ..time_session import Moment
 from ..types import BoolArray, Colour, IndexBox
 from ..volume import LabelMap
 from .faults import Refusal
@@ -25,7 +25,7 @@ from .payloads import Patch, labels_message, patches_message
 from .wire import Malformed, Message, encode, whole
 from .work import Task, Workshop
 
-__all__ = ["HostedSession", "Stateful", "encoded"]
+__all__ = ["Answer", "HostedSession", "Stateful", "encoded"]
 
 _LONG_ACTIONS = frozenset({"propagate"})
 """Actions between whose steps others may have their clicks answered."""
@@ -38,7 +38,7 @@ _DAMAGE = (KeyError, TypeError, ValueError, IndexError, OverflowError)
 Answer = tuple[dict[str, Any], list[NDArray[Any]]]
 
 
-class Stateful(Session, Protocol):
+class Stateful(Moment, Protocol):
     """A session that can tell its whole state; those of the engine can."""
 
     history: History
@@ -50,6 +50,13 @@ class Stateful(Session, Protocol):
 
 class HostedSession:
     """A session of a client.
+
+    Attributes
+    ----------
+    task : Task or None
+        The last action.
+    through : Task or None
+        What carries objects through time, from or to this session.
 
     Parameters
     ----------
@@ -64,6 +71,7 @@ class HostedSession:
         self.model, self.weights_sha256 = model, weights_sha256
         self.number = 0
         self.task: Task | None = None
+        self.through: Task | None = None
         self.alone = asyncio.Lock()
         self._shown: BoolArray = session.mask.copy()
         self._boxes: list[IndexBox] = []
@@ -197,6 +205,13 @@ class HostedSession:
         inside = np.unpackbits(bits, count=voxels).reshape(sides).view(bool)
         return self.session.paint(box, inside, positive=bool(entry.get("positive", True)))
 
+    def _bring(self, entry: Mapping[str, Any], message: Message, task: Task) -> None:
+        voxels = int(np.prod(self.shape))
+        bits = message.read(entry.get("inside", 0), np.uint8, (voxels + 7) // 8)
+        if bits.size != (voxels + 7) // 8:
+            raise Malformed(f"a mask of {bits.size} bytes was given for {voxels} voxels")
+        self.session.bring(unpacked(bits, self.shape))
+
     def _choose(self, entry: Mapping[str, Any], message: Message, task: Task) -> None:
         axis = whole(entry.get("axis"), 0, 2, "axis")
         index = whole(entry.get("index"), 0, 2**31, "index")
@@ -225,6 +240,7 @@ _ACTIONS: dict[str, Callable[[HostedSession, Mapping[str, Any], Message, Task], 
     "remove": HostedSession._remove,
     "edit": HostedSession._edit,
     "stroke": HostedSession._stroke,
+    "bring": HostedSession._bring,
     "choose": HostedSession._choose,
     "propagate": HostedSession._propagate,
     "commit": HostedSession._commit,

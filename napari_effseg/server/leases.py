@@ -160,6 +160,10 @@ class Leases:
         """Count bytes that are on their way, or (below 0) have arrived."""
         self._arriving[user] = self._arriving.get(user, 0) + size
 
+    def sessions(self) -> Iterator[HostedSession]:
+        """All sessions that are open."""
+        return (session for lease in self._leases.values() for session in lease.sessions.values())
+
     def counts(self) -> dict[str, int]:
         """How much there is of everything, for tests and the log."""
         leases = self._leases.values()

@@ -14,17 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EffsegError, PromptError, ServerError, ServerLost
-from ..history import Action, Add, Choose, Commit, Edit, Propagate, Remove, Stroke, current_prompts, in_words
+from ..history import (
+    Action,
+    Add,
+    Bring,
+    Choose,
+    Commit,
+    Edit,
+    Propagate,
+    Remove,
+    Stroke,
+    current_prompts,
+    in_words,
+)
 from ..prompt_voxels import check_prompt
 from ..prompts import Mask, Prompt
 from ..protocols import Listener, SessionObject
 from ..session_file import write_session, write_state
 from ..session_json import of_prompt
-from ..session_state import SessionState
-from ..types import BoolArray, CancelCheck, Colour, IndexBox, PathLike, Progress
+from ..session_state import SessionState, packed
+from ..types import BoolArray, CancelCheck, Colour, IndexBox, PathLike, Progress, SpatialShape
 from ..volume import LabelMap, Volume
 from .mirror import Mirror
 from .payloads import patches_of
+from .stopping import CutOff, answering_to, at_most
 from .transport import Answer, Gone
 from .wire import Message, encode
 
@@ -33,6 +46,7 @@ __all__ = ["Connection", "RemoteSession"]
 _PATIENT, _ATTENTIVE, _AT_FIRST = 20, 0.25, 0.05
 """Seconds for which the server may keep a request: of who does not watch, of who does, of whose first one."""
 _BEGINNINGS = 4
+_PARTING_SECONDS = 2.0
 _Found = TypeVar("_Found")
 
 
@@ -91,6 +105,11 @@ class RemoteSession:
     def model(self) -> str:
         """Name of the model that answers."""
         return self._model
+
+    @property
+    def shape(self) -> SpatialShape:
+        """Of the image."""
+        return self._volume.shape
 
     @property
     def mask(self) -> BoolArray:
@@ -159,6 +178,11 @@ class RemoteSession:
         )
         return int(number)
 
+    def bring(self, mask: BoolArray) -> None:
+        """See `time_session.Moment.bring`."""
+        action = Bring(((0, 0, 0), self._volume.shape), mask)
+        self._do({"do": "bring", "inside": 0}, [packed(action.inside)], lambda found: action)
+
     def hypotheses(self, axis: int, index: int) -> tuple[float, ...]:
         """See `protocols.Session.hypotheses`."""
         return tuple(float(score) for score in self._slice(axis, index)["scores"])
@@ -213,6 +237,11 @@ class RemoteSession:
         """Return all that is needed to go on later, or on another server."""
         return self._mirror.state(self._model, self._weights)
 
+    def name_there(self) -> str:
+        """Return the session's name on the server, where it is opened again if it was lost."""
+        self._asked("GET", "")
+        return self._path.rpartition("/")[2]
+
     def listen(self, listener: Listener) -> None:
         """See `protocols.Session.listen`."""
         self._listeners.append(listener)
@@ -250,7 +279,8 @@ class RemoteSession:
             self._check_open()
             self._slices.clear()
             pieces = encode(header, arrays)
-            message = self._patiently(lambda: self._act(pieces, progress, cancel))
+            with answering_to(cancel):
+                message = self._patiently(lambda: self._act(pieces, progress, cancel))
             found = message.header
             patches, last_id = self._patches(message), int(found["last_id"])
             if action_of is not None:
@@ -295,7 +325,7 @@ class RemoteSession:
         What was asked for may then be done there, but is not here: the next action begins with a new session
         on the server, made of what is here.
         """
-        if isinstance(error, EffsegError) and not isinstance(error, ServerLost):
+        if isinstance(error, EffsegError) and not isinstance(error, ServerLost | CutOff):
             with suppress(Gone, EffsegError):
                 self._number = int(self._connection.call("GET", self._path).json["number"])
                 return
@@ -304,8 +334,12 @@ class RemoteSession:
     def _abandon(self) -> None:
         path, self._path = self._path, ""
         if path:
-            with suppress(Gone, EffsegError):
-                self._connection.call("DELETE", path, patience=0.0)
+            self._drop(path)
+
+    def _drop(self, path: str) -> None:
+        """Tell the server to forget a session; where it does not hear that, it does so by itself, later."""
+        with suppress(Gone, EffsegError), at_most(_PARTING_SECONDS):
+            self._connection.call("DELETE", path, patience=0.0)
 
     def _open(self, state: SessionState | None) -> None:
         """Open the session on the server; where that loses what it was just given, do it again."""
@@ -322,9 +356,13 @@ class RemoteSession:
             arrays.append(np.frombuffer(stream.getvalue(), np.uint8))
         volume = self._connection.send(self._volume, self._mirror.sha256)
         pieces = encode({"volume": volume, "model": self._model}, arrays)
-        answer = self._connection.call("PUT", f"{path}?wait={_PATIENT}", pieces=pieces)
-        while answer.status == 202:
-            answer = self._connection.call("GET", f"{path}?wait={_PATIENT}")
+        try:
+            answer = self._connection.call("PUT", f"{path}?wait={_PATIENT}", pieces=pieces)
+            while answer.status == 202:
+                answer = self._connection.call("GET", f"{path}?wait={_PATIENT}")
+        except CutOff:
+            self._drop(path)
+            raise
         about = answer.json
         self._path, self._number = path, int(about["number"])
         self._model, self._weights = str(about["model"]), str(about["weights_sha256"])

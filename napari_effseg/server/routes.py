@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from .. import __version__
-from ..session_state import image_sha256
+from ..errors import PromptError
+from ..session_state import image_sha256, packed
 from .bodies import read_json, read_message
 from .faults import Refusal
 from .held import HeldVolume
+from .hosting import Answer
+from .leases import Lease
 from .memory import free_bytes
 from .payloads import labels_message, model_json, volume_of
 from .service import (
@@ -114,23 +119,13 @@ async def delete_volume(name: IdParameter, lease: LeaseOf) -> dict[str, Any]:
 
 @router.put("/v1/jobs/{name}")
 async def put_job(name: IdParameter, request: Request, lease: LeaseOf, service: ServiceOf) -> dict[str, Any]:
-    """Begin to segment an image; a job of that name that is there already stays as it is."""
+    """Begin to segment an image, or to carry an object through time; a job that is there already stays."""
     about = await read_json(request, service.settings)
     if name not in lease.jobs:
         if len(lease.jobs) >= service.settings.most_jobs:
             raise Refusal(429, "ServerBusy", f"{service.settings.most_jobs} jobs of yours are here already")
-        held = lease.volume(about.get("volume"))
-        model = None if about.get("model") is None else model_name(about["model"])
-        roi = _regions(about.get("roi"))
-        engine = service.engine
-        lease.jobs[name] = service.workshop.put(
-            Task(
-                lease.user,
-                lambda task: engine.segment(held.volume, model, roi, task.progress, task.is_cancelled),
-                is_long=True,
-                holds=held,
-            )
-        )
+        begin = _through_time if "sessions" in about else _segmentation
+        lease.jobs[name] = begin(about, lease, service)
     return progress_json(lease.jobs[name], service)
 
 
@@ -146,14 +141,11 @@ async def job_state(
 
 @router.get("/v1/jobs/{name}/result")
 async def job_result(name: IdParameter, lease: LeaseOf, compress: CompressParameter = True) -> Response:
-    """Give the result of a job that is done: labels, doubt and report."""
+    """Give the result of a job that is done: labels, doubt and report; or the masks of time points."""
     task = lease.job(name)
     if task.state != "done":
         raise task.error or Refusal(409, "NotDone", f"the job is {task.state}")
-    found = task.result
-    header, arrays = labels_message(found.labels)
-    arrays += [] if found.doubt is None else [found.doubt]
-    header["report"] = dict(found.report)
+    header, arrays = task.result
     return sent(await asyncio.to_thread(encode, header, arrays, compress=compress))
 
 
@@ -163,6 +155,45 @@ async def delete_job(name: IdParameter, lease: LeaseOf) -> dict[str, Any]:
     if (task := lease.jobs.pop(name, None)) is not None:
         task.cancel()
     return {}
+
+
+def _segmentation(about: Mapping[str, Any], lease: Lease, service: Service) -> Task:
+    """Queue the segmentation of an image."""
+    held = lease.volume(about.get("volume"))
+    model = None if about.get("model") is None else model_name(about["model"])
+    roi, engine = _regions(about.get("roi")), service.engine
+
+    def work(task: Task) -> Answer:
+        found = engine.segment(held.volume, model, roi, task.progress, task.is_cancelled)
+        header, arrays = labels_message(found.labels)
+        arrays += [] if found.doubt is None else [found.doubt]
+        return {**header, "report": dict(found.report)}, arrays
+
+    return service.workshop.put(Task(lease.user, work, is_long=True, holds=held))
+
+
+def _through_time(about: Mapping[str, Any], lease: Lease, service: Service) -> Task:
+    """Queue the way of an object through the sessions of time points."""
+    names = about["sessions"]
+    if not isinstance(names, list) or not names or len(set(map(str, names))) != len(names):
+        raise Malformed("sessions: expected a list of names, each once")
+    hosted, engine = [lease.session(name) for name in names], service.engine
+    if len({one.model for one in hosted}) > 1:
+        raise PromptError("the sessions of an object through time must be of one model")
+    tasks = [task for one in hosted for task in (one.task, one.through) if task is not None]
+    if not all(task.is_over for task in tasks):
+        raise Refusal(503, "Waiting", "an action of a session is being done; ask again")
+
+    def work(task: Task) -> Answer:
+        sessions = [one.session for one in hosted]
+        found = engine.through_time(sessions, task.progress, task.is_cancelled)
+        masks = [packed(mask) for mask in found.values()]
+        return {"frames": list(found)}, [np.concatenate(masks)] if masks else []
+
+    task = service.workshop.put(Task(lease.user, work, is_long=True))
+    for one in hosted:
+        one.through = task
+    return task
 
 
 class _Room:

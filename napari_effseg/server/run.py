@@ -114,7 +114,7 @@ class Server:
         host, port = self._socket.getsockname()[:2]
         self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
         self.service = Service(settings, engine)
-        self._server = _uvicorn(create_app(self.service), place)
+        self._server = _uvicorn(create_app(self.service), place, settings.header_seconds)
         self._thread = threading.Thread(target=self._run, name="effseg-server", daemon=True)
 
     def start(self) -> Server:
@@ -163,7 +163,7 @@ class Server:
         self._server.run(sockets=[self._socket])
 
 
-def _uvicorn(app: object, place: Place) -> uvicorn.Server:
+def _uvicorn(app: object, place: Place, header_seconds: float) -> uvicorn.Server:
     import uvicorn
 
     class Quiet(uvicorn.Server):
@@ -175,7 +175,7 @@ def _uvicorn(app: object, place: Place) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # an ASGI application; uvicorn's own type is narrower
-        http=_protocol(),
+        http=_protocol(header_seconds),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -192,12 +192,41 @@ def _uvicorn(app: object, place: Place) -> uvicorn.Server:
     return Quiet(config)
 
 
-def _protocol() -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol, which explains what is no HTTP at all in JSON, as all else is explained."""
-    from h11 import Data, EndOfMessage, Response
+def _protocol(header_seconds: float) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol, strict with who opens connections and asks nothing.
+
+    What is no HTTP at all is explained in JSON, as all else is explained.
+    """
+    from h11 import IDLE, Data, EndOfMessage, Response
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    class Explaining(H11Protocol):
+    class Strict(H11Protocol):
+        _ends: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._wait_for_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            if self.conn.their_state is IDLE:
+                self._wait_for_head()
+            else:
+                self._stop_waiting()
+
+        def _wait_for_head(self) -> None:
+            if self._ends is None:
+                self._ends = self.loop.call_later(header_seconds, self.transport.close)
+
+        def _stop_waiting(self) -> None:
+            if self._ends is not None:
+                self._ends.cancel()
+                self._ends = None
+
         def send_400_response(self, msg: str) -> None:
             error = {"kind": "Malformed", "message": msg}
             body = json.dumps({"error": error}).encode()
@@ -211,7 +240,7 @@ def _protocol() -> type[asyncio.Protocol]:
                 self.transport.write(self.conn.send(event) or b"")
             self.transport.close()
 
-    return Explaining
+    return Strict
 
 
 def _listening(place: Place) -> socket.socket:

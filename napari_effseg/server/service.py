@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
@@ -13,6 +15,7 @@ from fastapi.responses import Response, StreamingResponse
 from .engines import Engine
 from .faults import error_json, status_of
 from .guard import Audit
+from .hosting import HostedSession, Stateful
 from .leases import Lease, Leases
 from .settings import Settings
 from .shelf import Shelves
@@ -58,6 +61,7 @@ class Service:
         self.shelves = Shelves(settings)
         self.workshop = Workshop()
         self.audit = Audit(settings.audit_file)
+        self._opened: weakref.WeakSet[Stateful] = weakref.WeakSet()
 
     async def sweep(self) -> None:
         """End what has run out, for as long as the server runs."""
@@ -65,6 +69,17 @@ class Service:
             await asyncio.sleep(min(self.settings.lease_seconds / 4, 5.0))
             self.leases.sweep()
             self.shelves.sweep()
+            if self._has_left_sessions():
+                await asyncio.to_thread(gc.collect)
+
+    def opened(self, hosted: HostedSession) -> None:
+        """Note a session, to see to it that nothing of it stays when it is closed."""
+        self._opened.add(hosted.session)
+
+    def _has_left_sessions(self) -> bool:
+        """Whether sessions that nobody holds are here still: they refer to themselves."""
+        held = {id(hosted.session) for hosted in self.leases.sessions()}
+        return any(id(session) not in held for session in self._opened)
 
     def close(self) -> None:
         """Free everything."""

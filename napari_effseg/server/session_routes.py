@@ -83,6 +83,7 @@ async def put_action(
     session = lease.session(name)
     message = await read_message(request, service.settings.action_limits, service.settings.body_seconds)
     async with session.alone:
+        await _wait_for_time(session)
         if session.check_number(number):
             if session.task is not None and not session.task.is_over:
                 raise Refusal(409, "OutOfStep", f"action {session.number} is still being done")
@@ -180,6 +181,7 @@ async def _opened(name: str, lease: Lease, service: Service, wait: float) -> Res
             if not lease.is_open:
                 raise Refusal(404, "NoLease", "the server has given this client up")
             lease.sessions[name] = task.result
+            service.opened(task.result)
         elif task.error is not None:
             raise task.error
     return JSONResponse(lease.session(name).about())
@@ -201,6 +203,7 @@ async def _acted(
 async def _asked(session: HostedSession, lease: Lease, service: Service, work: Callable[[Task], Any]) -> Any:
     """Ask a session something that changes nothing; while it is answered, no action begins."""
     async with session.alone:
+        await _wait_for_time(session)
         if session.task is not None and not await session.task.over(LONGEST_WAIT):
             raise Refusal(503, "Waiting", "an action of the session is being done; ask again")
         task = service.workshop.put(Task(lease.user, work))
@@ -211,3 +214,9 @@ async def _asked(session: HostedSession, lease: Lease, service: Service, work: C
     if task.error is not None:
         raise task.error
     return task.result
+
+
+async def _wait_for_time(session: HostedSession) -> None:
+    """Wait until what carries objects through time is over, which must not see the session change."""
+    if session.through is not None and not await session.through.over(LONGEST_WAIT):
+        raise Refusal(503, "Waiting", "an object is being carried through time; ask again")

@@ -34,8 +34,8 @@ class Settings:
         Of one user.
     failures_per_minute, failure_burst : float
         Wrong keys from one address.
-    body_seconds : float
-        So long a body may stay silent.
+    header_seconds, body_seconds : float
+        So long the head of a request may take; so long a body may stay silent.
     audit_file : Path or None
         Where a line is written for every request; None: only the log of Python.
     """
@@ -49,11 +49,12 @@ class Settings:
     most_leases: int = 16
     most_volumes: int = 16
     most_jobs: int = 8
-    most_sessions: int = 16
+    most_sessions: int = 64
     requests_per_second: float = 100.0
     request_burst: float = 400.0
     failures_per_minute: float = 10.0
     failure_burst: float = 10.0
+    header_seconds: float = 20.0
     body_seconds: float = 60.0
     audit_file: Path | None = None
     _side: int = field(default=2**17, repr=False)

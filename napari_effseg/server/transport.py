@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -27,11 +27,13 @@ from ..errors import (
 from ..types import PathLike
 from .faults import raised_from
 from .reader import MessageReader
+from .stopping import Line, is_watched, pause, watched
 from .wire import MEDIA_TYPE, Limits, Malformed, Message, strict_json
 
 __all__ = ["Answer", "Gone", "Transport"]
 
 _STEP = 2**20
+_SENT_STEP = 2**17
 _ANSWERS = Limits(header=2**26, arrays=8, bytes=2**40, side=2**40)
 """What a server may answer, which is trusted more than its clients are."""
 _READ_SECONDS = 120.0
@@ -63,6 +65,9 @@ class Answer:
     json: Any = None
     message: Message | None = None
     content: bytes = b""
+
+
+_Heard = tuple[int, http.client.HTTPMessage, Answer]
 
 
 class Transport:
@@ -109,10 +114,12 @@ class Transport:
         lease: str = "",
         with_key: bool = True,
         patience: float | None = None,
+        sending: Callable[[int], None] | None = None,
     ) -> Answer:
         """Make a request; where the connection breaks, make it again for a while.
 
-        Every request may be made twice: the server does nothing twice.
+        Every request may be made twice: the server does nothing twice. Who may stop it is said by
+        `stopping.answering_to`.
 
         Parameters
         ----------
@@ -124,11 +131,15 @@ class Transport:
         with_key : bool
         patience : float, optional
             Seconds for which a broken connection is tried again; None: the timeout.
+        sending : callable, optional
+            Told again and again how many bytes of the message have left.
 
         Raises
         ------
         Gone
             If the server does not hold what was named.
+        CutOff
+            If it was stopped.
         EffsegError
             As the server says; a `ServerError` if it cannot be reached.
         """
@@ -137,19 +148,19 @@ class Transport:
         pauses = iter(_PAUSES)
         while True:
             try:
-                status, headers, answer = self._once(sent)
+                status, headers, answer = self._made(sent, sending)
             except Malformed as err:
                 raise ServerError(f"{self.url}: the server's answer cannot be read ({err})") from err
             except _BROKEN as err:
-                pause = next(pauses, _PAUSES[-1])
-                if not self._was_here or time.monotonic() + pause > ends:
+                seconds = next(pauses, _PAUSES[-1])
+                if not self._was_here or time.monotonic() + seconds > ends:
                     raise self._told(err) from err
-                time.sleep(pause)
+                pause(seconds)
                 continue
             self._was_here = True
             wait = _retry_seconds(status, headers)
             if wait is not None and time.monotonic() + wait < ends:
-                time.sleep(wait)
+                pause(wait)
                 continue
             return self._checked(answer)
 
@@ -176,18 +187,28 @@ class Transport:
         for connection in idle:
             connection.close()
 
-    def _once(self, sent: _Sent) -> tuple[int, http.client.HTTPMessage, Answer]:
+    def _made(self, sent: _Sent, sending: Callable[[int], None] | None) -> _Heard:
+        """Make a request once, beside this thread if somebody may want to stop it, or to see it go."""
+        line = Line()
+        if sending is None and not is_watched():
+            return self._once(sent, line)
+        look = None if sending is None else _Counter(line, sending)
+        return watched(lambda: self._once(sent, line), line, look)
+
+    def _once(self, sent: _Sent, line: Line) -> _Heard:
         connection = self._borrowed()
         try:
+            line.take(connection)
             with suppress(BrokenPipeError):  # it may have refused the request before the end
-                connection.request(sent.method, sent.path, body=sent.body(), headers=sent.headers)
+                connection.request(sent.method, sent.path, body=sent.body(line), headers=sent.headers)
+            line.is_waiting = True
             response = connection.getresponse()
             answer = _read(response)
         except BaseException:
             connection.close()
             raise
         with self._lock:
-            keeps = not response.will_close and not self._is_closed
+            keeps = not (response.will_close or self._is_closed or line.is_cut)
             if keeps:
                 self._idle.append(connection)
         if not keeps:
@@ -265,10 +286,38 @@ class _Sent:
         elif self.json is not None:
             self.headers["Content-Type"] = "application/json"
 
-    def body(self) -> Any:
+    def body(self, line: Line) -> Any:
+        """Return the body; what of a message has left is noted."""
         if self.pieces is not None:
-            return iter(self.pieces)
+            return _steps(self.pieces, line)
         return None if self.json is None else json.dumps(self.json).encode()
+
+
+class _Counter:
+    """Tells how much of a message has left, where that has changed.
+
+    Parameters
+    ----------
+    line : Line
+    sending : callable
+    """
+
+    def __init__(self, line: Line, sending: Callable[[int], None]) -> None:
+        self._line, self._sending, self._told = line, sending, 0
+
+    def __call__(self) -> None:
+        if self._line.sent != self._told and not self._line.is_waiting:
+            self._told = self._line.sent
+            self._sending(self._told)
+
+
+def _steps(pieces: Sequence[bytes | memoryview], line: Line) -> Iterator[bytes | memoryview]:
+    """Cut pieces so small that each is soon away."""
+    for piece in pieces:
+        for begin in range(0, len(piece), _SENT_STEP):
+            step = piece[begin : begin + _SENT_STEP]
+            yield step
+            line.sent += len(step)
 
 
 def _parts_of(url: str) -> tuple[str, int, str, bool]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ..errors import Cancelled
+from ..server import answering_to
 from ..types import CancelCheck, Progress
 
 __all__ = ["Deliver", "Handlers", "Inference", "Ticket"]
@@ -197,7 +198,8 @@ class Inference:
         try:
             if ticket.is_cancelled:
                 raise Cancelled("stopped before it began")
-            answer = ticket._work(lambda *said: self._say(ticket, *said), ticket._stop.is_set)
+            with answering_to(ticket._stop.is_set):  # so that no server that is silent keeps the thread
+                answer = ticket._work(lambda *said: self._say(ticket, *said), ticket._stop.is_set)
         except Exception as err:  # noqa: BLE001  # whatever it is, the window is told, and the thread lives on
             error = err  # the name in the clause above is gone when the function runs
             if not isinstance(err, Cancelled):

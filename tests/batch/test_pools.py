@@ -146,6 +146,23 @@ def test_a_cluster_hands_a_lost_workers_case_to_another(
     assert result.outcomes[0].result.worker.partition(":")[2] != str(killed[0])
 
 
+def test_a_file_that_no_scheduler_wrote_is_said(scans: Scans, batch: Batch, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="needs the extra [dask]")
+    for text in ("", "[]", "{}", "address"):
+        (tmp_path / "scheduler.json").write_text(text)
+        with pytest.raises(ServerError, match="no file that a dask scheduler wrote"):
+            batch(scans("a.nii"), scheduler=str(tmp_path / "scheduler.json"))
+
+
+def test_a_scheduler_that_wants_certificates_is_said(scans: Scans, batch: Batch, tmp_path: Path) -> None:
+    """Rather than that nobody answers, after a while."""
+    pytest.importorskip("distributed", reason="needs the extra [dask]")
+    (tmp_path / "scheduler.json").write_text('{"address": "tls://127.0.0.1:9"}')
+    for scheduler in ("tls://127.0.0.1:9", str(tmp_path / "scheduler.json")):
+        with pytest.raises(ServerError, match="DASK_DISTRIBUTED__COMM__TLS__CA_FILE"):
+            batch(scans("a.nii"), scheduler=scheduler)
+
+
 def test_no_scheduler_is_said(scans: Scans, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="needs the extra [dask]")
     from napari_effseg.batch import dask_pool

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,3 +103,43 @@ def test_a_picture_that_is_none_is_left_out(tmp_path: Path) -> None:
 def test_a_spreadsheet_computes_nothing() -> None:
     (row,) = rows(CaseResult("=1+1", Status.BAD_INPUT, words="@SUM(A1)"))
     assert (row["case"], row["words"]) == ("'=1+1", "'@SUM(A1)")
+
+
+def test_every_column_and_every_case_has_a_heading() -> None:
+    found = page(GOOD, BAD).tags
+    scopes = [given["scope"] for tag, given in found if tag == "th"]
+    assert scopes == ["col"] * 6 + ["row"] * 2
+    assert [tag for tag, _ in found].count("td") == 2 * 5
+    assert "caption" in dict(found)
+
+
+def test_every_tag_that_is_opened_is_closed_where_it_should_be() -> None:
+    class Nested(HTMLParser):
+        def handle_starttag(self, tag, attrs) -> None:
+            if tag not in ("meta", "img"):
+                opened.append(tag)
+
+        def handle_endtag(self, tag) -> None:
+            assert opened.pop() == tag
+
+    opened: list[str] = []
+    Nested().feed(summary_html([GOOD, BAD, CaseResult("c", Status.DONE, warnings=("a", "b"))], Path()))
+    assert opened == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("ink", "paper"), [("ink", "paper"), ("ink", "head"), ("bad", "bad-paper")])
+def test_words_stand_out_from_the_paper(theme, ink, paper) -> None:
+    """As WCAG 2 asks of text, level AA."""
+    roots = re.findall(r":root \{([^}]*)\}", summary_html([GOOD], Path()))
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", roots[theme == "dark"]))
+    dark, light = sorted(map(luminance, (colours[ink], colours[paper])))
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

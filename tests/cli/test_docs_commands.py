@@ -11,7 +11,7 @@ import pytest
 from napari_effseg.cli._app import app
 from tests.conftest import REPOSITORY
 
-PAGES = ("batch.md", "prompts.md", "click_quality.md")
+PAGES = ("batch.md", "cluster.md", "prompts.md", "click_quality.md")
 
 
 def commands(page: str) -> list[list[str]]:

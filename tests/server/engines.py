@@ -11,7 +11,7 @@ from napari_effseg import Code, LabelMap, UnknownModel, VolumeError
 from napari_effseg.engine.session.local import LocalSession
 from napari_effseg.errors import Cancelled
 from napari_effseg.protocols import LabelInfo, ModelInfo, Segmented
-from napari_effseg.server.engines import Opened, check_history
+from napari_effseg.server.engines import Opened, check_history, through_time
 
 from ..session.fake import FakeBody
 
@@ -80,6 +80,9 @@ class FakeEngine:
         )
         progress(1.0, "done")
         return Segmented(labels, found.astype(np.float32) / 3, {"model": "bright", "warnings": ["a fake"]})
+
+    def through_time(self, sessions, progress, cancel):
+        return through_time(sessions, progress, cancel)
 
     def open(self, volume, sha256, model, state):
         if model not in ("auto", "clicks"):

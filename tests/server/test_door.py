@@ -220,6 +220,26 @@ def test_a_body_that_never_comes_is_given_up():
         connection.close()
 
 
+@pytest.mark.parametrize("content", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\nX-"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_who_opens_a_connection_and_asks_nothing_is_hung_up_on(content, is_first):
+    """But a connection that was of use may rest for a while."""
+    with Server(limits_of(header_seconds=0.2), FakeEngine()) as server:
+        parts = urlsplit(server.url)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=2)
+        connection.connect()
+        if not is_first:
+            connection.request("GET", "/health")
+            assert connection.getresponse().read()
+        connection.sock.sendall(content)
+        if content or is_first:
+            assert connection.sock.recv(1) == b""
+        else:
+            with pytest.raises(TimeoutError):
+                connection.sock.recv(1)
+        connection.close()
+
+
 def test_an_image_that_changed_on_its_way_is_refused(client, volume):
     from napari_effseg.server.payloads import volume_message
 

@@ -98,7 +98,19 @@ PROMPTS = st.fixed_dictionaries(
         "bits": NUMBERS,
     },
 )
-DEEDS = ["add", "remove", "edit", "stroke", "choose", "propagate", "commit", "undo", "redo", "rm -rf"]
+DEEDS = [
+    "add",
+    "remove",
+    "edit",
+    "stroke",
+    "bring",
+    "choose",
+    "propagate",
+    "commit",
+    "undo",
+    "redo",
+    "rm -rf",
+]
 ACTIONS = st.fixed_dictionaries(
     {"do": st.sampled_from(DEEDS) | JSON},
     optional={

@@ -16,6 +16,7 @@ from napari_effseg.server.settings import Settings
 
 from .conftest import KEYS
 from .engines import FakeEngine
+from .gate import silent_address
 
 TLS = Path(__file__).parent / "tls"
 CERTIFICATE, PRIVATE_KEY = TLS / "certificate.pem", TLS / "private_key.pem"
@@ -90,18 +91,8 @@ def test_a_port_where_nothing_listens_is_told():
 
 
 def test_who_does_not_answer_is_told():
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent:
-        port = silent.getsockname()[1]
-        crowd = [socket.socket() for _ in range(4)]
-        for one in crowd:
-            one.setblocking(False)
-            one.connect_ex(("127.0.0.1", port))
-        try:
-            with pytest.raises(eff.WrongAddress, match="nobody answers"):
-                connect(f"http://127.0.0.1:{port}", "key", timeout=0.3)
-        finally:
-            for one in crowd:
-                one.close()
+    with silent_address() as url, pytest.raises(eff.WrongAddress, match="nobody answers"):
+        connect(url, "key", timeout=0.3)
 
 
 class Other(BaseHTTPRequestHandler):

@@ -223,10 +223,3 @@ def test_a_closed_session_says_so(client):
     session.close()
     with pytest.raises(eff.ServerError, match="closed"):
         session.add(Point((5, 5, 2)))
-
-
-def test_sessions_over_time_are_refused_in_words(client, tmp_path):
-    with pytest.raises(eff.VolumeError, match="your own machine"):
-        client.open_session([image(), image()])
-    with pytest.raises(eff.VolumeError, match="your own machine"):
-        client.resume(tmp_path / "x.effseg", [image(), image()])

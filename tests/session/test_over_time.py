@@ -8,7 +8,7 @@ import pytest
 import napari_effseg as eff
 from napari_effseg import Cancelled, ImageReadError, Point, PromptError, Volume, VolumeError, sessions
 from napari_effseg.engine.session.local import LocalSession
-from napari_effseg.engine.session.over_time import TimeSession
+from napari_effseg.engine.session.over_time import over_time
 from napari_effseg.session_time_file import read_time_session
 
 from .fake import FakeBody
@@ -29,7 +29,7 @@ def volumes(shape=SHAPE, count=FRAMES):
 
 def opened(shape=SHAPE):
     body = FakeBody()
-    return TimeSession([LocalSession(one, body) for one in volumes(shape)], body)
+    return over_time([LocalSession(one, body) for one in volumes(shape)], body)
 
 
 def dice(one, other):
@@ -106,9 +106,7 @@ def test_what_makes_no_sense_is_refused():
     with pytest.raises(PromptError, match="5, numbered from 0"):
         session.frame = 5
     with pytest.raises(VolumeError, match="share one grid"):
-        TimeSession(
-            [LocalSession(one, FakeBody()) for one in (*volumes(), *volumes((24, 22, 1)))], FakeBody()
-        )
+        over_time([LocalSession(one, FakeBody()) for one in (*volumes(), *volumes((24, 22, 1)))], FakeBody())
 
 
 @pytest.fixture

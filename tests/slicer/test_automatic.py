@@ -228,6 +228,40 @@ def test_every_time_point_is_segmented_and_goes_along_with_its_volume(scene):
         assert sum(found) == (data > 100).sum()
 
 
+def over_time(scene, series, **options):
+    _, proxy = add_sequence(scene, series)
+    order = logic().order(MODELS[0], proxy, frames=frames_of(proxy))
+    results, _, _ = ran(order)
+    return logic().deliver_over_time(results, order, proxy, **options)
+
+
+def column(table, title):
+    found = table.GetTable().GetColumnByName(title)
+    return [found.GetValue(at) for at in range(found.GetNumberOfValues())]
+
+
+def test_one_table_has_the_volumes_at_all_time_points(scene):
+    series = [grey(), np.roll(grey(), 3, axis=0), np.zeros_like(grey())]
+    _, table = over_time(scene, series)
+    assert column(table, "Time point") == [1, 1, 2, 2, 3, 3]
+    assert column(table, "time [s]") == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+    sizes = np.reshape(column(table, "Voxels"), (3, 2)).sum(axis=1)
+    assert list(sizes) == [(data > 100).sum() for data in series]
+    assert column(table, "Name")[:2] == column(table, "Name")[2:4]
+
+
+def test_without_a_wish_for_it_there_is_no_table_over_time(scene):
+    assert over_time(scene, [grey(), grey()], with_table=False)[1] is None
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
+
+
+def test_the_report_of_a_time_point_stays_with_it(scene):
+    node, _ = over_time(scene, [grey(), grey()])
+    frames = scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode").GetSequenceNode(node)
+    for at in range(2):
+        assert '"licence": "CC-BY-4.0"' in frames.GetNthDataNode(at).GetAttribute("EffSeg.Report")
+
+
 def test_a_volume_of_its_own_has_no_time_points(scene):
     assert frames_of(add_volume(scene)) == ()
 

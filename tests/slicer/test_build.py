@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,20 @@ def test_all_that_is_listed_is_installed(installed):
 def test_the_rooms_and_the_sample_come_along(installed):
     assert (installed / "EffSegLib" / "napari_effseg" / "server" / "client.py").is_file()
     assert (installed / "Resources" / "Data" / "hippocampus.nii.gz").is_file()
+
+
+def test_the_complete_extension_installs_the_same_without_its_package(installed, tmp_path):
+    subprocess.run([sys.executable, EXTENSION / "vendor.py", tmp_path / "SlicerEffSeg"], check=True)
+    code, words = configure(tmp_path / "SlicerEffSeg", tmp_path / "build")
+    assert code == 0, words
+    code, words = cmake("--install", tmp_path / "build", "--prefix", tmp_path / "installed")
+    assert code == 0, words
+    again = tmp_path / "installed" / "lib" / "qt-scripted-modules"
+    assert contents(again) == contents(installed)
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_effect_lies_where_its_module_looks_for_it(installed):

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -168,18 +169,27 @@ def test_without_a_target_it_says_what_to_give(capsys):
     assert "name a folder" in capsys.readouterr().err
 
 
+LICENCES = ("LICENSE", "LICENCE", "License.txt", "license.txt", "LICENSE.txt", "COPYING", "COPYING.txt")
+"""Names that the index looks for."""
+
+
 def test_the_entry_of_the_index_is_as_its_schema_asks():
     entry = json.loads((EXTENSION / "EffSeg.json").read_text(encoding="utf-8"))
     assert {"$schema", "category", "scm_url"} <= set(entry)
-    known = {
-        "$schema",
-        "build_dependencies",
-        "build_subdirectory",
-        "category",
-        "enabled",
-        "scm_revision",
-        "scm_url",
-    }
-    assert set(entry) <= {*known, "tier"}
+    assert set(entry) <= {"$schema", "build_dependencies", "category", "scm_revision", "scm_url", "tier"}
     assert entry["category"] == "Segmentation"
     assert entry["build_dependencies"] == []
+
+
+def test_the_complete_extension_passes_the_checks_of_the_index(extension):
+    """As `check_description_files.py` of the index does them, but for whether addresses answer."""
+    entry = json.loads((EXTENSION / "EffSeg.json").read_text(encoding="utf-8"))
+    text = (extension / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert entry["scm_url"].startswith("https://")
+    assert "slicer" in entry["scm_url"].rpartition("/")[2].lower()
+    assert re.findall(r"project\s*\(\s*([^\s)]+)", text)[0] == "EffSeg"
+    assert any((extension / name).is_file() for name in LICENCES)
+    base = entry["scm_url"].removesuffix(".git").replace("github.com", "raw.githubusercontent.com")
+    for what in ("ICONURL", "SCREENSHOTURLS"):
+        (url,) = re.findall(rf'set\s*\(EXTENSION_{what}\s*"([^"]+)"\s*\)', text)
+        assert (extension / url.removeprefix(f"{base}/{entry['scm_revision']}/")).is_file()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from EffSegLib.EngineProcess import Address, EngineProcess
 from EffSegLib.Engines import EngineChoice, Engines
 from EffSegLib.Environment import engine_environment, is_slicers
 from EffSegLib.Parameter import PYTHON, SERVER
+from EffSegLib.Work import Job, Worker
 
 from napari_effseg.errors import Cancelled, ServerError
+from napari_effseg.server import connect
+from tests.server.gate import silent_address
 
 from .fakes import FakeSegmenter
 
@@ -249,3 +253,21 @@ def test_closing_ends_everything():
 
 def test_a_choice_does_not_show_its_key():
     assert "secret" not in repr(EngineChoice(SERVER, url="https://gpu:1", key="secret"))
+
+
+def test_connecting_where_nobody_answers_can_be_cancelled():
+    begun, ended = threading.Event(), []
+
+    def reach(address):
+        begun.set()
+        return connect(address.url, address.key, timeout=300)
+
+    worker, engines = Worker(), Engines(lambda: None, reach=reach)
+    with silent_address() as url:
+        choice = EngineChoice(SERVER, url=url, key="k" * 32)
+        job = worker.do(Job(lambda job: engines.open(choice), ended.append, ended.append))
+        assert begun.wait(10)
+        job.cancel()
+        worker.finish()
+    worker.close()
+    assert isinstance(ended[0], Cancelled)

@@ -8,16 +8,24 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra [server]")
 pytest.importorskip("uvicorn", reason="needs the extra [server]")
 
+from napari_effseg.server import connect
 from napari_effseg.server.engines import LocalEngine
 from napari_effseg.viewer import layers
 from napari_effseg.viewer.engine_choice import EngineSetting, Where
+from napari_effseg.viewer.engines import Engines
 from napari_effseg.viewer.segmenting import AutomaticSegmentation
 from napari_effseg.viewer.state import Stage
+from napari_effseg.volume import Volume
+from tests.server.gate import Gate, silent_address
 
 from .panels import add, finish, settle
 from .servers import KEY, QUIET, Lab, impatient
 
 pytestmark = QUIET
+
+
+def patiently(choice):
+    return connect(choice.url, choice.key, timeout=300)
 
 
 @pytest.fixture
@@ -231,3 +239,39 @@ def test_the_window_never_waits_for_the_server(on_lab, desk, monkeypatch):
     finish(desk, on_lab)
     assert "effseg-inference" in threads
     assert threads <= {"effseg-inference", "effseg-heartbeat"}
+
+
+def test_an_address_where_nobody_answers_is_left_at_once_for_this_computer(
+    viewer_model, inference, cards, desk, ct, setting
+):
+    """Connecting would take longer than the desk waits."""
+    begun = threading.Event()
+    engines = Engines(lambda choice: begun.set() or patiently(choice))
+    panel = AutomaticSegmentation(viewer_model, inference, setting, engines)
+    add(viewer_model, ct)
+    settle(desk, panel)
+    with silent_address() as url:
+        setting.choose(where=Where.SERVER, url=url, key=KEY)
+        desk.until(begun.is_set, "the first try")
+        setting.choose(where=Where.HERE)
+        settle(desk, panel)
+    assert option(panel, "quick").reason == ""
+    panel.close()
+
+
+def test_an_image_that_is_on_its_way_can_be_called_back(viewer_model, inference, cards, desk, setting, lab):
+    large = np.random.default_rng(0).random((200, 200, 100)).astype(np.float32)
+    panel = AutomaticSegmentation(viewer_model, inference, setting, Engines(patiently))
+    with Gate(lab.url) as gate:
+        add(viewer_model, Volume(large, np.eye(4), modality="CT"))
+        setting.choose(where=Where.SERVER, url=gate.url, key=KEY)
+        settle(desk, panel)
+        gate.shut_after(2**20)
+        panel.run()
+        desk.until(lambda: "of 16.0 MB" in panel.store.now.message, "a part of the image")
+        panel.cancel()
+        finish(desk, panel)
+        gate.open()
+    assert panel.store.now.problem == "Cancelled; nothing was changed."
+    assert lab.engine.seen == []
+    panel.close()

@@ -215,6 +215,11 @@ class LocalSession:
         self._do(Bring(((0, 0, 0), self.scene.shape), mask))
 
     @property
+    def body(self) -> SliceBody:
+        """The network that answers in slices."""
+        return self._bodies.slices
+
+    @property
     def prompted(self) -> tuple[SliceKey, ...]:
         """Slices that have prompts of their own."""
         self._settle()

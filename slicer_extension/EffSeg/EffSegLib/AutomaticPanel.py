@@ -22,7 +22,7 @@ from .SegmentationLogic import (
     warnings_of,
     words_of,
 )
-from .Sequences import frames_of, put_sequence
+from .Sequences import frames_of
 from .Work import Job
 
 __all__ = ["AutomaticPanel"]
@@ -205,13 +205,11 @@ class AutomaticPanel:
         if self._desk.scene.GetNodeByID(volume.GetID() or "") is not volume:
             self._end("The volume was removed from the scene meanwhile; there is nowhere to put the result.")
             return
-        name = f"{volume.GetName()} {order.model.name}"
+        with_table = self._desk.parameters.statistics
         if len(results) > 1:
-            labels = [result.labels for result in results]
-            node = put_sequence(labels, volume, name, order.model.name)
+            node, _ = logic.deliver_over_time(results, order, volume, with_table)
         else:
             target = self._desk.node(self._desk.parameters.segmentation)
-            with_table = self._desk.parameters.statistics
             node, _ = logic.deliver(results[0], order, volume, target, with_table)
         found = sorted({name for result in results for name in _found(result)})
         words = f"Found: {', '.join(found)}." if found else "None of the structures was found."

@@ -11,7 +11,8 @@ import numpy as np
 from .Nodes import boxes_of, channels_of, volume_of
 from .rooms import Cancelled, EffsegError, IndexBox, ModelInfo, Segmented, Segmenter, Volume
 from .Segments import new_segmentation, put_labels, remember_report
-from .Statistics import new_table
+from .Sequences import put_sequence, times_of
+from .Statistics import new_table, new_table_over_time
 from .Work import Job
 
 __all__ = [
@@ -208,6 +209,33 @@ class SegmentationLogic:
         remember_report(node, report_of(result, order))
         table = new_table(result.labels, order.volumes[0], f"{name} statistics", node) if with_table else None
         return node, table
+
+    def deliver_over_time(
+        self, results: Sequence[Segmented], order: Order, volume_node: Any, with_table: bool = True
+    ) -> tuple[Any, Any]:
+        """Put the results of all time points into the scene; in the window's thread.
+
+        Parameters
+        ----------
+        results : sequence of Segmented
+        order : Order
+        volume_node : vtkMRMLVolumeNode
+            The time point that is shown.
+        with_table : bool
+            Make one table of volumes and intensities at all time points.
+
+        Returns
+        -------
+        segmentation, table : nodes
+            The time point that is shown; the table is None without one.
+        """
+        name = f"{volume_node.GetName()} {order.model.name}"
+        labels, reports = zip(*((one.labels, report_of(one, order)) for one in results), strict=True)
+        node = put_sequence(labels, volume_node, name, order.model.name, reports)
+        if not with_table:
+            return node, None
+        times = times_of(volume_node)
+        return node, new_table_over_time(labels, order.volumes, times, f"{name} statistics", node)
 
 
 def report_of(result: Segmented, order: Order) -> Mapping[str, Any]:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .rooms import LabelMap
-from .Segments import new_segmentation, put_labels
+from .Segments import new_segmentation, put_labels, remember_report
 
-__all__ = ["browser_of", "frames_of", "put_sequence"]
+__all__ = ["Times", "browser_of", "frames_of", "put_sequence", "times_of"]
+
+
+@dataclass(frozen=True)
+class Times:
+    """When the time points of a sequence are.
+
+    Attributes
+    ----------
+    title : str
+        Such as "time [s]".
+    values : tuple of str
+        Numbers, or text where the sequence has others than numbers.
+    """
+
+    title: str
+    values: tuple[float, ...] | tuple[str, ...]
 
 
 def browser_of(volume_node: Any) -> Any:
@@ -31,7 +48,26 @@ def frames_of(volume_node: Any) -> tuple[Any, ...]:
     return frames if all(frame.IsA("vtkMRMLVolumeNode") for frame in frames) else ()
 
 
-def put_sequence(labels: Sequence[LabelMap], volume_node: Any, name: str, model: str = "") -> Any:
+def times_of(volume_node: Any) -> Times:
+    """Return when the time points are of the sequence whose shown one a volume node is."""
+    sequence = browser_of(volume_node).GetSequenceNode(volume_node)
+    name, unit = sequence.GetIndexName() or "index", sequence.GetIndexUnit()
+    count = sequence.GetNumberOfDataNodes()
+    texts = tuple(str(sequence.GetNthIndexValue(at)) for at in range(count))
+    title = f"{name} [{unit}]" if unit else name
+    try:
+        return Times(title, tuple(float(text) for text in texts))
+    except ValueError:
+        return Times(title, texts)
+
+
+def put_sequence(
+    labels: Sequence[LabelMap],
+    volume_node: Any,
+    name: str,
+    model: str = "",
+    reports: Sequence[Mapping[str, Any]] = (),
+) -> Any:
     """Add a sequence of segmentations to the browser of a volume node, and return the one that is shown.
 
     Parameters
@@ -41,6 +77,8 @@ def put_sequence(labels: Sequence[LabelMap], volume_node: Any, name: str, model:
     volume_node : vtkMRMLVolumeNode
         The one that is shown.
     name, model : str
+    reports : sequence of mapping
+        What is to be remembered of each; none: nothing.
     """
     scene = volume_node.GetScene()
     browser = browser_of(volume_node)
@@ -53,6 +91,8 @@ def put_sequence(labels: Sequence[LabelMap], volume_node: Any, name: str, model:
     for at, one in enumerate(labels):
         frame = new_segmentation(volume_node, name)
         put_labels(one, volume_node, frame, model)
+        if reports:
+            remember_report(frame, reports[at])
         sequence.SetDataNodeAtValue(frame, images.GetNthIndexValue(at))
         scene.RemoveNode(frame.GetDisplayNode())
         scene.RemoveNode(frame)

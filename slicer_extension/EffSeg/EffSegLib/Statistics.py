@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,12 @@ import numpy as np
 import vtk
 
 from .rooms import LabelMap, Volume
+from .Sequences import Times
 
-__all__ = ["COLUMNS", "Row", "new_table", "rows_of"]
+__all__ = ["COLUMNS", "POINT", "Row", "new_table", "new_table_over_time", "rows_of"]
+
+POINT = "Time point"
+"""Title of a column: numbers from 1."""
 
 COLUMNS = ("Label", "Name", "Voxels", "Volume mm3", "Volume mL", "Mean", "SD", "Minimum", "Maximum")
 
@@ -55,8 +60,31 @@ def _row(labels: LabelMap, label: int, voxels: int, grey: np.ndarray) -> Row:
 
 def new_table(labels: LabelMap, volume: Volume, name: str, segmentation: Any) -> Any:
     """Add a table node to the scene of a segmentation node."""
-    table = segmentation.GetScene().AddNewNodeByClass("vtkMRMLTableNode", name)
-    rows = rows_of(labels, volume)
+    columns = _columns_of(rows_of(labels, volume))
+    return _new_node(columns, name, segmentation)
+
+
+def new_table_over_time(
+    labels: Sequence[LabelMap], volumes: Sequence[Volume], times: Times, name: str, segmentation: Any
+) -> Any:
+    """Add a table node with the rows of every time point to the scene of a segmentation node.
+
+    Parameters
+    ----------
+    labels, volumes : sequence
+        One for each time point.
+    times : Times
+    name : str
+    segmentation : vtkMRMLSegmentationNode
+    """
+    found = [rows_of(one, volume) for one, volume in zip(labels, volumes, strict=True)]
+    numbers = [at for at, rows in enumerate(found, 1) for _ in rows]
+    moments = [times.values[at - 1] for at in numbers]
+    columns = _columns_of([row for rows in found for row in rows])
+    return _new_node({POINT: numbers, times.title: moments, **columns}, name, segmentation)
+
+
+def _columns_of(rows: Sequence[Row]) -> dict[str, list[Any]]:
     cells = [
         (
             r.label,
@@ -71,15 +99,21 @@ def new_table(labels: LabelMap, volume: Volume, name: str, segmentation: Any) ->
         )
         for r in rows
     ]
-    for at, title in enumerate(COLUMNS):
-        table.AddColumn(_column(title, [row[at] for row in cells]))
+    return {title: [row[at] for row in cells] for at, title in enumerate(COLUMNS)}
+
+
+def _new_node(columns: Mapping[str, list[Any]], name: str, segmentation: Any) -> Any:
+    table = segmentation.GetScene().AddNewNodeByClass("vtkMRMLTableNode", name)
+    for title, values in columns.items():
+        table.AddColumn(_column(title, values))
     table.SetUseColumnNameAsColumnHeader(True)
     return table
 
 
 def _column(title: str, values: list[Any]) -> Any:
-    kinds = {"Label": vtk.vtkIntArray, "Voxels": vtk.vtkLongLongArray, "Name": vtk.vtkStringArray}
-    column = kinds.get(title, vtk.vtkDoubleArray)()
+    kinds = {POINT: vtk.vtkIntArray, "Label": vtk.vtkIntArray, "Voxels": vtk.vtkLongLongArray}
+    is_text = any(isinstance(value, str) for value in values) or title == "Name"
+    column = vtk.vtkStringArray() if is_text else kinds.get(title, vtk.vtkDoubleArray)()
     column.SetName(title)
     for value in values:
         column.InsertNextValue(float("nan") if value is None else value)

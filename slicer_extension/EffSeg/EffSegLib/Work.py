@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .rooms import Cancelled
+from .rooms import Cancelled, answering_to
 
 __all__ = ["Job", "Worker"]
 
@@ -130,7 +130,8 @@ class Worker:
             try:
                 if job.is_cancelled():
                     raise Cancelled("cancelled before it began")
-                result = job.work(job)
+                with answering_to(job.is_cancelled):  # so that no server that is silent keeps the thread
+                    result = job.work(job)
             except Exception as error:  # noqa: BLE001 - whatever went wrong is told to the window
                 self._tell(job, "failed", error)
             else:

@@ -17,6 +17,7 @@ _ROOMS = {
     "prompts": ("Box", "Lasso", "Mask", "Point", "Prompt", "Scribble"),
     "protocols": ("ModelInfo", "Segmented", "Segmenter", "Session"),
     "server.client": ("connect",),
+    "server.stopping": ("answering_to",),
     "types": ("Affine", "BoolArray", "CancelCheck", "Colour", "IndexBox", "IntArray", "Progress"),
     "volume": (
         "Code",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from napari_effseg.protocols import Segmenter as Segmenter
     from napari_effseg.protocols import Session as Session
     from napari_effseg.server.client import connect as connect
+    from napari_effseg.server.stopping import answering_to as answering_to
     from napari_effseg.types import Affine as Affine
     from napari_effseg.types import BoolArray as BoolArray
     from napari_effseg.types import CancelCheck as CancelCheck
