@@ -38,7 +38,7 @@ _CLOSER = 2.0
 _COSTS = 0.02
 """What each closer look costs."""
 _AGREES = 0.2
-"""What full agreement with the next closer look is worth; both were chosen on the choice sets and on validation
+"""What full agreement with the next closer look is worth; both were chosen on choice sets and validation
 lists of sets that were trained on."""
 _OFFERED = 4
 """Different answers to a first click, at most."""
