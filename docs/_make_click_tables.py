@@ -30,7 +30,7 @@ COLUMNS = {
     "solid": "3D: 1 click",
     "solid_3": "3D: + 3",
 }
-COMPARED = ("clicks_3", "box_3")
+COMPARED = ("clicks_1", "clicks_3", "box_3")
 Sets = dict[str, dict[str, Any]]
 
 
