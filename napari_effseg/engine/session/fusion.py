@@ -209,8 +209,9 @@ class FusionBody:
         given = torch.stack([self._given(asked, framing) for framing in frames]).to(self._device)
         given = given.contiguous(memory_format=torch.channels_last)
         at_once = len(given) if self._device.type != "cpu" else 1  # a CPU's cache holds one of them
-        found = [self._network.ranked(part) for part in given.split(at_once)]
-        logits, scores = (torch.cat(parts).float().cpu() for parts in zip(*found, strict=True))
+        parts = [given[first : first + at_once] for first in range(0, len(given), at_once)]
+        found = [self._network.ranked(part) for part in parts]
+        logits, scores = (torch.cat(both).float().cpu() for both in zip(*found, strict=True))
         return logits, scores.sigmoid()
 
     def _given(self, asked: _Question, framing: Framing) -> Tensor:
