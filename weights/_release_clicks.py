@@ -50,7 +50,7 @@ SOLID_COLUMNS = {"dice_volume_corrections_3": "solid_3", "dice_volume_click": "s
 LICENCE = "CC-BY-SA 4.0"
 """Of the weights: the strictest of their data's licences, which the others allow."""
 OPTIONS = ClickOptions(split=ALL, limit=30, objects=2, clicks=5)
-SOLID_OPTIONS = ClickOptions(split=ALL, limit=12, objects=2, clicks=1, solids=True)
+SOLID_OPTIONS = ClickOptions(split=ALL, limit=12, objects=2, clicks=5, solids=True)
 
 
 def release(run: Path, datasets: Sequence[Path]) -> None:
