@@ -89,6 +89,14 @@ def test_an_answer_that_a_closer_look_confirms_counts_more():
     assert found.sum() == pytest.approx(np.pi * 12**2, rel=0.15)
 
 
+def test_a_small_picture_is_answered_by_the_first_mask_the_others_by_their_scores():
+    small = SliceImage((1,), torch.rand(3, 50, 36, generator=torch.Generator().manual_seed(0)))
+    found = body(Seen()).answer(small, [click(30, 20)], None, None)
+    assert [round(one.score, 3) for one in found] == [
+        pytest.approx(float(torch.tensor(score).sigmoid()), abs=1e-3) for score in (0.0, 3.0, 2.0, 1.0)
+    ]
+
+
 def test_a_long_scribble_is_not_looked_at_more_closely_than_it_is_long():
     network = Seen()
     line = PlanePrompt(True, np.stack([np.full(90, 60), np.arange(5, 95)], axis=1).astype(float))

@@ -180,9 +180,9 @@ class FusionBody:
             next closer look shows nearly the same.
         """
         places = [prompt.places for prompt in asked.prompts if prompt.places is not None]
-        if not places:
+        frames = _ever_closer(np.concatenate(places), whole) if places else [whole]
+        if len(frames) == 1:  # the first mask, which learns most, is better than the scores can tell
             return self._look(asked, whole)
-        frames = _ever_closer(np.concatenate(places), whole)
         logits, scores = self._ask(asked, frames)
         worth = scores - _COSTS * torch.arange(len(frames))[:, None]
         for wide in range(len(frames) - 1):
