@@ -77,12 +77,12 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
         *(config.clicks.test_folders if config.clicks else ()),
         *(config.solids.test_folders if config.solids else ()),
     ]
-    datasets, file = (
-        [read_dataset(config.resolve(name)) for name in names],
-        f"weights/configs/{draft.name}.toml",
-    )
-    solids = config.solids
-    training = trained_on(datasets, file) if solids is None else learned_from(datasets, file, solids)
+    datasets = [read_dataset(config.resolve(name)) for name in names]
+    file = f"weights/configs/{draft.name}.toml"
+    if config.solids is None:
+        training = trained_on(datasets, file)
+    else:
+        training = learned_from(datasets, file, config.solids)
     if not training.redistributable:
         sys.exit(f"{run}: trained on data that may not be passed on")
     kept = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)

@@ -138,8 +138,9 @@ class FusionBody:
             hints = [prompt for prompt in prompts if prompt.positive]
             extent = _extent(hints, previous if len(prompts) > 1 else None)
             return self._closer(asked, _frame(extent, _AROUND_REGION, whole) or whole, whole)
-        if len(prompts) == 1 and prompts[0].positive and previous is None:
-            return self._from_afar(asked, whole)
+        first = prompts[0].places
+        if len(prompts) == 1 and prompts[0].positive and first is not None and previous is None:
+            return self._from_afar(asked, first, whole)
         found = self._look(asked, whole)
         frame = _frame(_extent(prompts, previous), _AROUND_CLICKS, whole)
         if frame is None:
@@ -170,7 +171,7 @@ class FusionBody:
             frame = _held(Framing(frame.centre, frame.side * _WIDER), whole)
         return found
 
-    def _from_afar(self, asked: _Question, whole: Framing) -> tuple[Hypothesis, ...]:
+    def _from_afar(self, asked: _Question, places: np.ndarray, whole: Framing) -> tuple[Hypothesis, ...]:
         """Look at the whole slice and ever more closely at a click.
 
         Returns
@@ -179,8 +180,7 @@ class FusionBody:
             Different ones. First the best: by its score, less a little for each closer look, more if the
             next closer look shows nearly the same.
         """
-        places = [prompt.places for prompt in asked.prompts if prompt.places is not None]
-        frames = _ever_closer(np.concatenate(places), whole) if places else [whole]
+        frames = _ever_closer(places, whole)
         if len(frames) == 1:  # the first mask, which learns most, is better than the scores can tell
             return self._look(asked, whole)
         logits, scores = self._ask(asked, frames)
@@ -188,12 +188,12 @@ class FusionBody:
         for wide in range(len(frames) - 1):
             worth[wide] += _AGREES * _agreement(logits[wide : wide + 2], frames[wide], frames[wide + 1])
         order = worth.flatten().argsort(descending=True)[:_COMPARED].tolist()
-        places_of = [divmod(place, logits.shape[1]) for place in order]
+        ranked = [divmod(place, logits.shape[1]) for place in order]
         return _different(
             Hypothesis(
                 put_back(logits[look, mask][None], frames[look], asked.sides)[0], float(scores[look, mask])
             )
-            for look, mask in places_of
+            for look, mask in ranked
         )
 
     def _look(self, asked: _Question, framing: Framing) -> tuple[Hypothesis, ...]:
