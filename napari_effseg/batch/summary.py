@@ -28,16 +28,24 @@ _STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --paper: #14171a; --line: #363c42;
   --head: #20252a; --bad: #ff8a80; --bad-paper: #33191a; } }
 body { font: 15px/1.45 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 2rem; }
-table { border-collapse: collapse; } caption { text-align: left; padding: .35rem 0; }
-td, th { border: 1px solid var(--line); padding: .35rem .6rem;
+table { border-collapse: separate; border-spacing: 0; border: solid var(--line); border-width: 1px 0 0 1px; }
+caption { text-align: left; padding: .35rem 0; }
+td, th { border: solid var(--line); border-width: 0 1px 1px 0; padding: .35rem .6rem;
   text-align: left; vertical-align: top; }
-thead th { background: var(--head); position: sticky; top: 0; } tbody th { font-weight: inherit; }
+thead th { background: var(--head); position: sticky; top: 0; z-index: 2; }
+thead th:first-child { left: 0; z-index: 3; }
+tbody th { background: var(--paper); position: sticky; left: 0; z-index: 1; font-weight: inherit; }
+tbody th, td.words { overflow-wrap: anywhere; } tbody th { min-width: 10rem; max-width: 22rem; }
+td.status { white-space: nowrap; }
 th button { all: unset; cursor: pointer; }
 th button:focus-visible { outline: 2px solid; } th[aria-sort=ascending] button::after { content: " \\25B2"; }
 th[aria-sort=descending] button::after { content: " \\25BC"; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; } td.words { max-width: 36rem; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.words { min-width: 15rem; max-width: 36rem; }
 tr.failed > * { background: var(--bad-paper); } tr.failed td.status { color: var(--bad); font-weight: 600; }
-img { display: block; max-width: 360px; } ul { margin: 0; padding-left: 1.1rem; }
+img { display: block; max-width: min(360px, 19vw); } ul { margin: 0; padding-left: 1.1rem; }
+@media (max-width: 60rem) { body { margin: .75rem; font-size: 14px; }
+  tbody th { min-width: 7rem; max-width: 9rem; } td.words { min-width: 12rem; } img { max-width: 180px; } }
 """
 
 _CAPTION = "Cases, those that failed first. The buttons in the first line sort them."

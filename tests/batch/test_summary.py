@@ -127,6 +127,16 @@ def test_every_tag_that_is_opened_is_closed_where_it_should_be() -> None:
     assert opened == []
 
 
+@pytest.mark.parametrize("cell", ["tbody th", "td.words"])
+def test_a_long_name_or_path_is_broken_before_it_pushes_the_rest_away(cell) -> None:
+    style = summary_html([GOOD], Path()).partition("<style>")[2].partition("</style>")[0]
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", style)
+    mine = [body for names, body in rules if cell in [name.strip() for name in names.split(",")]]
+    assert any("overflow-wrap: anywhere" in body for body in mine)
+    assert any("min-width" in body for body in mine)  # else it is broken after each letter
+    assert any("max-width" in body for body in mine)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("ink", "paper"), [("ink", "paper"), ("ink", "head"), ("bad", "bad-paper")])
 def test_words_stand_out_from_the_paper(theme, ink, paper) -> None:
