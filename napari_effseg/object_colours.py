@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...types import Colour
+from .types import Colour
 
 __all__ = ["next_colour"]
 

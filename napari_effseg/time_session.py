@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from .errors import PromptError, VolumeError
+from .object_colours import next_colour
 from .prompts import Prompt
 from .protocols import Listener, Session, SessionObject
 from .types import BoolArray, CancelCheck, Colour, IndexBox, PathLike, Progress
@@ -212,11 +213,13 @@ class TimeSession:
         frames = [frame for frame, session in enumerate(self.sessions) if session.mask.any()]
         if not frames:
             raise PromptError("there is nothing to finish: no voxel is in the object at hand")
-        if label is None:
-            label = 1 + max((one.label for session in self.sessions for one in session.objects), default=0)
-        number = label
-        self._do_all(frames, lambda frame: self.sessions[frame].commit(number, name, colour))
-        return label
+        known = {one.label: one for session in self.sessions for one in session.objects}
+        number = 1 + max(known, default=0) if label is None else label
+        before = known.get(number)
+        name = name or (before.name if before else "")
+        wanted = colour or (before.colour if before else next_colour(len(known)))
+        self._do_all(frames, lambda frame: self.sessions[frame].commit(number, name, wanted))
+        return number
 
     def undo(self) -> str:
         """See `protocols.Session.undo`; the time point of the action comes to hand."""

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..object_colours import next_colour
 from ..prompts import Prompt
 from ..protocols import Session, SessionObject
+from ..time_session import TimeSession
 from ..types import BoolArray, Colour, IndexBox, IntArray
 from ..volume import LabelMap, Volume
 from .click_gestures import edges_of
@@ -33,10 +35,13 @@ class Patch:
     ----------
     box : IndexBox
     values : ndarray of uint16, of the box's shape
+    frame : int
+        Time point.
     """
 
     box: IndexBox
     values: IntArray
+    frame: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +51,7 @@ class Finished:
     Attributes
     ----------
     objects : tuple of SessionObject
+        Of all time points; their volumes are those of the one at hand.
     label, colour : int, Colour
         Of the object at hand.
     reopened : SessionObject or None
@@ -65,12 +71,16 @@ class Answer:
     Attributes
     ----------
     patches : tuple of Patch
+    frame : int
+        Time point at hand; prompts, volume and hypotheses are those of it.
     prompts : mapping of int to Prompt
     undo, redo : str
     volume_ml : float
         Of the object at hand.
+    has_mask : bool
+        Whether the object at hand is seen at any time point.
     finished : Finished or None
-        None where no object was finished or opened again.
+        None where no object was finished or opened again, and the time point is the same.
     hypotheses, chosen : int, int
         Of the slice that was asked about.
     seconds : float
@@ -78,10 +88,12 @@ class Answer:
     """
 
     patches: tuple[Patch, ...]
+    frame: int
     prompts: Mapping[int, Prompt]
     undo: str
     redo: str
     volume_ml: float
+    has_mask: bool
     finished: Finished | None
     hypotheses: int
     chosen: int
@@ -94,26 +106,30 @@ class Bench:
     Parameters
     ----------
     session : Session
+        Of one image, or over time.
     volume : Volume
-        Its image.
+        Its image, or that of a time point.
     """
 
     def __init__(self, session: Session, volume: Volume) -> None:
         self.session = session
         self._shape = volume.shape
         self._ml = volume.grid.voxel_mm3 / 1000
-        self._boxes: list[IndexBox] = []
-        self._taken: IntArray = np.zeros((), np.uint16)
+        sessions = session.sessions if isinstance(session, TimeSession) else (session,)
+        self._moments = tuple(_Moment(one) for one in sessions)
         self._label = 1
-        self._objects: tuple[SessionObject, ...] = ()
-        session.listen(self._boxes.extend)
+        self._told = -1  # the time point that was at hand in the last answer
 
-    def everything(self, where: tuple[int, int] | None) -> Answer:
+    def everything(self, where: tuple[int, int] | None, frame: int | None = None) -> Answer:
         """Return the whole of it, as for a window that has seen nothing yet."""
-        self._boxes.append(self._whole)
+        self._go_to(frame)
+        for moment in self._moments:
+            moment.boxes.append(self._whole)
         return self._answer(where, 0.0)
 
-    def do(self, action: Callable[[Session], object], where: tuple[int, int] | None) -> Answer:
+    def do(
+        self, action: Callable[[Session], object], where: tuple[int, int] | None, frame: int | None = None
+    ) -> Answer:
         """Do something with the session.
 
         Parameters
@@ -121,15 +137,22 @@ class Bench:
         action : callable
         where : (int, int) or None
             Slice whose hypotheses are asked for: axis across it, and its index.
+        frame : int, optional
+            Time point that comes to hand first.
         """
-        self._boxes.clear()
+        for moment in self._moments:
+            moment.boxes.clear()
         began = time.perf_counter()
+        self._go_to(frame)
         action(self.session)
         return self._answer(where, time.perf_counter() - began)
 
-    def outline(self, prompt: Prompt, axis: int) -> tuple[NDArray[np.float64], float]:
+    def outline(
+        self, prompt: Prompt, axis: int, frame: int | None = None
+    ) -> tuple[NDArray[np.float64], float]:
         """Outline of what the mask of a slice would be with one more prompt, and the seconds that it took."""
         began = time.perf_counter()
+        self._go_to(frame)
         found = self.session.preview(prompt, shown=axis)
         pieces = [edges_of(values, box[0], axis) for box, values in found]
         edges = np.concatenate(pieces) if pieces else np.zeros((0, 2, 3))
@@ -143,17 +166,34 @@ class Bench:
     def _whole(self) -> IndexBox:
         return ((0, 0, 0), self._shape)
 
+    @property
+    def _frame(self) -> int:
+        return self.session.frame if isinstance(self.session, TimeSession) else 0
+
+    def _go_to(self, frame: int | None) -> None:
+        if isinstance(self.session, TimeSession) and frame is not None:
+            self.session.frame = frame
+
     def _answer(self, where: tuple[int, int] | None, seconds: float) -> Answer:
-        session = self.session
-        finished = self._finished() if self._whole in self._boxes else None
+        session, frame = self.session, self._frame
+        is_other = any(self._whole in moment.boxes for moment in self._moments)
+        finished = self._finished() if is_other or frame != self._told else None
+        self._told = frame
         scores = () if where is None else session.hypotheses(*where)
         chosen = 0 if where is None else session.chosen(*where)
+        patches = tuple(
+            Patch(box, moment.values(box, self._label), at)
+            for at, moment in enumerate(self._moments)
+            for box in moment.changed()
+        )
         return Answer(
-            self._patches(),
+            patches,
+            frame,
             dict(session.prompts),
             session.undo_words,
             session.redo_words,
-            float(np.count_nonzero(session.mask)) * self._ml,
+            self._moments[frame].voxels * self._ml,
+            any(moment.voxels for moment in self._moments),
             finished,
             len(scores),
             chosen,
@@ -161,33 +201,56 @@ class Bench:
         )
 
     def _finished(self) -> Finished:
-        """Look at the finished objects again; only what changes the whole image changes them."""
-        before = self._objects
-        self._objects = self.session.objects
-        self._taken = np.asarray(self.session.labels.data, np.uint16)
-        known = {one.label for one in self._objects}
+        """Look at the finished objects again where the whole image has changed; nothing else changes them."""
+        before = self._objects()
+        for moment in self._moments:
+            if self._whole in moment.boxes:
+                moment.look()
+        objects = self._objects()
+        known = {one.label for one in objects}
         self._label = max(known, default=0) + 1
         reopened = next((one for one in reversed(before) if one.label not in known), None)
-        return Finished(self._objects, self._label, next_colour(self._objects), reopened)
+        return Finished(objects, self._label, next_colour(len(objects)), reopened)
 
-    def _patches(self) -> tuple[Patch, ...]:
-        boxes = list(dict.fromkeys(self._boxes))
-        self._boxes.clear()
-        if len(boxes) > _MANY:
-            boxes = [_around(boxes)]
-        return tuple(Patch(box, self._values(box)) for box in boxes)
+    def _objects(self) -> tuple[SessionObject, ...]:
+        """Objects of all time points, with their volumes at the one at hand."""
+        here = self._moments[self._frame].objects
+        every = {one.label: replace(one, volume_ml=0.0) for moment in self._moments for one in moment.objects}
+        every |= {one.label: one for one in here}
+        return here if len(self._moments) == 1 else tuple(every[label] for label in sorted(every))
 
-    def _values(self, box: IndexBox) -> IntArray:
+
+class _Moment:
+    """The session of one time point, and what was seen of it last."""
+
+    def __init__(self, session: Session) -> None:
+        self.boxes: list[IndexBox] = []
+        """What has changed since."""
+        self.objects: tuple[SessionObject, ...] = ()
+        self.voxels = 0
+        """Of the object at hand."""
+        self._session = session
+        self._taken: IntArray = np.zeros((), np.uint16)
+        session.listen(self.boxes.extend)
+
+    def look(self) -> None:
+        """Look at the finished objects again."""
+        self.objects = self._session.objects
+        self._taken = np.asarray(self._session.labels.data, np.uint16)
+
+    def changed(self) -> tuple[IndexBox, ...]:
+        """Boxes that have changed, each once."""
+        boxes = list(dict.fromkeys(self.boxes))
+        self.boxes.clear()
+        if boxes:
+            self.voxels = int(np.count_nonzero(self._session.mask))
+        return (_around(boxes),) if len(boxes) > _MANY else tuple(boxes)
+
+    def values(self, box: IndexBox, label: int) -> IntArray:
+        """Labels of a box, `label` being that of the object at hand."""
         there = slices_of(box)
-        mask: BoolArray = self.session.mask[there]
-        return np.where(mask, np.uint16(self._label), self._taken[there])
-
-
-def next_colour(objects: tuple[SessionObject, ...]) -> Colour:
-    """Colour that a session gives the next object by itself."""
-    from ..engine.session.colours import next_colour as after  # not before torch is wanted
-
-    return after(len(objects))
+        mask: BoolArray = self._session.mask[there]
+        return np.where(mask, np.uint16(label), self._taken[there])
 
 
 def slices_of(box: IndexBox) -> tuple[slice, slice, slice]:

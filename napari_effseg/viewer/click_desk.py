@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EffsegError, PromptError
 from ..prompts import Point, Prompt
 from ..protocols import Session
+from ..time_session import TIME, TimeSession
 from ..types import CancelCheck, Colour, Progress
 from .click_gestures import found_at, middle_of, prompt_of
 from .click_hover import Hover
@@ -217,7 +218,8 @@ class ClickDesk:
         if touched:
             self.store.set(notice=_LOCKED)
         for stroke in strokes:
-            self._act(_painting(stroke), keeps_notice=touched)
+            self.hover.stop()
+            self.queue.act(_painting(stroke), How(keeps_notice=touched, frame=stroke.frame))
 
     # --- the object ---
 
@@ -255,10 +257,21 @@ class ClickDesk:
         except EffsegError as err:
             self._say(err)
             return
-        self.store.set(stage=ClickStage.CARRYING, fraction=0.0, message="Through the slices")
+        self._carry(axis, "Through the slices")
+
+    def carry_through_time(self) -> None:
+        """Carry the object on to the other time points."""
+        if not self._refuse_at_rest(self.store.now.why_not_through_time):
+            self._carry(TIME, "Through time")
+
+    def _carry(self, axis: int | str, message: str) -> None:
+        self.store.set(stage=ClickStage.CARRYING, fraction=0.0, message=message)
 
         def work(session: Session, progress: Progress, cancel: CancelCheck) -> None:
-            session.propagate(axis, progress=progress, cancel=cancel)
+            if isinstance(session, TimeSession):
+                session.propagate(axis, progress=progress, cancel=cancel)
+            else:
+                session.propagate(int(axis), progress=progress, cancel=cancel)
 
         self._act(work, is_much=True)
 

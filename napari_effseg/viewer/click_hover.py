@@ -73,7 +73,8 @@ class Hover:
         except EffsegError:
             self.stop()
             return
-        asked = (place.voxel, place.axis, now.positive)
+        frame = self._room.frame
+        asked = (frame, place.voxel, place.axis, now.positive)
         if asked == self._asked:
             return
         self.stop()
@@ -82,7 +83,7 @@ class Hover:
         self._asked = asked
         point = Point(place.voxel, positive=now.positive, axis=place.axis)
         handlers = Handlers[tuple[NDArray[np.float64], float]](done=self._show, failed=self._failed)
-        self._inference.submit("click hover", lambda *_: bench.outline(point, place.axis), handlers)
+        self._inference.submit("click hover", lambda *_: bench.outline(point, place.axis, frame), handlers)
 
     def stop(self) -> None:
         """Show none; the answer to one that is being computed is dropped."""

@@ -14,11 +14,11 @@ from ..protocols import SessionObject
 from ..types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, Progress
 from ..volume import LabelMap, Volume
 from .click_bench import Patch, names_and_colours, slices_of
-from .click_places import slice_at
+from .click_places import frame_shown, slice_at
 from .inference import Deliver
 from .label_looks import colormap_of, features_of
 from .placement import is_oblique
-from .to_layer import labels_layer
+from .to_layer import labels_layer, labels_over_time, transform_like
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -36,11 +36,14 @@ class Brushed:
     box : IndexBox
     inside : ndarray of bool, of the box's shape
     positive : bool
+    frame : int
+        Time point.
     """
 
     box: IndexBox
     inside: BoolArray
     positive: bool
+    frame: int = 0
 
 
 class ResultLayer:
@@ -55,7 +58,9 @@ class ResultLayer:
     volume : Volume
         The session's image.
     level, frame : int, int or None
-        Which level of a multiscale layer, which time point it is.
+        Which level of a multiscale layer, which time point it is, where it is one of several.
+    frames : int
+        Time points of the session, all of which the layer holds.
     painted : callable
         ``painted(strokes, touched)``: told what the user painted, and whether finished objects were touched,
         which stay as they are.
@@ -72,6 +77,7 @@ class ResultLayer:
         volume: Volume,
         level: int,
         frame: int | None,
+        frames: int,
         painted: Callable[[tuple[Brushed, ...], bool], None],
         mode_changed: Callable[[], None],
         later: Deliver,
@@ -81,8 +87,9 @@ class ResultLayer:
         self._level, self._frame = level, frame
         self._painted, self._mode_changed, self._later = painted, mode_changed, later
         self._grid = volume.grid
-        self._known: IntArray = np.zeros(volume.shape, np.uint16)  # what the session says
-        self._shown: IntArray = np.zeros(volume.shape, np.uint16)  # what the layer holds, in the same order
+        sides = (frames, *volume.shape)
+        self._known: IntArray = np.zeros(sides, np.uint16)  # what the session says
+        self._shown: IntArray = np.zeros(sides, np.uint16)  # what the layer holds, in the same order
         self._label = 1
         self._looks: tuple[Any, ...] = ()
 
@@ -101,7 +108,7 @@ class ResultLayer:
     def show(self, patches: Sequence[Patch]) -> None:
         """Take over what the session says; what the user is just painting stays."""
         for patch in patches:
-            there = slices_of(patch.box)
+            there = (patch.frame, *slices_of(patch.box))
             shown, known = self._shown[there], self._known[there]
             ours = shown == known
             np.copyto(shown, patch.values, where=ours)
@@ -126,13 +133,14 @@ class ResultLayer:
         from napari.layers import Layer
 
         self.close()
-        data, keywords, kind = labels_layer(
-            LabelMap(self._shown, self._grid.affine),
-            self._image,
-            name=f"{self._image.name} objects",
-            level=self._level,
-            frame=self._frame,
-        )
+        name = f"{self._image.name} objects"
+        if len(self._shown) > 1:
+            data, keywords, kind = labels_over_time(self._shown, self._image, name)
+        else:
+            labels = LabelMap(self._shown[0], self._grid.affine)
+            data, keywords, kind = labels_layer(
+                labels, self._image, name=name, level=self._level, frame=self._frame
+            )
         keywords |= self._dress_words()
         self.layer = Layer.create(data, keywords, kind)
         active = self._viewer.layers.selection.active
@@ -161,10 +169,9 @@ class ResultLayer:
 
     def follow_image(self) -> None:
         """Lie where the image lies."""
-        from .to_layer import transform_like
-
-        if self.layer is not None and self._level == 0 and self.layer.ndim == self._image.ndim <= 3:
-            for name, value in transform_like(self._image).items():
+        is_alike = self.layer is not None and self.layer.ndim == self._image.ndim
+        if is_alike and self._level == 0 and (self._image.ndim <= 3 or len(self._shown) > 1):
+            for name, value in transform_like(self._image, with_time=True).items():
                 if name not in ("units", "axis_labels"):
                     setattr(self.layer, name, value)
 
@@ -190,10 +197,22 @@ class ResultLayer:
 
     def _look(self) -> None:
         """Find what the user has painted since, and tell; finished objects are put back."""
-        changed = self._changed() if self.layer is not None else None
-        if changed is None:
+        if self.layer is None:
             return
-        there = slices_of(changed)
+        found = [self._look_at(frame) for frame in self._editable_frames()]
+        strokes = tuple(stroke for some, _ in found for stroke in some)
+        is_locked = any(touched for _, touched in found)
+        if is_locked:
+            self.layer.refresh()
+        if strokes or is_locked:
+            self._painted(strokes, is_locked)
+
+    def _look_at(self, frame: int) -> tuple[list[Brushed], bool]:
+        """Take over what was painted at a time point; whether finished objects were touched."""
+        changed = self._changed(frame)
+        if changed is None:
+            return [], False
+        there = (frame, *slices_of(changed))
         known, shown = self._known[there], self._shown[there]
         touched = shown != known
         locked = touched & (known > 0) & (known != self._label)
@@ -202,28 +221,33 @@ class ResultLayer:
         shown[locked] = known[locked]
         shown[painted] = self._label
         known[painted], known[wiped] = self._label, 0
-        if locked.any() and self.layer is not None:
-            self.layer.refresh()
         strokes = [
-            Brushed(*_cropped(changed, inside), positive)
+            Brushed(*_cropped(changed, inside), positive, frame)
             for inside, positive in ((painted, True), (wiped, False))
             if inside.any()
         ]
-        self._painted(tuple(strokes), bool(locked.any()))
+        return strokes, bool(locked.any())
 
     def _locked_labels(self) -> list[int]:
         return [one.label for one in (self._looks[0] if self._looks else ()) if one.label != self._label]
 
-    def _changed(self) -> IndexBox | None:
+    def _changed(self, frame: int) -> IndexBox | None:
         """Box of what differs from what the session says."""
         box = self._editable()
-        there = slices_of(box)
+        there = (frame, *slices_of(box))
         differs = self._shown[there] != self._known[there]
         return _cropped(box, differs)[0] if differs.any() else None
 
+    def _editable_frames(self) -> Sequence[int]:
+        """Time points at which the brush can have painted."""
+        frames = range(len(self._shown))
+        if self.layer is None or len(frames) == 1 or self.layer.n_edit_dimensions > 3:
+            return frames
+        return [frame_shown(self._viewer, self._image)]
+
     def _editable(self) -> IndexBox:
         """Box in which the brush can have painted."""
-        whole: IndexBox = ((0, 0, 0), self._known.shape)
+        whole: IndexBox = ((0, 0, 0), self._grid.shape)
         layer = self.layer
         if layer is None or layer.n_edit_dimensions != 2 or is_oblique(self._image):
             return whole
@@ -231,9 +255,9 @@ class ResultLayer:
             axis, at = slice_at(self._viewer, self._image, self._grid)
         except EffsegError:  # in 3D, say
             return whole
-        if not 0 <= at < self._known.shape[axis]:
+        if not 0 <= at < self._grid.shape[axis]:
             return whole
-        low, high = [0, 0, 0], list(self._known.shape)
+        low, high = [0, 0, 0], list(self._grid.shape)
         low[axis], high[axis] = at, at + 1
         return (low[0], low[1], low[2]), (high[0], high[1], high[2])
 

@@ -26,6 +26,7 @@ __all__ = [
     "layer_points",
     "mm_per_pixel",
     "place_at",
+    "show_frame",
     "show_slice_of",
     "slice_at",
 ]
@@ -154,6 +155,15 @@ def frame_shown(viewer: ViewerModel, image: Image) -> int:
         return 0
     index = image.world_to_data(viewer.dims.point)[image.ndim - 4]
     return min(max(round(float(index)), 0), frames - 1)
+
+
+def show_frame(viewer: ViewerModel, image: Image, frame: int) -> None:
+    """Move the slider of the axis before the spatial ones so that it shows a step (a time point)."""
+    axis = image.ndim - 4
+    index = list(image.world_to_data(viewer.dims.point))
+    index[axis] = frame
+    world = image.data_to_world(index)
+    viewer.dims.set_point(viewer.dims.ndim - image.ndim + axis, float(world[axis]))
 
 
 def _between(one: Grid, other: Grid, indices: NDArray[np.float64]) -> NDArray[np.float64]:

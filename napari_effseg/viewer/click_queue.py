@@ -11,7 +11,7 @@ from ..errors import EffsegError, PromptError, ServerError
 from ..protocols import Session
 from ..types import CancelCheck, Progress
 from .click_bench import Answer, Bench
-from .click_places import Place, frame_shown, place_at, show_slice_of, slice_at
+from .click_places import Place, frame_shown, place_at, show_frame, show_slice_of, slice_at
 from .click_room import ClickRoom
 from .click_state import ClickStage, ClickStore
 from .engines import without_server
@@ -35,6 +35,8 @@ class How:
     ----------
     is_much : bool
         It is worth saving at once.
+    frame : int, optional
+        Time point that it is done at; the one that is shown, if nothing else is said.
     shows_change : bool
         The slice where something changed is brought into sight.
     keeps_notice : bool
@@ -42,6 +44,7 @@ class How:
     """
 
     is_much: bool = False
+    frame: int | None = None
     shows_change: bool = False
     keeps_notice: bool = False
 
@@ -77,12 +80,13 @@ class ClickQueue:
         if not how.keeps_notice:
             self._store.set(notice="", details="")
         where = self.where()
+        frame = self._room.frame if how.frame is None else how.frame
         self._number += 1
         lane = f"click action {self._number}"
         self._has_acted = bench
 
         def work(progress: Progress, cancel: CancelCheck) -> Answer:
-            return bench.do(lambda session: action(session, progress, cancel), where)
+            return bench.do(lambda session: action(session, progress, cancel), where, frame)
 
         handlers = Handlers[Answer](
             done=partial(self._answered, lane, bench, how),
@@ -97,20 +101,30 @@ class ClickQueue:
             ticket.cancel()
 
     def look_at_slice(self, where: tuple[int, int] | None) -> None:
-        """Ask how many masks the prompts of a slice may mean; not before anything was done in the session."""
-        bench = self._room.bench
-        if where is None or bench is None or bench is not self._has_acted or self._store.now.is_lost:
+        """Ask how many masks the prompts of a slice may mean; not before anything was done in the session.
+
+        At another time point all else that is seen of the session is asked for, too.
+        """
+        bench, frame, now = self._room.bench, self._room.frame, self._store.now
+        if bench is None or now.is_lost:
+            return
+        is_other = frame != now.frame
+        if not is_other and (where is None or bench is not self._has_acted):
             return
 
         def done(answer: Answer) -> None:
-            if bench is self._room.bench and self.is_empty:
+            if bench is not self._room.bench or frame != self._room.frame:
+                return
+            if is_other:
+                self._room.take(answer)
+            elif self.is_empty:
                 self._store.set(hypotheses=answer.hypotheses, chosen=answer.chosen)
 
         def failed(error: Exception) -> None:
             self._store.set(is_lost=isinstance(error, ServerError))
 
         handlers = Handlers[Answer](done=done, failed=failed)
-        self._inference.submit("click slice", lambda *_: bench.do(_nothing, where), handlers)
+        self._inference.submit("click slice", lambda *_: bench.do(_nothing, where, frame), handlers)
 
     # --- where ---
 
@@ -133,7 +147,7 @@ class ClickQueue:
         PromptError
             If the canvas shows no slice of the session's image; it says what to do.
         """
-        image, frame = self._room.image, self._room.frame
+        image, frame = self._room.image, self._room.only_frame
         if image is None:
             raise PromptError("Open an image first.")
         if not image.visible:
@@ -142,8 +156,8 @@ class ClickQueue:
             )
         if frame is not None and frame_shown(self._viewer, image) != frame:
             raise PromptError(
-                f"These clicks are on time point {frame}. Move the slider back to it, or choose the image in "
-                "the list again to begin on the one that is shown."
+                f"The image is too large for clicks at all times; these are on time point {frame}. Move the "
+                "slider back to it, or choose the image in the list again to begin on the one that is shown."
             )
         return [place_at(self._viewer, image, self._room.grid, position) for position in positions]
 
@@ -178,8 +192,8 @@ class ClickQueue:
         words, details = trouble(error)
         is_lost = isinstance(error, ServerError)
         self._store.set(notice=without_server(words, error), details=details, is_lost=is_lost)
-        handlers = Handlers[Answer](done=self._room.take)
-        self._inference.submit("click again", lambda *_: bench.everything(None), handlers)
+        handlers, frame = Handlers[Answer](done=self._room.take), self._room.frame
+        self._inference.submit("click again", lambda *_: bench.everything(None, frame), handlers)
 
     def _end(self) -> None:
         if self._store.now.stage in (ClickStage.CARRYING, ClickStage.STOPPING):
@@ -190,9 +204,12 @@ class ClickQueue:
             self._store.set(fraction=fraction, message=message)
 
     def _show_change(self, answer: Answer) -> None:
-        """Go to a slice where something changed, if the one that is shown has stayed as it was."""
+        """Go to a time point and a slice where something changed, if what is shown has stayed as it was."""
+        image = self._room.image
+        if image is not None and answer.frame != self._room.frame:
+            show_frame(self._viewer, image, answer.frame)
         where = self.where()
-        boxes = [patch.box for patch in answer.patches]
+        boxes = [patch.box for patch in answer.patches if patch.frame == answer.frame]
         if (
             where is None
             or not boxes

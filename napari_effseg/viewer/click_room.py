@@ -115,9 +115,16 @@ class ClickRoom:
         return self._opened.volume.grid if self._opened is not None else _EMPTY_GRID
 
     @property
-    def frame(self) -> int | None:
-        """Time point of the session, where the image has several."""
+    def only_frame(self) -> int | None:
+        """Time point of the session, where the image has several and it is of one alone."""
         return self._opened.source.frame if self._opened is not None else None
+
+    @property
+    def frame(self) -> int:
+        """Time point that is shown, where the session is of all of them; else 0."""
+        if self._opened is None or len(self._opened.source.volumes) == 1:
+            return 0
+        return frame_shown(self._viewer, self._opened.source.image)
 
     @property
     def is_closed(self) -> bool:
@@ -174,7 +181,8 @@ class ClickRoom:
         if now.image is None or not now.models:
             return
         try:
-            source = source_in(now.image, frame_shown(self._viewer, now.image))
+            frame = frame_shown(self._viewer, now.image)
+            source = source_in(now.image, frame, self._opener.most_frames)
         except EffsegError as err:
             self._cannot_open(err)
             return
@@ -184,7 +192,7 @@ class ClickRoom:
         model = now.model or "auto"
 
         def work(progress: Progress, cancel: CancelCheck) -> Opened:
-            return open_bench(self._opener, source, model, path, progress, cancel)
+            return open_bench(self._opener, source, model, frame, path, progress, cancel)
 
         handlers = Handlers[Opened](
             done=self._take_over,
@@ -202,23 +210,25 @@ class ClickRoom:
 
     def take(self, answer: Answer) -> None:
         """Show what an action has made of the session."""
-        self.prompts = answer.prompts
         now = self._store.now
-        changes: dict[str, Any] = {
-            "prompts": rows_of(answer.prompts),
-            "selected": now.selected if now.selected in answer.prompts else None,
-            "undo": answer.undo,
-            "redo": answer.redo,
-            "volume_ml": answer.volume_ml,
-            "hypotheses": answer.hypotheses,
-            "chosen": answer.chosen,
-        }
+        changes: dict[str, Any] = {"undo": answer.undo, "redo": answer.redo, "has_mask": answer.has_mask}
+        if answer.frame == self.frame:  # else the user has gone on, and what is there was asked for
+            self.prompts = answer.prompts
+            changes |= {
+                "frame": answer.frame,
+                "prompts": rows_of(answer.prompts),
+                "selected": now.selected if now.selected in answer.prompts else None,
+                "volume_ml": answer.volume_ml,
+                "hypotheses": answer.hypotheses,
+                "chosen": answer.chosen,
+            }
         finished = answer.finished
-        if finished is not None and (finished.objects != now.objects or finished.label != now.label):
-            again = finished.reopened
+        if finished is not None:
             changes |= {"objects": finished.objects, "label": finished.label}
-            changes |= {"colour": again.colour if again else finished.colour}
-            changes |= {"name": again.name if again else now.name}
+            if finished.label != now.label:
+                again = finished.reopened
+                changes |= {"colour": again.colour if again else finished.colour}
+                changes |= {"name": again.name if again else now.name}
         self._store.set(**changes)
         self.dress()
         if self.layer is not None:
@@ -367,6 +377,7 @@ class ClickRoom:
             opened.volume,
             source.level,
             source.frame,
+            len(source.volumes),
             self._painted,
             self._brush_changed,
             self._inference.deliver,
@@ -381,6 +392,8 @@ class ClickRoom:
             name="",
             objects=(),
             label=0,
+            frames=len(source.volumes),
+            frame=opened.answer.frame,
         )
         self.take(opened.answer)
         self._told()
@@ -418,7 +431,16 @@ class ClickRoom:
         self._cadence = Cadence()
         if not self._is_closed:
             self._store.set(
-                prompts=(), objects=(), undo="", redo="", volume_ml=0.0, selected=None, hypotheses=0
+                prompts=(),
+                objects=(),
+                undo="",
+                redo="",
+                volume_ml=0.0,
+                has_mask=False,
+                selected=None,
+                hypotheses=0,
+                frames=1,
+                frame=0,
             )
         if opened is not None and not self._inference.is_closed:
             work = partial(put_away, opened, is_dirty, then)

@@ -184,12 +184,13 @@ class ToolRows(QWidget):
 
 
 class StepRows(QWidget):
-    """Undo and redo, other masks, through the slices."""
+    """Undo and redo, other masks, through the slices, through time."""
 
     undo_wanted = Signal()
     redo_wanted = Signal()
     other_wanted = Signal()
     carry_wanted = Signal()
+    time_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,6 +205,9 @@ class StepRows(QWidget):
         self.carry.clicked.connect(self.carry_wanted)
         for number, made in enumerate((self.undo, self.redo, self.other, self.carry)):
             grid.addWidget(made, number // 2, number % 2)
+        self.time = button("Through time", KEYS["time"])
+        self.time.clicked.connect(self.time_wanted)
+        grid.addWidget(self.time, 2, 0, 1, 2)
 
     def show_state(self, state: ClickState) -> None:
         """Show what can be done, and what undo and redo would do."""
@@ -219,6 +223,9 @@ class StepRows(QWidget):
         enable(self.other, tip, state.why_not_other)
         tip = f"Carry the object on through the slices of this plane, as far as it goes ({KEYS['carry']})"
         enable(self.carry, tip, state.why_not_carry)
+        tip = f"Carry the object on to the other time points; those with prompts stay ({KEYS['time']})"
+        enable(self.time, tip, state.why_not_through_time)
+        self.time.setVisible(state.frames > 1)
 
 
 class StatusRows(QWidget):

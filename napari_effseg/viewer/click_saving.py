@@ -17,6 +17,9 @@ import platformdirs
 
 from ..errors import EffsegError
 from ..protocols import Session
+from ..session_file import read_session
+from ..session_state import SessionState
+from ..session_time_file import read_time_session
 from ..volume import Volume
 from .source import source_of
 
@@ -141,19 +144,31 @@ def keeping_of(image: Image, frame: int | None, volume: Volume) -> Keeping:
     return Keeping(_own_folder(), f"{stem}{tail}-{there}")
 
 
-def offer_among(paths: Sequence[Path], volume: Volume) -> Offer | None:
-    """Return the newest session of an image among files, some of which may be of another image."""
-    from ..io.effseg import read_session
-
+def offer_among(paths: Sequence[Path], volumes: Sequence[Volume]) -> Offer | None:
+    """Return the newest session of an image, or of its time points, among files of any image."""
     found = []
     for path in paths:
         with contextlib.suppress(EffsegError, OSError):
-            state = read_session(path)
-            is_same = state.shape == volume.shape and np.allclose(state.affine, volume.affine, atol=1e-4)
-            if is_same and state.history.actions:
+            frames, actions = _read(path, len(volumes) > 1)
+            is_ours = len(frames) == len(volumes) and all(map(_is_of, frames, volumes))
+            if is_ours and any(frame.history.actions for frame in frames):
                 when = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
-                found.append(Offer(path, when, len(state.objects), len(state.history.applied)))
+                objects = {one.commit.label for frame in frames for one in frame.objects}
+                found.append(Offer(path, when, len(objects), actions))
     return max(found, key=lambda offer: offer.when, default=None)
+
+
+def _read(path: Path, over_time: bool) -> tuple[tuple[SessionState, ...], int]:
+    """Sessions of a file, one a time point, and how much was done in them that is not undone."""
+    if over_time:
+        found = read_time_session(path)
+        return found.frames, len(found.done)
+    state = read_session(path)
+    return (state,), len(state.history.applied)
+
+
+def _is_of(state: SessionState, volume: Volume) -> bool:
+    return state.shape == volume.shape and np.allclose(state.affine, volume.affine, atol=1e-4)
 
 
 class Keeper:

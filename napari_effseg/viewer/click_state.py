@@ -89,6 +89,10 @@ class ClickState:
         Finished ones.
     label, name, colour, volume_ml : int, str, Colour, float
         Of the object at hand.
+    has_mask : bool
+        Whether that is seen, at any time point.
+    frames, frame : int, int
+        Time points of the session, and the one whose prompts and volumes are shown.
     undo, redo : str
         What they would take back or bring back.
     hypotheses, chosen : int, int
@@ -126,6 +130,9 @@ class ClickState:
     name: str = ""
     colour: Colour = (230, 159, 0)
     volume_ml: float = 0.0
+    has_mask: bool = False
+    frames: int = 1
+    frame: int = 0
     undo: str = ""
     redo: str = ""
     hypotheses: int = 0
@@ -180,16 +187,23 @@ class ClickState:
     @property
     def why_not_finish(self) -> str:
         """Why the object at hand cannot be finished, "" if it can."""
-        return self.why_not or ("" if self.volume_ml > 0 else _NOTHING_YET)
+        return self.why_not or ("" if self.has_mask else _NOTHING_YET)
 
     @property
     def why_not_carry(self) -> str:
         """Why the object cannot be carried on through the slices, "" if it can."""
         if self.why_not_finish:
             return self.why_not_finish
+        if self.volume_ml == 0:
+            return "The object is not seen at this time point; go to one where it is."
         if not self.shows_slice:
             return "Show slices first (2D, Ctrl+Y): it goes through the slices of the plane that is shown."
         return "" if self.has_depth else "There is only one slice in this direction."
+
+    @property
+    def why_not_through_time(self) -> str:
+        """Why the object cannot be carried on to other time points, "" if it can."""
+        return self.why_not_finish or ("" if self.frames > 1 else "The image has one time point only.")
 
     @property
     def why_not_other(self) -> str:

@@ -132,6 +132,7 @@ class ClickWidget(QWidget):
         steps.redo_wanted.connect(desk.redo)
         steps.other_wanted.connect(desk.next_mask)
         steps.carry_wanted.connect(desk.carry)
+        steps.time_wanted.connect(desk.carry_through_time)
         self.prompt_rows.selected.connect(desk.select)
         self.prompt_rows.delete_wanted.connect(desk.delete_selected)
         self.object_rows.name_wanted.connect(desk.set_name)
@@ -219,6 +220,7 @@ class ClickWidget(QWidget):
             KEYS["here"]: self._point_here,
             KEYS["other"]: desk.next_mask,
             KEYS["carry"]: desk.carry,
+            KEYS["time"]: desk.carry_through_time,
             KEYS["finish"]: desk.finish,
             KEYS["undo"]: desk.undo,
             KEYS["redo"]: desk.redo,

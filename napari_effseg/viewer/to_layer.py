@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..types import Affine
+from ..types import Affine, IntArray
 from ..volume import IntensityWindow, LabelMap, Reorientation, Volume
 from .label_looks import colormap_of, features_of
 from .placement import is_oblique, mm_factors, placement_of, view_of_grid, world_matrix
@@ -18,7 +18,7 @@ from .source import DOUBT, METADATA_KEY, LayerSource, Lead, Origin, source_of
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-__all__ = ["LayerTriple", "doubt_layer", "image_layers", "labels_layer", "transform_like"]
+__all__ = ["LayerTriple", "doubt_layer", "image_layers", "labels_layer", "labels_over_time", "transform_like"]
 
 LayerTriple = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments and type of a layer, as napari's readers give them."""
@@ -99,6 +99,26 @@ def labels_layer(
     if labels.colours:
         keywords["colormap"] = colormap_of(labels)
     return data, keywords, "labels"
+
+
+def labels_over_time(labels: IntArray, like: Layer, name: str) -> LayerTriple:
+    """Layer of labels of all time points of an image layer, exactly where that lies.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (T, I, J, K)
+        On the stored grid of `like`; viewed, not copied.
+    like : Layer
+        Of four dimensions, with one level.
+    name : str
+        Of the layer.
+    """
+    view = placement_of(like)
+    known = source_of(like)
+    knows_sides = known is not None and known.knows_sides
+    keywords: dict[str, Any] = {"name": name, **transform_like(like, with_time=True)}
+    keywords["metadata"] = {METADATA_KEY: LayerSource(view, knows_sides=knows_sides)}
+    return view.apply(labels), keywords, "labels"
 
 
 def doubt_layer(
@@ -220,9 +240,16 @@ def _transform_in_units_of(
     return {**transform, "units": like.units[-len(factors) - leading :]}
 
 
-def transform_like(like: Layer) -> dict[str, Any]:
-    """Give the keywords that place another layer, of the spatial axes alone, exactly where this one is."""
-    if like.ndim > 3:
+def transform_like(like: Layer, with_time: bool = False) -> dict[str, Any]:
+    """Give the keywords that place another layer exactly where this one is.
+
+    Parameters
+    ----------
+    like : Layer
+    with_time : bool
+        The other layer has the axis before the spatial ones, too; without, it has the spatial ones alone.
+    """
+    if like.ndim > 3 and not with_time:
         return _transform_in_units_of(like, placement_of(like))
     if is_oblique(like):
         _hush_tilt()

@@ -1,12 +1,15 @@
 """Sessions without a network for the panel *Click segmentation*, and images to click on."""
 
 import threading
+from functools import partial
 
 import numpy as np
 from napari.layers import Layer
 
 from napari_effseg.engine.session.local import LocalSession
+from napari_effseg.engine.session.over_time import over_time
 from napari_effseg.io.effseg import read_session, write_session
+from napari_effseg.session_time_file import TimeState, read_time_session, write_time_session
 from napari_effseg.viewer.click_desk import ClickDesk
 from napari_effseg.viewer.click_opening import Opener
 from napari_effseg.viewer.click_places import layer_points, show_slice_of
@@ -45,12 +48,28 @@ class Fakes(Opener):
         def write(session, path):
             write_session(session.state("fake", "0" * 64), path)
 
-        def open_one(volume, model):
-            opened.append(LocalSession(volume, body, write=write))
+        def write_all(moments, done, path):
+            frames = [one.state("fake", "0" * 64) for one in moments]
+            write_time_session(TimeState(tuple(frames), done), path)
+
+        def joined(moments, done=()):
+            return over_time(moments, body, done, partial(write_all, moments))
+
+        def open_one(images, model):
+            if isinstance(images, Volume):
+                opened.append(LocalSession(images, body, write=write))
+            else:
+                opened.append(joined([LocalSession(one, body) for one in images]))
             return opened[-1]
 
-        def resume_one(path, volume, model):
-            opened.append(LocalSession.restored(volume, body, read_session(path), write))
+        def resume_one(path, images, model):
+            if isinstance(images, Volume):
+                opened.append(LocalSession.restored(images, body, read_session(path), write))
+            else:
+                state = read_time_session(path)
+                both = zip(images, state.frames, strict=True)
+                moments = [LocalSession.restored(image, body, frame) for image, frame in both]
+                opened.append(joined(moments, state.done))
             return opened[-1]
 
         super().__init__(open_one, resume_one, lambda: self.known)

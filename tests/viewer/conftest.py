@@ -16,6 +16,7 @@ from tests.conftest import WINDOWS
 from tests.zoo.synthetic import draft_card, synthetic_card
 
 from .builders import affine_of
+from .click_cases import Clicks, Fakes
 from .desk import SECONDS, Desk
 
 
@@ -51,6 +52,32 @@ def cards(tmp_path, monkeypatch):
     synthetic_card(folder, name="quick", title="Kidney and liver, quick")
     monkeypatch.setenv("EFFSEG_CARDS", str(folder))
     return folder
+
+
+@pytest.fixture
+def kept_sessions(monkeypatch, tmp_path):
+    """Sessions without a file go into a folder of the test."""
+    monkeypatch.setenv("EFFSEG_SESSIONS", str(tmp_path / "sessions"))
+
+
+@pytest.fixture
+def fakes():
+    return Fakes()
+
+
+@pytest.fixture
+def panel_on(viewer_model, inference, desk, fakes):
+    """Open the panel on the layers that are in the viewer."""
+    made = []
+
+    def opened():
+        made.append(Clicks(viewer_model, inference, desk, fakes))
+        return made[-1].settle()
+
+    yield opened
+    fakes.body.go.set()
+    for clicks in made:
+        clicks.panel.close()
 
 
 @pytest.fixture

@@ -14,36 +14,13 @@ from napari_effseg.viewer.inference import Inference
 from napari_effseg.viewer.label_looks import names_in
 from napari_effseg.viewer.reading_view import camera_of
 
-from .click_cases import MODELS, Clicks, Fakes, add_balls, balls
+from .click_cases import MODELS, Clicks, add_balls, balls
 from .desk import SECONDS, Desk
 
 FIRST, SECOND = (9, 8, 5), (21, 18, 6)
 
 
-@pytest.fixture(autouse=True)
-def sessions(monkeypatch, tmp_path):
-    """Sessions without a file go into a folder of the test."""
-    monkeypatch.setenv("EFFSEG_SESSIONS", str(tmp_path / "sessions"))
-
-
-@pytest.fixture
-def fakes():
-    return Fakes()
-
-
-@pytest.fixture
-def panel_on(viewer_model, inference, desk, fakes):
-    """Open the panel on the layers that are in the viewer."""
-    made = []
-
-    def opened():
-        made.append(Clicks(viewer_model, inference, desk, fakes))
-        return made[-1].settle()
-
-    yield opened
-    fakes.body.go.set()
-    for clicks in made:
-        clicks.panel.close()
+pytestmark = pytest.mark.usefixtures("kept_sessions")
 
 
 @pytest.fixture
@@ -447,20 +424,6 @@ def test_pictures_are_clicked_on_too(viewer_model, panel_on, kind):
     assert "one slice" in clicks.now.why_not_carry
     clicks.paint((2, 3, 0))
     assert clicks.session.mask[2, 3, 0]
-
-
-def test_a_time_point_is_clicked_on_and_others_say_so(viewer_model, panel_on):
-    viewer_model.add_image(np.stack([np.zeros_like(balls().T), balls().T]), name="film")
-    viewer_model.dims.set_point(0, 1)
-    clicks = panel_on().click(FIRST)
-    assert clicks.session.mask[FIRST]
-    assert clicks.shown_at(FIRST) == 1
-    viewer_model.dims.set_point(0, 0)
-    clicks.panel.gesture(Tool.POINT, [clicks.where(FIRST)], True)
-    assert "time point 1" in clicks.now.notice
-    clicks.panel.room.choose_image(clicks.image)
-    clicks.settle().click((3, 3, 3))
-    assert "time point" not in clicks.now.notice
 
 
 def test_a_coarser_level_is_taken_where_the_finest_is_too_large(viewer_model, panel_on, monkeypatch):

@@ -191,10 +191,10 @@ def test_the_newest_session_of_the_image_is_offered(tmp_path):
     write_session(state_of(volume_of("LPS", 20), 3), other)
     os.utime(old, (1, 1))
     (tmp_path / "broken.effseg").write_bytes(b"PK no")
-    offer = offer_among([old, new, other, tmp_path / "broken.effseg", tmp_path / "none.effseg"], volume)
+    offer = offer_among([old, new, other, tmp_path / "broken.effseg", tmp_path / "none.effseg"], [volume])
     assert (offer.path, offer.actions) == (new, 2)
     assert "2 steps" in offer.words
-    assert offer_among([other], volume) is None
+    assert offer_among([other], [volume]) is None
 
 
 class Saved:

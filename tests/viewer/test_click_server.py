@@ -11,7 +11,7 @@ pytest.importorskip("uvicorn", reason="needs the extra [server]")
 from napari_effseg.viewer.click_state import ModelChoice
 from napari_effseg.viewer.engine_choice import EngineSetting, Where, remembered
 
-from .click_cases import Clicks, Fakes, add_balls
+from .click_cases import Clicks, Fakes, add_balls, balls
 from .servers import KEY, QUIET, Lab, impatient
 
 pytestmark = QUIET
@@ -78,6 +78,34 @@ def test_all_actions_work_on_a_server(clicks, setting, lab):
         clicks.settle()
         assert clicks.now.notice == "", action
     assert clicks.now.objects[0].volume_ml > 0
+
+
+def test_a_film_goes_through_time_on_a_server_as_it_does_here(viewer_model, clicks, setting, lab):
+    film = np.stack([np.roll(balls(), frame, axis=0).transpose(2, 1, 0) for frame in range(3)])
+    image = viewer_model.add_image(film, name="film")
+    clicks.panel.room.choose_image(image)
+    viewer_model.dims.set_point(0, 0)
+    clicks.settle().click(FIRST)
+    clicks.panel.carry_through_time()
+    here = clicks.settle().labels.data.copy()
+    assert here.any(axis=(1, 2, 3)).all()
+    clicks.panel.undo()
+    clicks.settle().panel.undo()
+    clicks.settle()
+    lab.choose(setting)
+    clicks.settle().click(FIRST)
+    clicks.panel.carry_through_time()
+    assert np.array_equal(clicks.settle().labels.data, here)
+    assert lab.sessions == 3
+
+
+def test_a_film_too_long_for_a_server_is_clicked_on_at_one_time(viewer_model, clicks, setting, lab):
+    image = viewer_model.add_image(np.zeros((61, 4, 12, 12), np.float32), name="film")
+    clicks.panel.room.choose_image(image)
+    assert clicks.settle().now.frames == 61
+    lab.choose(setting)
+    assert clicks.settle().now.frames == 1
+    assert lab.sessions == 1
 
 
 def test_nothing_is_asked_of_a_server_before_all_of_it_is_known(clicks, setting, lab):

@@ -26,6 +26,7 @@ from ...history import (
     current_prompts,
     in_words,
 )
+from ...object_colours import next_colour
 from ...prompts import Prompt
 from ...protocols import Listener, SessionObject
 from ...session_state import ObjectVoxels, SessionState, packed, unpacked
@@ -34,7 +35,6 @@ from ...volume import LabelMap, Volume
 from .answers import apply_event
 from .body import SliceBody
 from .canvas import Canvas, Patch, slices_of
-from .colours import next_colour
 from .in_planes import SliceKey
 from .known import Answers, Bodies, SliceState, Watch
 from .painting import locked_in, logits_shown
