@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import queue
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +23,16 @@ __all__ = ["DaskPool"]
 
 _CONNECT_SECONDS = 10.0
 _WAIT_SECONDS = 0.2
+_ASK_SECONDS = 5.0  # for how many workers there are, of a scheduler whose cable may be out
+_TIMES = 3  # a case is handed over, where the scheduler forgets it
 
 
 class DaskPool:
     """The workers of a scheduler, each as many cases at a time as it has threads.
 
-    A lost worker's case is given to another one by the scheduler, a few times. Images, results and the
-    model's files must lie under the same paths everywhere.
+    A lost worker's case is given to another one by the scheduler, a few times. A connection that breaks and
+    comes back within seconds loses nothing: what the scheduler has forgotten by then is handed over again.
+    Images, results and the model's files must lie under the same paths everywhere.
 
     Parameters
     ----------
@@ -59,13 +65,18 @@ class DaskPool:
                 "address (tcp://...) or its scheduler file"
             ) from err
         self._running: dict[Any, Task] = {}
+        self._forgotten: list[Task] = []
+        self._times: Counter[str] = Counter()
+        self._last: list[CaseResult] = []
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     @property
     def room(self) -> int:
         """As many cases as the workers have threads; one while there is no worker yet."""
+        if self._client.status != "running":
+            return 0
         threads = sum(self._threads().values())
-        return max(1, threads) - len(self._running)
+        return max(1, threads) - len(self._running) - len(self._forgotten)
 
     @property
     def workers(self) -> int:
@@ -74,19 +85,24 @@ class DaskPool:
 
     def submit(self, task: Task) -> None:
         """Hand a case to the scheduler."""
+        self._times[task.case.name] += 1
         future = self._client.submit(_do, task, pure=False)
         self._running[future] = task
         future.add_done_callback(self._ended.put)  # on a thread of the client
 
     def collect(self) -> list[CaseResult]:
         """Return what has ended."""
+        found = self._answers(_WAIT_SECONDS)
         if self._client.status not in ("running", "connecting"):
+            self._last = [one for one in found if one.is_done]
             raise ServerLost("the dask scheduler is gone; run the same command again to go on")
-        return self._answers(_WAIT_SECONDS)
+        while self._forgotten and self._client.status == "running":
+            self.submit(self._forgotten.pop())
+        return found
 
     def close(self) -> list[CaseResult]:
         """Take back what has not begun; what runs ends on its worker, unrecorded."""
-        last = self._answers(0.0)
+        last = [*self._last, *self._answers(0.0)]
         with contextlib.suppress(Exception):  # the scheduler may be gone
             self._client.cancel(list(self._running), force=True)
         self._running.clear()
@@ -101,13 +117,21 @@ class DaskPool:
             ended.append(self._ended.get(timeout=seconds) if seconds else self._ended.get_nowait())
             while True:
                 ended.append(self._ended.get_nowait())
-        return [_result(future, self._running.pop(future)) for future in ended]
+        return [one for future in ended for one in self._read(future, self._running.pop(future))]
+
+    def _read(self, future: Any, task: Task) -> Iterator[CaseResult]:
+        """Yield what became of a case, if anything did."""
+        if future.status in ("cancelled", "lost") and self._times[task.case.name] < _TIMES:
+            self._forgotten.append(task)
+        else:
+            yield _result(future, task)
 
     def _threads(self) -> dict[str, int]:
+        """Return how many threads each worker has; nothing while the scheduler does not say."""
         try:
-            found: dict[str, int] = self._client.nthreads()
-        except (OSError, RuntimeError, ValueError):
-            return {}
+            found: dict[str, int] = self._client.nthreads(callback_timeout=_ASK_SECONDS)
+        except (OSError, RuntimeError, ValueError, asyncio.TimeoutError, AttributeError):
+            return {}  # AttributeError: a client that closes just now, without a scheduler
         return found
 
 

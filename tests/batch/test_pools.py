@@ -5,8 +5,10 @@ The other machine is a scheduler and a worker in a process group of their own, f
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +24,7 @@ from napari_effseg.batch.local_pool import LocalPool, threads_for
 from napari_effseg.batch.room import OutputRoom
 from napari_effseg.batch.work import Task
 from napari_effseg.cli import main
-from napari_effseg.errors import MissingExtra, ServerError
+from napari_effseg.errors import MissingExtra, ServerError, ServerLost
 from tests.cli.conftest import AFFINE
 
 from .conftest import Batch, Scans
@@ -178,6 +180,65 @@ def test_without_distributed_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingExtra, match=r"napari-effseg\[dask\]"):
         batch(scans("a.nii"), scheduler="tcp://127.0.0.1:9")
+
+
+@pytest.fixture
+def no_worker() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A scheduler without workers: its address and its process."""
+    pytest.importorskip("distributed", reason="needs the extra [dask]")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    dask = [sys.executable, "-m", "dask", "scheduler", *options, "--dashboard-address", NO_DASHBOARD]
+    process = subprocess.Popen(dask, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            break
+        time.sleep(0.1)
+    yield f"tcp://127.0.0.1:{port}", process
+    process.kill()
+    process.wait(60)
+
+
+def test_a_scheduler_that_is_lost_is_said_and_no_case_is_blamed(
+    scans: Scans, batch: Batch, no_worker: tuple[str, subprocess.Popen[bytes]], monkeypatch, tmp_path: Path
+) -> None:
+    from napari_effseg.batch import dask_pool
+
+    monkeypatch.setattr(dask_pool, "_CONNECT_SECONDS", 3.0)
+    address, process = no_worker
+    asked: list[int] = []
+
+    def end_the_scheduler() -> bool:
+        asked.append(1)
+        if len(asked) == 2:
+            process.kill()
+        return False
+
+    with pytest.raises(ServerLost, match="run the same command again"):
+        batch(scans("a.nii"), cancel=end_the_scheduler, scheduler=address)
+    assert not (tmp_path / "out" / "batch.jsonl").exists()
+
+
+def test_what_a_scheduler_forgets_is_handed_over_again(
+    alone: tuple[Path, dict[str, np.ndarray]], batch: Batch, cluster: str, tmp_path: Path, monkeypatch
+) -> None:
+    """As it forgets all of a client whose connection breaks, however soon it comes back."""
+    from napari_effseg.batch.dask_pool import DaskPool
+
+    submit, forgotten = DaskPool.submit, []
+
+    def submitted_and_forgotten(pool: DaskPool, task: Task) -> None:
+        submit(pool, task)
+        if task.case.name not in forgotten:
+            forgotten.append(task.case.name)
+            next(future for future, mine in pool._running.items() if mine is task).cancel()
+
+    monkeypatch.setattr(DaskPool, "submit", submitted_and_forgotten)
+    result = batch(alone[0], scheduler=cluster)
+    assert words(result) == {"a": Status.DONE, "b": Status.DONE, "broken": Status.BAD_INPUT}
+    assert sorted(forgotten) == ["a", "b", "broken"]
 
 
 # --- processes beside this one ---
