@@ -285,8 +285,10 @@ def _writer(card: Card) -> Callable[[LocalSession, PathLike], None]:
     """Return what saves a session of this card."""
     from .io.effseg import write_session
 
+    name = _name(card)
+
     def write(session: LocalSession, path: PathLike) -> None:
-        write_session(session.state(_name(card), card.weights.sha256), path)
+        write_session(session.state(name, card.weights.sha256), path)
 
     return write
 
@@ -295,8 +297,10 @@ def _time_writer(card: Card, sessions: Sequence[LocalSession]) -> Callable[[Done
     """Return what saves a session over time of this card."""
     from .session_time_file import TimeState, write_time_session
 
+    name = _name(card)
+
     def write(done: Done, path: PathLike) -> None:
-        frames = [one.state(_name(card), card.weights.sha256) for one in sessions]
+        frames = [one.state(name, card.weights.sha256) for one in sessions]
         write_time_session(TimeState(tuple(frames), done), path)
 
     return write
