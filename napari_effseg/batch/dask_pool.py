@@ -59,10 +59,11 @@ class DaskPool:
             )
         try:
             self._client: Any = distributed.Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError) as err:  # a timeout is an OSError
+        except (OSError, ValueError, TypeError, MemoryError) as err:  # a timeout is an OSError
+            # MemoryError: another program's answer, such as "HTTP/1.1", is taken for the size of what follows
             raise ServerError(
                 f"no dask scheduler answers at {scheduler}; start one with `dask scheduler`, and give its "
-                "address (tcp://...) or its scheduler file"
+                "address (tcp://...), which is not that of its dashboard, or its scheduler file"
             ) from err
         self._running: dict[Any, Task] = {}
         self._forgotten: list[Task] = []
@@ -130,7 +131,7 @@ class DaskPool:
         """Return how many threads each worker has; nothing while the scheduler does not say."""
         try:
             found: dict[str, int] = self._client.nthreads(callback_timeout=_ASK_SECONDS)
-        except (OSError, RuntimeError, ValueError, asyncio.TimeoutError, AttributeError):
+        except (OSError, RuntimeError, ValueError, asyncio.TimeoutError, AttributeError, MemoryError):
             return {}  # AttributeError: a client that closes just now, without a scheduler
         return found
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -172,6 +173,29 @@ def test_no_scheduler_is_said(scans: Scans, batch: Batch, monkeypatch: pytest.Mo
     monkeypatch.setattr(dask_pool, "_CONNECT_SECONDS", 0.2)
     with pytest.raises(ServerError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:9"):
         batch(scans("a.nii"), scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_web_server_is_no_scheduler(scans: Scans, batch: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as the scheduler's own dashboard, whose port is the next one."""
+    pytest.importorskip("distributed", reason="needs the extra [dask]")
+    from napari_effseg.batch import dask_pool
+
+    monkeypatch.setattr(dask_pool, "_CONNECT_SECONDS", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as found:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    one, _ = found.accept()
+                    with one:
+                        one.recv(4096)
+                        one.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n" * 9)
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"tcp://127.0.0.1:{found.getsockname()[1]}"
+        with pytest.raises(ServerError, match="no dask scheduler answers"):
+            batch(scans("a.nii"), scheduler=address)
+        found.shutdown(socket.SHUT_RDWR)
 
 
 def test_without_distributed_the_extra_is_named(
