@@ -17,6 +17,7 @@ from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from ..errors import (
+    ServerBusy,
     ServerError,
     ServerLost,
     ServerRefused,
@@ -40,6 +41,7 @@ _READ_SECONDS = 120.0
 """So long a server that has a request may take for the next byte; it answers waiting requests sooner."""
 _PAUSES = (0.0, 0.1, 0.3, 0.6, 1.0)
 _BROKEN = (ConnectionError, http.client.HTTPException, TimeoutError, ssl.SSLError, OSError)
+_UNAVAILABLE = 503
 _GONE = frozenset({"NoLease", "NoVolume", "NoJob", "NoSession", "OutOfStep", "Waiting"})
 
 
@@ -170,6 +172,10 @@ class Transport:
             return answer
         about = answer.json.get("error") if isinstance(answer.json, Mapping) else None
         if not isinstance(about, Mapping):
+            if answer.status == _UNAVAILABLE:
+                raise ServerBusy(
+                    f"{self.url}: what answers there takes no more connections just now; try later"
+                )
             if self.is_known:
                 raise ServerError(
                     f"{self.url}: the server answered {answer.status} without a reason; try later"

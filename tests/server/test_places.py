@@ -3,8 +3,10 @@
 import json
 import socket
 import threading
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -135,6 +137,18 @@ def test_somebody_else_is_told_and_gets_no_key(other, monkeypatch, answer):
     monkeypatch.setattr(Other, "answer", answer)
     with pytest.raises(eff.WrongAddress, match="no effseg server"):
         connect(other, "key")
+
+
+def test_a_server_that_takes_no_more_connections_is_no_wrong_address(volume):
+    with Server(Settings(keys=KEYS), FakeEngine()) as server, ExitStack() as held:
+        place = urlsplit(server.url)
+        for _ in range(256):
+            held.enter_context(socket.create_connection((place.hostname, place.port)))
+        with pytest.raises(eff.ServerBusy, match="no more connections"):
+            connect(server.url, KEYS["anna"])
+        held.close()
+        with connect(server.url, KEYS["anna"], timeout=10) as client:
+            assert client.segment(volume).labels.data.any()
 
 
 def test_a_server_of_another_time_is_told(other, monkeypatch):
