@@ -7,6 +7,7 @@ import os
 import platform
 import secrets
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ from .places import HIDDEN
 __all__ = ["OutputRoom"]
 
 _LOCK = "lock.json"
+_TRIES = 3
+_LOOKS, _LOOKS_EVERY = 10, 0.1  # seconds; a lock is a hundred bytes
 
 
 class OutputRoom:
@@ -66,35 +69,63 @@ class OutputRoom:
         """Write who is at work, unless somebody is."""
         path = self._hidden / _LOCK
         mine = {"machine": platform.node(), "pid": os.getpid(), "since": psutil.Process().create_time()}
-        for _ in range(2):
+        for _ in range(_TRIES):
             try:
                 with path.open("x", encoding="utf-8") as file:
-                    json.dump(mine, file)
+                    file.write(json.dumps(mine))
             except FileExistsError:
-                self._refuse_living(path)
-                path.unlink(missing_ok=True)
+                self._take_away(path, self._refuse_living(path))
+            except FileNotFoundError:  # a batch that ends just now took the hidden folder with it
+                self._hidden.mkdir(exist_ok=True)
             else:
                 return
-        raise ConfigError(f"another batch writes to {self._folder}; wait for its end, or give another folder")
+        raise self._is_taken("another batch")
 
-    def _refuse_living(self, path: Path) -> None:
+    def _refuse_living(self, path: Path) -> str:
+        """Refuse, if who wrote a lock is at work still; return what it says otherwise."""
+        text = _read_soon(path)
         try:
-            holder = json.loads(path.read_text(encoding="utf-8"))
+            holder = json.loads(text)
             machine, pid, since = str(holder["machine"]), int(holder["pid"]), float(holder["since"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return  # cut off by a crash
+        except (ValueError, KeyError, TypeError):
+            return text  # cut off by a crash
         if machine != platform.node():
             raise ConfigError(
                 f"a batch on {machine} writes to {self._folder}; if it does not run any more, delete {path}"
             )
         with suppress(psutil.NoSuchProcess):
             if abs(psutil.Process(pid).create_time() - since) < 1.0:
-                raise ConfigError(
-                    f"another batch (process {pid}) writes to {self._folder}; wait for its end, or give "
-                    "another folder"
-                )
+                raise self._is_taken(f"another batch (process {pid})")
+        return text
+
+    def _take_away(self, path: Path, text: str) -> None:
+        """Remove a lock that was found to be dead; put it back if it is another one by now."""
+        moved = path.with_name(f"{_LOCK}.{self.run}")
+        try:
+            path.rename(moved)
+        except FileNotFoundError:
+            return  # somebody else did
+        if moved.read_text(encoding="utf-8", errors="replace") != text:
+            moved.rename(path)
+            raise self._is_taken("another batch")
+        moved.unlink()
+
+    def _is_taken(self, by: str) -> ConfigError:
+        return ConfigError(f"{by} writes to {self._folder}; wait for its end, or give another folder")
 
     def _clear(self) -> None:
         for left in self._hidden.iterdir():
             if left.name != _LOCK:
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def _read_soon(path: Path) -> str:
+    """Read a lock; one that is being written is waited for."""
+    text = ""
+    for _ in range(_LOOKS):
+        with suppress(OSError):
+            text = path.read_text(encoding="utf-8", errors="replace")
+        if text.endswith("}"):
+            break
+        time.sleep(_LOOKS_EVERY)
+    return text

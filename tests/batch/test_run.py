@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from napari_effseg import Cancelled, load_labels, zoo
-from napari_effseg.batch import BatchOptions, CaseResult, Status, Wanted, find_cases, run, run_batch
+from napari_effseg.batch import BatchOptions, CaseResult, Status, Wanted, find_cases, room, run, run_batch
 from napari_effseg.errors import ConfigError, ExportError
 from tests.cli.conftest import AFFINE
 from tests.cli.test_json_docs import NAMED, keys_of
@@ -190,6 +192,54 @@ def test_two_batches_do_not_share_a_folder(scans: Scans, batch: Batch, tmp_path:
 
     with OutputRoom(tmp_path / "out"), pytest.raises(ConfigError, match="another batch"):
         batch(scans("a.nii.gz"))
+
+
+def lock_of(pid: int) -> str:
+    since = psutil.Process(pid).create_time() if psutil.pid_exists(pid) else 1.0
+    return json.dumps({"machine": platform.node(), "pid": pid, "since": since})
+
+
+def test_a_batch_that_begins_at_the_same_moment_is_seen(tmp_path: Path, monkeypatch) -> None:
+    """Its lock is there, and not written yet."""
+    lock = tmp_path / "out" / ".effseg-batch" / "lock.json"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    monkeypatch.setattr(room.time, "sleep", lambda _: lock.write_text(lock_of(os.getpid())))
+    with pytest.raises(ConfigError, match="another batch"), room.OutputRoom(tmp_path / "out"):
+        pass
+    assert lock.read_text() == lock_of(os.getpid())
+
+
+def test_of_two_batches_that_find_a_dead_one_a_single_one_goes_on(tmp_path: Path, monkeypatch) -> None:
+    lock = tmp_path / "out" / ".effseg-batch" / "lock.json"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(lock_of(2**22 + 1))
+    judge = room.OutputRoom._refuse_living
+
+    def judged_while_another_takes_over(found: room.OutputRoom, path: Path) -> str:
+        said = judge(found, path)
+        lock.write_text(lock_of(os.getpid()))
+        return said
+
+    monkeypatch.setattr(room.OutputRoom, "_refuse_living", judged_while_another_takes_over)
+    with pytest.raises(ConfigError, match="another batch"), room.OutputRoom(tmp_path / "out"):
+        pass
+    assert lock.read_text() == lock_of(os.getpid())
+
+
+def test_a_batch_that_ends_at_the_same_moment_is_no_fault(tmp_path: Path, monkeypatch) -> None:
+    opened, hidden = Path.open, tmp_path / "out" / ".effseg-batch"
+
+    def open_after_the_end_of_another(path: Path, *mode: str, **options: str) -> object:
+        if path.name == "lock.json" and mode == ("x",) and not gone:
+            gone.append(hidden.rmdir())
+        return opened(path, *mode, **options)
+
+    gone: list[None] = []
+    monkeypatch.setattr(Path, "open", open_after_the_end_of_another)
+    with room.OutputRoom(tmp_path / "out"):
+        assert (hidden / "lock.json").read_text() == lock_of(os.getpid())
+    assert gone
 
 
 # --- trying again and stopping, with a pool that is told what happens ---
