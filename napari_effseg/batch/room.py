@@ -93,9 +93,8 @@ class OutputRoom:
             raise ConfigError(
                 f"a batch on {machine} writes to {self._folder}; if it does not run any more, delete {path}"
             )
-        with suppress(psutil.NoSuchProcess):
-            if abs(psutil.Process(pid).create_time() - since) < 1.0:
-                raise self._is_taken(f"another batch (process {pid})")
+        if _is_at_work(pid, since):
+            raise self._is_taken(f"another batch (process {pid})")
         return text
 
     def _take_away(self, path: Path, text: str) -> None:
@@ -117,6 +116,15 @@ class OutputRoom:
         for left in self._hidden.iterdir():
             if left.name != _LOCK:
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_at_work(pid: int, since: float) -> bool:
+    """Whether a process of this machine lives; one that was killed may be listed until its parent looks."""
+    try:
+        process = psutil.Process(pid)
+        return abs(process.create_time() - since) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _read_soon(path: Path) -> str:

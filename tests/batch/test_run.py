@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,21 @@ def test_of_two_batches_that_find_a_dead_one_a_single_one_goes_on(tmp_path: Path
     with pytest.raises(ConfigError, match="another batch"), room.OutputRoom(tmp_path / "out"):
         pass
     assert lock.read_text() == lock_of(os.getpid())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lists no process that has ended")
+def test_a_killed_batch_whose_parent_has_not_looked_is_dead(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        lock = tmp_path / "out" / ".effseg-batch" / "lock.json"
+        lock.parent.mkdir(parents=True)
+        lock.write_text(lock_of(process.pid))
+        with pytest.raises(ConfigError, match="another batch"), room.OutputRoom(tmp_path / "out"):
+            pass
+        process.kill()
+        while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        with room.OutputRoom(tmp_path / "out"):
+            assert lock.read_text() == lock_of(os.getpid())
 
 
 def test_a_batch_that_ends_at_the_same_moment_is_no_fault(tmp_path: Path, monkeypatch) -> None:
