@@ -88,11 +88,17 @@ def _images(folder: Path, output: Path, seen: _Seen) -> Iterator[Path]:
 
 
 def _files(here: Path, names: Sequence[str]) -> Iterator[Path]:
-    formats = {here / name: format_name(here / name) for name in names if (here / name).is_file()}
+    paths = [path for name in names if (path := here / name).is_file() or _is_link_to_nothing(path)]
+    formats = {path: format_name(path) for path in paths}
     slices = [path for path, kind in formats.items() if kind == DICOM]
     yield from (path for path, kind in formats.items() if kind not in (None, DICOM))
     if slices:
         yield from slices if _are_images_each(slices) else [here]
+
+
+def _is_link_to_nothing(path: Path) -> bool:
+    """Whether a link leads nowhere, as where git-annex has not fetched a file; a bad case, not none."""
+    return path.is_symlink() and not path.exists()
 
 
 def _is_zarr(folder: Path) -> bool:

@@ -95,7 +95,7 @@ def do_case(task: Task, cancel: CancelCheck | None = None) -> CaseResult:
 
 def failure(task: Task, error: BaseException) -> CaseResult:
     """Say what an exception means for a case."""
-    status, words = _meaning(error)
+    status, words = _meaning(error, task.output)
     details = "".join(traceback.format_exception(error)) if status is Status.FAULT else ""
     return replace(_empty(task, status), words=" ".join(words.split()), details=details)
 
@@ -110,7 +110,7 @@ def _empty(task: Task, status: Status) -> CaseResult:
     return CaseResult(task.case.name, status, model=card.name, worker=describe_worker(), attempt=task.attempt)
 
 
-def _meaning(error: BaseException) -> tuple[Status, str]:
+def _meaning(error: BaseException, output: Path) -> tuple[Status, str]:
     if isinstance(error, Cancelled):
         return Status.CANCELLED, "stopped before it was done"
     if isinstance(error, OutOfMemory):
@@ -118,7 +118,7 @@ def _meaning(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, EffsegError):
         return Status.BAD_INPUT, str(error)
     if isinstance(error, OSError) and error.errno in _USERS_ERRNOS:
-        return Status.BAD_INPUT, f"{error.filename or 'a file'}: {error.strerror}"
+        return Status.BAD_INPUT, f"{error.filename or output}: {error.strerror}"  # a full disk names no file
     if isinstance(error, MemoryError) or _is_memory_error(error):
         return Status.NO_MEMORY, "not enough memory for this image; use fewer workers, or crop it"
     return Status.FAULT, f"a fault in effseg: {type(error).__name__}: {error}"

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from napari_effseg import LabelMap, load, save
-from napari_effseg.batch import Wanted, find_cases
+from napari_effseg.batch import Status, Wanted, find_cases
 from napari_effseg.errors import CardError, ConfigError, ImageReadError
 from tests.cli.conftest import AFFINE
 from tests.io.dicom.synthetic import slices, write
 
-from .conftest import Scans
+from .conftest import Batch, Scans
 
 
 @pytest.fixture
@@ -128,6 +128,16 @@ def test_a_folder_needs_a_model(scans: Scans, tmp_path: Path) -> None:
 def test_a_model_that_answers_clicks_is_refused(scans: Scans, tmp_path: Path) -> None:
     with pytest.raises(CardError, match="answers clicks"):
         find_cases(scans("a.nii.gz"), Wanted("prompt-unet"), tmp_path / "out")
+
+
+def test_a_link_to_a_file_that_is_not_there_is_a_bad_case_and_not_none(scans: Scans, batch: Batch) -> None:
+    """As in data sets whose files git-annex has not fetched."""
+    folder = scans("a.nii.gz")
+    (folder / "b.nii.gz").symlink_to("annex/objects/b.nii.gz")
+    (folder / "notes").symlink_to("nowhere")
+    (failed,) = batch(folder).failed
+    assert (failed.case, failed.status) == ("b", Status.BAD_INPUT)
+    assert "no such file" in failed.words
 
 
 def test_a_folder_that_links_to_itself_ends(scans: Scans, names) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import platform
@@ -17,7 +18,17 @@ import psutil
 import pytest
 
 from napari_effseg import Cancelled, load_labels, zoo
-from napari_effseg.batch import BatchOptions, CaseResult, Status, Wanted, find_cases, room, run, run_batch
+from napari_effseg.batch import (
+    BatchOptions,
+    CaseResult,
+    Status,
+    Wanted,
+    find_cases,
+    room,
+    run,
+    run_batch,
+    work,
+)
 from napari_effseg.errors import ConfigError, ExportError
 from tests.cli.conftest import AFFINE
 from tests.cli.test_json_docs import NAMED, keys_of
@@ -193,6 +204,17 @@ def test_two_batches_do_not_share_a_folder(scans: Scans, batch: Batch, tmp_path:
 
     with OutputRoom(tmp_path / "out"), pytest.raises(ConfigError, match="another batch"):
         batch(scans("a.nii.gz"))
+
+
+def test_a_full_disk_is_told_by_its_folder(scans: Scans, batch: Batch, tmp_path: Path, monkeypatch) -> None:
+    """What a write that found no room left raises names no file."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(work, "_write", full)
+    (failed,) = batch(scans("a.nii.gz")).failed
+    assert failed.words == f"{tmp_path / 'out'}: {os.strerror(errno.ENOSPC)}"
 
 
 def lock_of(pid: int) -> str:
