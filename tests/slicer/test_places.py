@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 import slicer
+import vtk
 from EffSegLib import Nodes, Segments
+from EffSegLib.PromptLogic import PromptLogic
+from EffSegLib.SegmentationLogic import SegmentationLogic
+from EffSegLib.Work import Worker
 
 from napari_effseg import LabelMap, VolumeError
 
-from .fakes import CODES, COLOURS, NAMES, bright
+from .fakes import CODES, COLOURS, MODELS, NAMES, FakeSegmenter, bright
 from .nodes import ORIENTATIONS, SHAPE, add_transform, add_volume, affine, grey, moved, names
 
 EVERY = pytest.mark.parametrize("orientation", ORIENTATIONS, ids=names)
@@ -80,6 +84,74 @@ def test_a_segmentation_that_lies_under_no_transform_takes_labels_of_a_volume_th
     labels = bright(Nodes.volume_of(node))
     ids = Segments.put_labels(labels, node, segmentation)
     assert np.array_equal(Segments.mask_of(segmentation, ids[2], node), labels.data == 2)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.3])
+def test_volume_and_segmentation_may_lie_under_transforms_of_their_own(scene, tilt):
+    node = add_volume(scene, affine(tilt=tilt))
+    segmentation = Segments.new_segmentation(node, "result")
+    node.SetAndObserveTransformNodeID(add_transform(scene, moved(0.4)).GetID())
+    segmentation.SetAndObserveTransformNodeID(add_transform(scene, moved(-0.2)).GetID())
+    labels = bright(Nodes.volume_of(node))
+    ids = Segments.put_labels(labels, node, segmentation)
+    assert all(
+        np.array_equal(Segments.mask_of(segmentation, ids[label], node), labels.data == label)
+        for label in ids
+    )
+
+
+def test_a_segment_that_was_moved_out_of_the_image_is_empty_there(scene):
+    node = add_volume(scene, affine())
+    segmentation = Segments.new_segmentation(node, "result")
+    ids = Segments.put_labels(bright(Nodes.volume_of(node)), node, segmentation)
+    node.SetAndObserveTransformNodeID(add_transform(scene, moved(0.4)).GetID())
+    away = moved(0.1)
+    away[:3, 3] = (500, 0, 0)
+    segmentation.SetAndObserveTransformNodeID(add_transform(scene, away).GetID())
+    assert not Segments.mask_of(segmentation, ids[1], node).any()
+
+
+def surfaces(scene, name="from STL"):
+    """A segmentation that is kept as surfaces."""
+    segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    segmentation.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    ball, segment = vtk.vtkSphereSource(), slicer.vtkSegment()
+    ball.Update()
+    segment.AddRepresentation("Closed surface", ball.GetOutput())
+    segmentation.GetSegmentation().AddSegment(segment, "ball")
+    return segmentation
+
+
+def test_a_segmentation_of_surfaces_is_refused_and_stays_as_it_is(scene):
+    """Its surfaces alone would be saved, and what was added as voxels be lost."""
+    node, segmentation = add_volume(scene, affine()), surfaces(scene)
+    with pytest.raises(VolumeError, match="from STL is kept as surfaces"):
+        Segments.put_labels(bright(Nodes.volume_of(node)), node, segmentation)
+    assert Segments.segment_ids(segmentation) == ("ball",)
+    with pytest.raises(VolumeError, match="kept as surfaces"):
+        SegmentationLogic(FakeSegmenter).order(MODELS[0], node, target=segmentation)
+    with pytest.raises(VolumeError, match="kept as surfaces"):
+        PromptLogic(Worker(), print, lambda: None).open(FakeSegmenter, node, segmentation=segmentation)
+
+
+def test_an_empty_segmentation_of_surfaces_takes_voxels_that_last(scene):
+    node, segmentation = add_volume(scene, affine()), surfaces(scene)
+    segmentation.GetSegmentation().RemoveAllSegments()
+    ids = Segments.put_labels(bright(Nodes.volume_of(node)), node, segmentation)
+    assert segmentation.GetSegmentation().GetSourceRepresentationName() == "Binary labelmap"
+    assert Segments.mask_of(segmentation, ids[1], node).any()
+
+
+def test_a_segmentation_under_a_bent_transform_is_refused_before_the_work_and_unchanged(scene):
+    node = add_volume(scene, affine())
+    segmentation = Segments.new_segmentation(node, "chosen")
+    bent = scene.AddNewNodeByClass("vtkMRMLGridTransformNode", "bent")
+    segmentation.SetAndObserveTransformNodeID(bent.GetID())
+    with pytest.raises(VolumeError, match="not linear"):
+        SegmentationLogic(FakeSegmenter).order(MODELS[0], node, target=segmentation)
+    with pytest.raises(VolumeError, match="not linear"):
+        Segments.put_labels(bright(Nodes.volume_of(node)), node, segmentation)
+    assert Segments.segment_ids(segmentation) == ()
 
 
 def test_a_transform_that_bends_space_is_refused_with_what_to_do(scene):

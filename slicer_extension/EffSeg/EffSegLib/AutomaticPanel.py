@@ -187,7 +187,8 @@ class AutomaticPanel:
             return
         logic = SegmentationLogic(self._desk.segmenter())
         try:
-            order = logic.order(model, volume, self._others(), self._regions(), self._frames())
+            target = self._desk.node(self._desk.parameters.segmentation)
+            order = logic.order(model, volume, self._others(), self._regions(), self._frames(), target)
         except EffsegError as error:
             self._say(words_of(error))
             return

@@ -34,7 +34,7 @@ from .rooms import (
     Volume,
 )
 from .SegmentationLogic import words_of
-from .Segments import add_segment, new_segmentation, put_mask, share_memory
+from .Segments import add_segment, check_target, new_segmentation, put_mask, share_memory
 from .SessionStore import StoredSession, bytes_of, keep, volume_for
 from .Work import Job, Worker
 
@@ -130,9 +130,11 @@ class PromptLogic:
         Raises
         ------
         VolumeError
-            If the volume has no voxels, or lies under a transform that is not linear.
+            If the volume has no voxels, or lies under a transform that is not linear; or as `check_target`.
         """
         self.close()
+        if segmentation is not None:
+            check_target(segmentation)
         given = volume_of(volume_node)
         volume = Volume(np.array(given.data), given.affine, modality=given.modality)
 

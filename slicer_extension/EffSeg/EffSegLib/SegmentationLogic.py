@@ -10,7 +10,7 @@ import numpy as np
 
 from .Nodes import boxes_of, channels_of, volume_of
 from .rooms import Cancelled, EffsegError, IndexBox, ModelInfo, Segmented, Segmenter, Volume
-from .Segments import new_segmentation, put_labels, remember_report
+from .Segments import check_target, new_segmentation, put_labels, remember_report
 from .Sequences import put_sequence, times_of
 from .Statistics import new_table, new_table_over_time
 from .Work import Job
@@ -138,6 +138,7 @@ class SegmentationLogic:
         others: Sequence[Any] = (),
         regions: Sequence[Any] = (),
         frames: Sequence[Any] = (),
+        target: Any = None,
     ) -> Order:
         """Take what is needed from the scene; in the window's thread.
 
@@ -150,12 +151,16 @@ class SegmentationLogic:
         regions : sequence of vtkMRMLMarkupsROINode
         frames : sequence of vtkMRMLVolumeNode
             The time points; none: the volume node alone.
+        target : vtkMRMLSegmentationNode or None
+            What the result will be added to; None for a new one, which time points get in any case.
 
         Raises
         ------
         VolumeError
-            As `channels_of` and `boxes_of`.
+            As `channels_of`, `boxes_of` and `check_target`.
         """
+        if target is not None and not frames:
+            check_target(target)
         first, notes = channels_of([volume_node, *others])
         volumes = tuple(volume_of(frame) for frame in frames) or (first,)
         volumes = tuple(_unshared(volume) for volume in volumes)

@@ -10,14 +10,25 @@ import numpy as np
 import slicer
 import vtk
 from numpy.typing import NDArray
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
-from .Nodes import local_affine_of, world_of
-from .rooms import BoolArray, Code, Colour, IntArray, LabelMap, code_from_terminology, code_to_terminology
+from .Nodes import affine_of, local_affine_of, matrix_of, world_of
+from .rooms import (
+    BoolArray,
+    Code,
+    Colour,
+    IntArray,
+    LabelMap,
+    VolumeError,
+    code_from_terminology,
+    code_to_terminology,
+    transform_points,
+)
 
 __all__ = [
     "LABEL_TAG",
     "add_segment",
+    "check_target",
     "code_of",
     "image_of",
     "mask_of",
@@ -34,6 +45,7 @@ LABEL_TAG = "EffSeg.Label"
 _MODEL_TAG = "EffSeg.Model"
 _REPORT = "EffSeg.Report"
 _GREY = (128, 128, 128)
+_SAME = 1e-9  # entries of matrices that say the same
 
 
 def new_segmentation(volume_node: Any, name: str) -> Any:
@@ -44,6 +56,37 @@ def new_segmentation(volume_node: Any, name: str) -> Any:
     node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
     return node
+
+
+def check_target(node: Any) -> None:
+    """Refuse a segmentation that cannot take voxels without harm to what it holds.
+
+    Parameters
+    ----------
+    node : vtkMRMLSegmentationNode
+
+    Raises
+    ------
+    VolumeError
+        If it is under a transform that is not linear, or is kept as surfaces: those would be what is
+        saved, and segments of voxels would be lost.
+    """
+    world_of(node)
+    segmentation, voxels = node.GetSegmentation(), _binary_labelmap()
+    if segmentation.GetSourceRepresentationName() == voxels:
+        return
+    if segmentation.GetNumberOfSegments() == 0:
+        segmentation.SetSourceRepresentationName(voxels)
+        return
+    raise VolumeError(
+        f"{node.GetName()} is kept as surfaces, not as voxels; choose another segmentation, or make "
+        "“Binary labelmap” its source under Representations in the module Segmentations"
+    )
+
+
+def _binary_labelmap() -> str:
+    name: str = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    return name
 
 
 def add_segment(
@@ -76,7 +119,13 @@ def put_labels(labels: LabelMap, volume_node: Any, node: Any, model: str = "") -
     -------
     dict
         Ids of the new segments by label.
+
+    Raises
+    ------
+    VolumeError
+        As `check_target`; nothing was added then.
     """
+    check_target(node)
     data, boxes = _small_numbers(labels.data)
     ids = {}
     for number, label in enumerate(labels.counts(), start=1):
@@ -124,9 +173,48 @@ def image_of(mask: BoolArray, volume_node: Any, node: Any) -> Any:
 
 
 def mask_of(node: Any, segment_id: str, volume_node: Any) -> BoolArray:
-    """Return a segment as voxels (I, J, K) of a volume node."""
+    """Return a segment as voxels (I, J, K) of a volume node; the nearest voxel of the segment counts."""
+    if _are_moved_apart(node, volume_node):
+        return _looked_up(node, segment_id, volume_node)
     array: NDArray[np.uint8] = slicer.util.arrayFromSegmentBinaryLabelmap(node, segment_id, volume_node)
     return np.asarray(array.transpose(2, 1, 0) > 0)
+
+
+def _are_moved_apart(node: Any, volume_node: Any) -> bool:
+    """Whether segmentation and volume are under different transforms, both linear.
+
+    Slicer brings a segment from one to the other in two steps, each of which rounds to voxels.
+    """
+    try:
+        mine, theirs = world_of(node), world_of(volume_node)
+    except VolumeError:
+        return False
+    is_voxels = node.GetSegmentation().ContainsRepresentation(_binary_labelmap())
+    return is_voxels and not np.allclose(mine, theirs, atol=_SAME)
+
+
+def _looked_up(node: Any, segment_id: str, volume_node: Any) -> BoolArray:
+    """Look every voxel of a volume node up in a segment, wherever both were moved to."""
+    i, j, k = volume_node.GetImageData().GetDimensions()
+    mask: BoolArray = np.zeros((i, j, k), bool)
+    image = slicer.vtkOrientedImageData()
+    node.GetBinaryLabelmapRepresentation(segment_id, image)
+    low, high = (np.array(image.GetExtent()[end::2]) for end in (0, 1))
+    if (low > high).any():
+        return mask
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    inside = (
+        vtk_to_numpy(image.GetPointData().GetScalars()).reshape((high - low + 1)[::-1]).transpose(2, 1, 0)
+    )
+    to_segment = np.linalg.inv(world_of(node) @ matrix_of(matrix)) @ affine_of(volume_node)
+    rows = np.indices((i, j)).reshape(2, -1).T
+    for at in range(k):
+        voxels = np.column_stack([rows, np.full(len(rows), at)])
+        found = np.floor(transform_points(to_segment, voxels) + 0.5).astype(int)
+        here = np.flatnonzero(((found >= low) & (found <= high)).all(axis=1))
+        mask[(*rows[here].T, at)] = inside[tuple((found[here] - low).T)] > 0
+    return mask
 
 
 def code_of(node: Any, segment_id: str) -> Code | None:
