@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import shutil
 import tempfile
 import zlib
@@ -22,6 +23,10 @@ __all__ = ["ending_of", "scratch", "volume_from"]
 
 _ENDINGS = (".nii.gz", ".nii", ".nrrd")
 _NIFTI_HEADER = 540
+_AS_THEY_ARE = ((None, None), (1.0, 0.0))
+"""Slope and intercept of voxels that are not scaled."""
+_FLOAT = 4  # bytes of a voxel that is
+_TAIL, _STEP = 2**20, 2**20  # bytes
 
 
 def ending_of(name: str) -> str:
@@ -72,11 +77,62 @@ def volume_from(content: BinaryIO, name: str, most: int) -> Volume:
         try:
             _refuse_other_files(path)
             _check_size(int(np.prod(load_grid(path).shape, dtype=object)), most)
-            volume = load(path)
+            volume = load(_unpacked(path, most) if path.suffix == ".gz" else path)
         except EffsegError as err:
             raise ImageReadError(str(err).replace(str(folder), "").lstrip("/\\")) from err
         _check_size(int(np.prod(volume.data.shape)) * volume.data.dtype.itemsize, most)
         return replace(volume, data=np.array(volume.data))
+
+
+def _unpacked(path: Path, most: int) -> Path:
+    """Unpack a ``.nii.gz``, and no more of it than its header says: what follows may be without end.
+
+    Raises
+    ------
+    ImageReadError
+        If much more follows, or it is damaged.
+    TooLarge
+        If its voxels will take more memory than they may.
+    """
+    plain = path.with_suffix("")
+    try:
+        with gzip.open(path) as file, plain.open("wb") as unpacked:
+            head = file.read(_NIFTI_HEADER)
+            left = _length_of(head, most) + _TAIL - len(head)
+            unpacked.write(head)
+            while left > 0 and (step := file.read(min(_STEP, left))):
+                unpacked.write(step)
+                left -= len(step)
+            if left <= 0 and file.read(1):
+                raise ImageReadError(f"more than {_TAIL} bytes follow after the voxels; the file is damaged")
+    except (OSError, EOFError, zlib.error) as err:
+        raise ImageReadError(f"the file is damaged ({err})") from err
+    return plain
+
+
+def _length_of(head: bytes, most: int) -> int:
+    """Say how long the NIfTI file with this header is.
+
+    Raises
+    ------
+    ImageReadError
+        If the header says nonsense.
+    TooLarge
+        If the voxels, scaled as the header asks for it, take more than `most` bytes.
+    """
+    from nibabel import Nifti1Header, Nifti2Header
+    from nibabel.spatialimages import HeaderDataError
+
+    kind = Nifti2Header if head[4:8] == b"n+2\0" else Nifti1Header
+    try:
+        header = kind(head[: kind.sizeof_hdr], check=False)
+        voxels, size = math.prod(map(int, header.get_data_shape())), header.get_data_dtype().itemsize
+        is_scaled = header.get_slope_inter() not in _AS_THEY_ARE
+        offset = min(int(header.get_data_offset()), _TAIL)
+    except (HeaderDataError, ValueError, OverflowError, KeyError) as err:
+        raise ImageReadError(f"its NIfTI header is damaged ({err})") from err
+    _check_size(voxels * (max(size, _FLOAT) if is_scaled else size), most)
+    return offset + voxels * size
 
 
 def _check_size(size: int, most: int) -> None:

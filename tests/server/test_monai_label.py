@@ -4,16 +4,20 @@ import email
 import gzip
 import http.client
 import importlib.util
+import io
 import json
 import re
 import warnings
 from pathlib import Path
 from urllib.parse import quote_plus, urlencode, urlsplit
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 import napari_effseg as eff
+from napari_effseg.server.uploads import volume_from
+from napari_effseg.server.wire import TooLarge
 
 from .conftest import KEYS
 
@@ -192,6 +196,39 @@ def test_an_image_may_come_with_the_request(theirs, scan, volume, client, tmp_pa
 @pytest.mark.parametrize("path", ["/train/?check_if_running=true", "/activelearning/random", "/logs/"])
 def test_what_we_have_not_is_refused(theirs, path):
     assert theirs.ask("GET", path)[0] == 404
+
+
+def packed(shape=(4, 4, 4), slope=1.0, behind=0):
+    """A ``.nii.gz`` of zeros, with further ones behind its voxels; both in pieces, each packed for itself."""
+    header = nib.Nifti1Header()
+    header.set_data_shape(shape)
+    header.set_data_dtype(np.uint8)
+    header["magic"], header["vox_offset"] = b"n+1\0", 352
+    header["scl_slope"], header["scl_inter"] = slope, 0
+    header.set_sform(np.eye(4), 1)
+    zeros = int(np.prod(shape)) + behind
+    piece = gzip.compress(bytes(2**20), mtime=0)
+    first = gzip.compress(header.binaryblock + bytes(4 + zeros % 2**20), mtime=0)
+    return first + piece * (zeros // 2**20)
+
+
+def test_what_follows_after_the_voxels_is_not_unpacked(monkeypatch):
+    """A megabyte may unpack to a gigabyte, and a small image takes no time for it."""
+    seen, read = [], gzip.GzipFile.read
+    monkeypatch.setattr(
+        gzip.GzipFile, "read", lambda file, size=-1: seen.append(read(file, size)) or seen[-1]
+    )
+    with pytest.raises(eff.ImageReadError, match="follow after the voxels"):
+        volume_from(io.BytesIO(packed(behind=40 * 2**20)), "a.nii.gz", 2**30)
+    assert sum(map(len, seen)) < 4 * 2**20
+    assert volume_from(io.BytesIO(packed(behind=2**16)), "a.nii.gz", 2**30).shape == (4, 4, 4)
+
+
+def test_voxels_that_grow_when_they_are_scaled_are_refused_before(monkeypatch):
+    assert volume_from(io.BytesIO(packed((128, 128, 128))), "a.nii.gz", 2**22).shape == (128, 128, 128)
+    monkeypatch.setattr("napari_effseg.io.load", None)
+    with pytest.raises(TooLarge, match="8388608 bytes"):
+        volume_from(io.BytesIO(packed((128, 128, 128), slope=2.0)), "a.nii.gz", 2**22)
 
 
 DETACHED = b"NRRD0004\ntype: uint8\ndimension: 3\nsizes: 4 4 4\nencoding: raw\ndata file: /etc/passwd\n\n"
