@@ -103,7 +103,7 @@ def serve(
     server = Server(settings, LocalEngine(device), place)
     try:
         with server:
-            _announce(server, shown, console)
+            _announce(server, shown, keys_file, console)
             if not place.is_loopback and tls_cert is None:
                 console.warn("there is no TLS: keys and images can be read on their way")
             _wait_for_the_end(server, interrupt, until_eof)
@@ -112,11 +112,13 @@ def serve(
     console.note("stopped")
 
 
-def _announce(server: Server, key: str, console: Console) -> None:
+def _announce(server: Server, key: str, keys_file: Path | None, console: Console) -> None:
     """Say where it listens, and the key if it is to be shown."""
     console.data(f"listening at {server.url}")
     if key:
         console.data(f"key: {key}")
+    elif keys_file is not None:
+        console.note(f"the keys are those in {keys_file}")
     else:
         console.note("the key is not shown; --show-key shows the one of earlier starts")
     sys.stdout.flush()

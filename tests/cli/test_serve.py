@@ -64,6 +64,18 @@ def test_a_server_ends_with_who_started_it(tmp_path):
     assert code == 0
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM")
+def test_with_a_keys_file_nothing_is_said_of_a_key_that_there_is_not(tmp_path):
+    keys = tmp_path / "keys.txt"
+    keys.write_text("anna   annas-own-key-123\n")
+    run, url = started(tmp_path, "--keys-file", str(keys))
+    eff.connect(url, "annas-own-key-123").close()
+    _, _, err = ended(run, lambda run: run.send_signal(signal.SIGTERM))
+    assert f"those in {keys}" in err
+    assert "--show-key" not in err
+    assert "annas-own-key" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
