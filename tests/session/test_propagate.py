@@ -268,3 +268,22 @@ def test_slices_without_the_object_share_one_answer():
     empty = [slices[2, index].logits for index in (0, 1, 10, 11)]
     assert all(logits is empty[0] for logits in empty)
     assert empty[0].stride() == (0, 0)
+
+
+@pytest.mark.parametrize(("carried", "wanted"), [(4, 8), (6, 6)], ids=["little", "most of it"])
+def test_where_little_was_carried_the_first_click_counts_as_one_by_itself(carried, wanted):
+    """The body answers a click by itself with a square of 8 pixels, and a correction with what there is."""
+
+    class Square(FakeBody):
+        def answer(self, image, prompts, previous, locked):
+            alone = torch.full(image.pixels.shape[1:], -4.0)
+            alone[6:14, 6:14] = 4
+            return (Hypothesis(alone if previous is None else previous, 0.5),)
+
+    session = LocalSession(Volume(np.zeros((20, 20, 3), np.float32), np.eye(4)), Square())
+    low, high = 10 - carried // 2, 10 + carried // 2
+    session.paint(((low, low, 1), (high, high, 2)), np.ones((carried, carried, 1), bool))
+    session.add(Point((10, 10, 1)))
+    assert session.mask[..., 1].sum() == wanted**2
+    session.add(Point((11, 10, 1)))
+    assert session.mask[..., 1].sum() == wanted**2

@@ -19,6 +19,7 @@ from .known import SURE, Answers, Bodies, Carried, SliceState, Watch
 from .painting import locked_in, logits_shown, paint
 from .propagate import Gap, Line, carry, gaps_between, ticker
 from .scene import Scene
+from .shapes import shaped
 from .solid import SolidBody
 
 __all__ = ["propagated"]
@@ -38,8 +39,8 @@ def propagated(
 ) -> tuple[Answers, list[Patch]]:
     """Carry the answers of an axis' slices on: followed one by one, and found by a network of volumes.
 
-    What either finds is the object: each of them stops too early now and then. Gaps whose anchors are as they
-    were are not followed again.
+    What either finds is the object, as each of them stops too early now and then, as far as its shape in the
+    slices that are known does not say otherwise. Gaps whose anchors are as they were are not followed again.
     """
     axis = event.axis
     anchors = _anchors(axis, answers, canvas, scene)
@@ -52,11 +53,15 @@ def propagated(
     wanted = gaps if filled is None else _beside_largest(gaps, anchors)
     carried, changed = _followed(axis, wanted, anchors, answers, scene, bodies, taken, watch)
     found: dict[int, Tensor] = {}
-    for gap in changed if filled is None else gaps:
+    again = changed if filled is None else gaps
+    for gap in again:
         found |= dict.fromkeys(range(gap.low, gap.high), _nothing(scene, axis))
         found |= carried[gap].logits if gap in carried else {}
     for index, logits in (filled or {}).items():
         found[index] = torch.maximum(found[index], logits)
+    for gap in again:
+        for index, logits in shaped(gap, anchors):
+            found[index] = found[index] + logits
     painted = ((index, _kept(logits, axis, index, known, scene)) for index, logits in found.items())
     every = {**answers.carried, **{(axis, gap): one for gap, one in carried.items()}}
     return _with_slices(axis, painted, replace(answers, carried=every), canvas, scene, taken)

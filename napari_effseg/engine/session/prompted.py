@@ -21,6 +21,9 @@ from .scene import Scene
 
 __all__ = ["prompted"]
 
+_LITTLE = 0.5
+"""Of what a click by itself finds; where less was carried to a slice, the first click on the object counts as if
+nothing was."""
 _CORE = 0.9
 """Of the greatest depth in what was carried to a slice: there a click off the object means all of it."""
 
@@ -37,7 +40,10 @@ def prompted(
         hypotheses = _without_piece(state, prompt, before)
         if hypotheses is None:
             asked = (*_implied(prompts, before), *prompts)
-            found = body.answer(scene.slice(key), asked, before, locked_in(key, scene, taken))
+            image, locked = scene.slice(key), locked_in(key, scene, taken)
+            found = body.answer(image, asked, before, locked)
+            if before is not None and prompt.positive and not state.prompts:
+                found = _larger(body.answer(image, asked, None, locked), found, before)
             hypotheses = _one_way(found, prompts, before)
         state = SliceState(prompts, hypotheses)
         answers = replace(answers, slices={**answers.slices, key: state})
@@ -64,6 +70,13 @@ def _implied(prompts: Sequence[PlanePrompt], before: Tensor | None) -> tuple[Pla
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     deepest = np.asarray([np.unravel_index(int(depth.argmax()), depth.shape)], float)
     return (PlanePrompt(positive=True, places=deepest),)
+
+
+def _larger(
+    anew: tuple[Hypothesis, ...], corrected: tuple[Hypothesis, ...], before: Tensor
+) -> tuple[Hypothesis, ...]:
+    """Take the answer of a first click where little of the object was carried here, else the correction."""
+    return anew if (before > 0).sum() < _LITTLE * (anew[0].logits > 0).sum() else corrected
 
 
 def _without_piece(
