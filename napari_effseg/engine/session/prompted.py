@@ -22,8 +22,8 @@ from .scene import Scene
 __all__ = ["prompted"]
 
 _LITTLE = 0.5
-"""Of what a click by itself finds; where less was carried to a slice, the first click on the object counts as if
-nothing was."""
+"""Of what a click by itself finds; where less was carried to a slice, the first click on the object counts as
+if nothing was."""
 _CORE = 0.9
 """Of the greatest depth in what was carried to a slice: there a click off the object means all of it."""
 

@@ -15,8 +15,8 @@ from .propagate import Gap
 __all__ = ["shaped"]
 
 _WEIGHT = 2.0
-"""How much the shape counts beside what networks and paths find. Chosen, with the next one, on choice sets and
-on the training list of the hippocampus, with true masks in up to four slices."""
+"""How much the shape counts beside what networks and paths find. Chosen, with the next one, on choice sets
+and on the training list of the hippocampus, with true masks in up to four slices."""
 _UNIT = 2.0
 """Pixels from the border at which a logit is 1."""
 _SHARP = 4.0
