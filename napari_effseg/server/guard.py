@@ -25,6 +25,7 @@ __all__ = ["Audit", "Guard"]
 _log = logging.getLogger(__name__)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _FOLDED = re.compile(r"/[0-9a-f]{16,64}(?=/|$)")
+_OPEN_BODY = 2**16  # bytes; a form with a name and a key
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"no-store"),
@@ -92,7 +93,13 @@ class Guard:
             scope["state"]["user"] = visit.user = self._let_in(visit)
             scope["state"]["request_id"] = visit.id
             scope["state"]["check_key"] = lambda key: self._user_of(key, visit)
-            await self._app(scope, self._counted(receive), visit.send)
+            if visit.path in self._open:
+                seconds = self._settings.header_seconds
+                await asyncio.wait_for(self._app(scope, self._counted(receive, visit), visit.send), seconds)
+            else:
+                await self._app(scope, self._counted(receive, visit), visit.send)
+        except asyncio.TimeoutError:
+            await self._explain(Refusal(408, "TooSlow", "the request took too long to come"), visit)
         except asyncio.CancelledError:  # uvicorn's last word when it ends
             await self._explain(ServerLost("the server was stopped; begin again when it is back"), visit)
         except Exception as err:  # noqa: BLE001  the edge: every error becomes an answer
@@ -111,8 +118,9 @@ class Guard:
         if visit.header(b"origin"):
             raise Refusal(403, "NoBrowsers", "pages in a browser may not use this server")
         length = visit.header(b"content-length")
-        if length and (not length.isdigit() or int(length[:20]) > self._largest()):
-            raise Refusal(413, "TooLarge", f"a body of at most {self._largest()} bytes is taken")
+        most = self._largest(visit)
+        if length and (not length.isdigit() or int(length[:20]) > most):
+            raise Refusal(413, "TooLarge", f"a body of at most {most} bytes is taken")
         if visit.path in self._open:
             if seconds := self._rates.of(f"?{visit.address}").take():
                 raise _too_often(seconds)
@@ -141,22 +149,30 @@ class Guard:
             )
         return user
 
-    def _counted(self, receive: Receive) -> Receive:
-        """Return a reader of the body that ends where no body may go on."""
-        left = self._largest()
+    def _counted(self, receive: Receive, visit: _Visit) -> Receive:
+        """Return a reader of the body that ends where no body may go on, or none comes."""
+        most, seconds = self._largest(visit), self._settings.body_seconds
+        left, is_whole = most, False
 
         async def counted() -> MutableMapping[str, Any]:
-            nonlocal left
-            message = await receive()
+            nonlocal left, is_whole
+            if is_whole:  # who asks on wants to know when the client hangs up
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), seconds)
+            except asyncio.TimeoutError as err:
+                raise Refusal(408, "TooSlow", f"no byte came for {seconds:g} s") from err
+            is_whole = not message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
-                raise Refusal(413, "TooLarge", f"a body of at most {self._largest()} bytes is taken")
+                raise Refusal(413, "TooLarge", f"a body of at most {most} bytes is taken")
             return message
 
         return counted
 
-    def _largest(self) -> int:
-        return self._settings.volume_bytes + 2**20
+    def _largest(self, visit: _Visit) -> int:
+        """How many bytes a body may have; of those who have shown no key, few."""
+        return _OPEN_BODY if visit.path in self._open else self._settings.volume_bytes + 2**20
 
     async def _explain(self, error: Exception, visit: _Visit) -> None:
         """Answer with the error, if nothing was answered yet."""

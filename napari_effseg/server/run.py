@@ -197,11 +197,12 @@ def _protocol(header_seconds: float) -> type[asyncio.Protocol]:
 
     What is no HTTP at all is explained in JSON, as all else is explained.
     """
-    from h11 import IDLE, Data, EndOfMessage, Response
+    from h11 import IDLE, SEND_BODY, Data, EndOfMessage, Response
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Strict(H11Protocol):
         _ends: asyncio.TimerHandle | None = None
+        _lingers: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -209,10 +210,19 @@ def _protocol(header_seconds: float) -> type[asyncio.Protocol]:
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_waiting()
+            self._stop_lingering()
             super().connection_lost(exc)
+
+        def on_response_complete(self) -> None:
+            """Give a client whose body nobody reads any more the time to see why, and no longer."""
+            super().on_response_complete()
+            if self.conn.their_state is SEND_BODY and self._lingers is None:
+                self._lingers = self.loop.call_later(header_seconds, self.transport.close)
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
+            if self.conn.their_state is not SEND_BODY:
+                self._stop_lingering()
             if self.conn.their_state is IDLE:
                 self._wait_for_head()
             else:
@@ -226,6 +236,11 @@ def _protocol(header_seconds: float) -> type[asyncio.Protocol]:
             if self._ends is not None:
                 self._ends.cancel()
                 self._ends = None
+
+        def _stop_lingering(self) -> None:
+            if self._lingers is not None:
+                self._lingers.cancel()
+                self._lingers = None
 
         def send_400_response(self, msg: str) -> None:
             error = {"kind": "Malformed", "message": msg}

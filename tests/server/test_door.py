@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -215,6 +217,71 @@ def test_a_body_that_never_comes_is_given_up():
             connection.putheader(name, value)
         connection.endheaders()
         connection.send(b"EFS1")
+        response = connection.getresponse()
+        assert (response.status, json.loads(response.read())["error"]["kind"]) == (408, "TooSlow")
+        connection.close()
+
+
+TOKEN = b"POST /auth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+def answer_to(url, head, body=b"", pieces=0):
+    """Send a request whose body comes byte by byte and never ends; return all that comes back."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=0.02) as connection:
+        connection.sendall(head + body)
+        found = b""
+        for _ in range(500):
+            with suppress(TimeoutError):
+                got = connection.recv(4096)
+                if not got:
+                    return found
+                found += got
+            try:
+                connection.sendall(b"a")
+            except OSError:
+                return found
+    pytest.fail("the connection was held for ever")
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"PUT /v1/volumes/" + b"0" * 32 + b" HTTP/1.1\r\nHost: x\r\n", b"401"),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\n", b"200"),
+        (TOKEN, b"408"),
+    ],
+)
+def test_who_has_no_key_cannot_hold_a_connection_by_a_body_that_never_ends(head, status):
+    with Server(limits_of(header_seconds=0.3), FakeEngine()) as server:
+        assert answer_to(server.url, head + b"Content-Length: 60000\r\n\r\n")[9:12] == status
+
+
+def test_who_has_no_key_cannot_send_much(server):
+    parts = urlsplit(server.url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    connection.request(
+        "POST", "/auth/token", iter([b"password=", bytes(2**17)]), kind
+    )  # in chunks, unannounced
+    with suppress(BrokenPipeError, ConnectionResetError):
+        response = connection.getresponse()
+        assert (response.status, json.loads(response.read())["error"]["kind"]) == (413, "TooLarge")
+    connection.close()
+    status, _, about = ask(server, "POST", "/auth/token", kind, bytes(2**17), key=None)
+    assert (status, about["error"]["kind"]) == (413, "TooLarge")
+
+
+def test_a_form_that_never_comes_is_given_up():
+    with Server(limits_of(body_seconds=0.2), FakeEngine()) as server:
+        parts = urlsplit(server.url)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+        connection.putrequest("PUT", "/datastore/?image=x")
+        connection.putheader("Authorization", f"Bearer {KEYS['anna']}")
+        connection.putheader("Content-Type", "multipart/form-data; boundary=b")
+        connection.putheader("Content-Length", "1000")
+        connection.endheaders()
+        connection.send(b"--b\r\n")
         response = connection.getresponse()
         assert (response.status, json.loads(response.read())["error"]["kind"]) == (408, "TooSlow")
         connection.close()
