@@ -126,7 +126,8 @@ def _length_of(head: bytes, most: int) -> int:
     kind = Nifti2Header if head[4:8] == b"n+2\0" else Nifti1Header
     try:
         header = kind(head[: kind.sizeof_hdr], check=False)
-        voxels, size = math.prod(map(int, header.get_data_shape())), header.get_data_dtype().itemsize
+        voxels = math.prod(map(int, header.get_data_shape()))
+        size = int(header.get_data_dtype().itemsize)
         is_scaled = header.get_slope_inter() not in _AS_THEY_ARE
         offset = min(int(header.get_data_offset()), _TAIL)
     except (HeaderDataError, ValueError, OverflowError, KeyError) as err:
