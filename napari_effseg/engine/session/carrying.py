@@ -16,6 +16,7 @@ from .blocks import KnownSlice
 from .body import Hypothesis
 from .canvas import Canvas, Patch
 from .known import SURE, Answers, Bodies, Carried, SliceState, Watch
+from .likeness import Likeness
 from .painting import locked_in, logits_shown, paint
 from .propagate import Gap, Line, carry, gaps_between, ticker
 from .scene import Scene
@@ -39,8 +40,9 @@ def propagated(
 ) -> tuple[Answers, list[Patch]]:
     """Carry the answers of an axis' slices on: followed one by one, and found by a network of volumes.
 
-    What either finds is the object, as each of them stops too early now and then, as far as its shape in the
-    slices that are known does not say otherwise. Gaps whose anchors are as they were are not followed again.
+    What either finds is the object, as each of them stops too early now and then, as far as its shape and its
+    brightness in the slices that are known do not say otherwise. Gaps whose anchors are as they were are not
+    followed again.
     """
     axis = event.axis
     anchors = _anchors(axis, answers, canvas, scene)
@@ -62,6 +64,10 @@ def propagated(
     for gap in again:
         for index, logits in shaped(gap, anchors):
             found[index] = found[index] + logits
+    likeness = Likeness.of(known, scene)
+    for index, logits in found.items():
+        if (logits > 0).any():
+            found[index] = logits + likeness.doubts(scene, axis, index)
     painted = ((index, _kept(logits, axis, index, known, scene)) for index, logits in found.items())
     every = {**answers.carried, **{(axis, gap): one for gap, one in carried.items()}}
     return _with_slices(axis, painted, replace(answers, carried=every), canvas, scene, taken)
