@@ -32,6 +32,16 @@ def test_what_looks_otherwise_is_doubted_and_the_object_is_not(axis, inside, out
     assert doubts[~there].mean() < -4
 
 
+def test_a_mask_that_took_some_of_what_lies_around_is_forgiven():
+    scene, box = scene_of(20, 90)
+    wide = np.take(box, 4, 2)
+    wide = wide | np.roll(wide, 1, axis=0)
+    doubts = Likeness.of([KnownSlice(2, 4, wide)], scene).doubts(scene, 2, 5)
+    there = scene.planes[2].mask(np.take(box, 5, 2)) > 0.5
+    assert doubts[there].mean() > -1.5
+    assert doubts[~there].mean() < -4
+
+
 def test_an_object_of_many_shades_doubts_nothing():
     scene, _ = scene_of(20, 90)
     whole = np.ones(SHAPE[:2], bool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from .canvas import Canvas, Patch
 from .known import SURE, Answers, Bodies, Carried, SliceState, Watch
 from .likeness import Likeness
 from .painting import locked_in, logits_shown, paint
+from .pieces import joined
 from .propagate import Gap, Line, carry, gaps_between, ticker
 from .scene import Scene
 from .shapes import shaped
@@ -64,13 +65,29 @@ def propagated(
     for gap in again:
         for index, logits in shaped(gap, anchors):
             found[index] = found[index] + logits
-    likeness = Likeness.of(known, scene)
-    for index, logits in found.items():
-        if (logits > 0).any():
-            found[index] = logits + likeness.doubts(scene, axis, index)
-    painted = ((index, _kept(logits, axis, index, known, scene)) for index, logits in found.items())
+    masks = _whole(axis, found, anchors, known, scene)
     every = {**answers.carried, **{(axis, gap): one for gap, one in carried.items()}}
-    return _with_slices(axis, painted, replace(answers, carried=every), canvas, scene, taken)
+    return _with_slices(axis, masks, replace(answers, carried=every), canvas, scene, taken)
+
+
+def _whole(
+    axis: int,
+    found: Mapping[int, Tensor],
+    anchors: Mapping[int, Tensor],
+    known: Sequence[KnownSlice],
+    scene: Scene,
+) -> dict[int, Tensor]:
+    """Make masks of what was found: it looks like what is known, and hangs together with it."""
+    likeness = Likeness.of(known, scene)
+    masks, seeds = {}, {index: logits > 0 for index, logits in anchors.items()}
+    for index, logits in found.items():
+        doubted = logits + likeness.doubts(scene, axis, index) if (logits > 0).any() else logits
+        masks[index] = doubted > 0
+        fixed = _crossing(axis, index, known, scene)
+        if fixed is not None:
+            masks[index] = torch.where(fixed.abs() > SURE / 2, fixed > 0, masks[index])
+            seeds[index] = fixed > SURE / 2
+    return joined(masks, seeds)
 
 
 def _followed(
@@ -114,7 +131,7 @@ def _later(progress: Progress | None, begun: float) -> Progress | None:
 
 def _with_slices(
     axis: int,
-    found: Iterable[tuple[int, Tensor]],
+    masks: Mapping[int, Tensor],
     answers: Answers,
     canvas: Canvas,
     scene: Scene,
@@ -127,8 +144,7 @@ def _with_slices(
     """
     nothing = _nothing(scene, axis)  # one for all slices that show none of the object: there are many
     states = {}
-    for index, logits in found:
-        mask = logits > 0
+    for index, mask in masks.items():
         sure = torch.where(mask, SURE, -SURE) if mask.any() else nothing
         states[axis, index] = SliceState((), (Hypothesis(sure, 1.0),))
     answers = replace(answers, slices={**answers.slices, **states})
@@ -175,17 +191,16 @@ def _filled(
     }
 
 
-def _kept(logits: Tensor, axis: int, index: int, known: Sequence[KnownSlice], scene: Scene) -> Tensor:
-    """Leave a slice as it is where known ones across other axes cross it."""
+def _crossing(axis: int, index: int, known: Sequence[KnownSlice], scene: Scene) -> Tensor | None:
+    """Return what known slices across other axes say of a slice: sure logits on their lines, 0 elsewhere."""
     crossing = [one for one in known if one.axis != axis]
     if not crossing:
-        return logits
+        return None
     fixed = np.zeros(np.delete(scene.shape, axis), np.float32)
     for one in crossing:
         line = np.take(one.mask, index, axis - (axis > one.axis))
         np.moveaxis(fixed, one.axis - (one.axis > axis), 0)[one.index] = np.where(line, SURE, -SURE)
-    there = scene.planes[axis].mask(fixed)
-    return torch.where(there.abs() > SURE / 2, there, logits)
+    return scene.planes[axis].mask(fixed)
 
 
 def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[int, Tensor]:
