@@ -35,7 +35,7 @@ IMAGES = Path(__file__).parent / "images"
 PLUGIN = "napari-effseg"
 WIDTH, HEIGHT = 1366, 768
 PATIENCE_SECONDS = 600
-VENTRICLE_RAS, BESIDE_VENTRICLE_RAS = (-12.0, -34.0, 18.0), (-26.0, -34.0, 18.0)
+VENTRICLE_RAS = (-12.0, -34.0, 18.0)
 LEFT_HIPPOCAMPUS_RAS = "-26, -20, -16"  # of the template, mm
 
 
@@ -260,12 +260,12 @@ class Clicks:
 
 
 def clicks() -> None:
-    """Outline a lateral ventricle of a whole head: a click, a correction, through the slices, finished."""
+    """Outline a lateral ventricle of a whole head: a click, its other meaning, through the slices, finished."""
     session = Clicks("dark", Plane.AXIAL)
     session.click(VENTRICLE_RAS)
     session.picture("first")
-    session.click(BESIDE_VENTRICLE_RAS, positive=False)
-    session.picture("corrected")
+    session.press("H")
+    session.picture("other")
     session.press("G")
     show_plane(session.viewer, Plane.CORONAL, Sides.RADIOLOGICAL)
     session.at(VENTRICLE_RAS)
