@@ -260,7 +260,7 @@ class Clicks:
 
 
 def clicks() -> None:
-    """Outline a lateral ventricle of a whole head: a click, its other meaning, through the slices, finished."""
+    """Outline a lateral ventricle of a head: a click, its other meaning, through the slices, finished."""
     session = Clicks("dark", Plane.AXIAL)
     session.click(VENTRICLE_RAS)
     session.picture("first")
