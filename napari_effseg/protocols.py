@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from .volume import Code, LabelMap, Volume
 __all__ = [
     "LabelInfo",
     "Listener",
+    "LooksAhead",
     "ModelInfo",
     "Region",
     "Segmented",
@@ -340,3 +341,20 @@ class Segmenter(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """A session that can get ready for prompts that may come, while nothing else goes on."""
+
+    def look_ahead(self, axis: int, index: int, *, cancel: CancelCheck | None = None) -> None:
+        """Get ready for prompts in the slices beside one; no answer changes, later ones may come sooner.
+
+        Parameters
+        ----------
+        axis, index : int
+            The slice that is shown: axis across it, and its number.
+        cancel : callable, optional
+            Asked between slices; True: stop.
+        """
+        ...

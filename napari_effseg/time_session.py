@@ -14,7 +14,7 @@ import numpy as np
 from .errors import PromptError, VolumeError
 from .object_colours import next_colour
 from .prompts import Prompt
-from .protocols import Listener, Session, SessionObject
+from .protocols import Listener, LooksAhead, Session, SessionObject
 from .types import BoolArray, CancelCheck, Colour, IndexBox, PathLike, Progress
 from .volume import LabelMap, Volume
 
@@ -178,6 +178,11 @@ class TimeSession:
     def preview(self, prompt: Prompt, *, shown: int | None = None) -> tuple[tuple[IndexBox, BoolArray], ...]:
         """See `protocols.Session.preview`."""
         return self._now.preview(prompt, shown=shown)
+
+    def look_ahead(self, axis: int, index: int, *, cancel: CancelCheck | None = None) -> None:
+        """See `protocols.LooksAhead.look_ahead`."""
+        if isinstance(self._now, LooksAhead):
+            self._now.look_ahead(axis, index, cancel=cancel)
 
     def propagate(
         self,

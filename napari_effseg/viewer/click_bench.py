@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ..object_colours import next_colour
 from ..prompts import Prompt
-from ..protocols import Session, SessionObject
+from ..protocols import LooksAhead, Session, SessionObject
 from ..time_session import TimeSession
-from ..types import BoolArray, Colour, IndexBox, IntArray
+from ..types import BoolArray, CancelCheck, Colour, IndexBox, IntArray
 from ..volume import LabelMap, Volume
 from .click_gestures import edges_of
 
@@ -157,6 +157,11 @@ class Bench:
         pieces = [edges_of(values, box[0], axis) for box, values in found]
         edges = np.concatenate(pieces) if pieces else np.zeros((0, 2, 3))
         return edges, time.perf_counter() - began
+
+    def look_ahead(self, where: tuple[int, int], cancel: CancelCheck) -> None:
+        """Get ready for prompts in the slices beside one, where the session can."""
+        if isinstance(self.session, LooksAhead):
+            self.session.look_ahead(*where, cancel=cancel)
 
     def close(self) -> None:
         """Free what the session holds."""

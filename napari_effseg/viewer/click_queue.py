@@ -77,6 +77,7 @@ class ClickQueue:
         if bench is None:
             return
         how = how or How()
+        self._inference.forget("click ahead")
         if not how.keeps_notice:
             self._store.set(notice="", details="")
         where = self.where()
@@ -97,6 +98,7 @@ class ClickQueue:
 
     def cancel(self) -> None:
         """Ask what goes on to stop, where it can."""
+        self._inference.forget("click ahead")
         for ticket in self._pending.values():
             ticket.cancel()
 
@@ -182,6 +184,17 @@ class ClickQueue:
             self._show_change(answer)
         if self.is_empty:
             self._room.rest(is_due=True)
+            self._look_ahead(bench)
+
+    def _look_ahead(self, bench: Bench) -> None:
+        """Get ready for the slices beside the one that is shown, until something is done."""
+        where = self.where()
+        if where is not None:
+
+            def work(progress: Progress, cancel: CancelCheck) -> None:
+                bench.look_ahead(where, cancel)
+
+            self._inference.submit("click ahead", work, Handlers[None]())
 
     def _failed(self, lane: str, bench: Bench, error: Exception) -> None:
         """Say why; what the window may have shown too early becomes what the session says again."""

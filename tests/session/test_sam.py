@@ -127,3 +127,32 @@ def test_a_session_with_every_prompt_replays_alike(kind):
     assert session.mask[10, 10, 1]
     assert not session.mask[3, 3, 1]
     assert not session.mask[:4, :4, 2].any()
+
+
+def test_the_slices_beside_the_shown_one_are_embedded_ahead():
+    sam = body()
+    encoded = []
+    encode = sam._network.encode
+    sam._network.encode = lambda given: encoded.append(1) or encode(given)
+    volume = Volume(np.random.default_rng(0).random((20, 20, 5), np.float32), np.eye(4))
+    session = LocalSession(volume, sam)
+    session.look_ahead(2, 2)
+    assert not encoded  # it is not known yet how long that takes
+    session.add(Point((10, 10, 2)))
+    session.look_ahead(2, 2)
+    assert len(encoded) == 3
+    for index in (1, 3):
+        session.add(Point((10, 10, index)))
+    assert len(encoded) == 3
+    session.look_ahead(2, 3, cancel=lambda: True)
+    assert len(encoded) == 3
+    session.look_ahead(2, 4)
+    assert len(encoded) == 3  # 3 is known, and there is no 5
+
+
+def test_what_takes_long_is_not_done_ahead():
+    sam = body()
+    sam.prepare(picture())
+    sam._seconds = 30.0
+    sam.look_ahead(picture(key=1))
+    assert sam._cache.get((1,)) is None

@@ -650,3 +650,11 @@ def test_a_session_that_cannot_be_saved_says_so_and_goes_on(clicks, tmp_path):
     clicks.until(lambda: clicks.now.notice)
     assert "could not be saved" in clicks.now.notice
     assert clicks.click(SECOND).session.mask[SECOND]
+
+
+def test_slices_beside_the_shown_one_are_looked_at_when_nothing_else_goes_on(clicks):
+    seen = []
+    clicks.fakes.body.look_ahead = lambda image: seen.append(image.key[1:])
+    clicks.click(FIRST)
+    clicks.until(lambda: len(seen) == 2)
+    assert sorted(seen) == [(2, FIRST[2] - 1), (2, FIRST[2] + 1)]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Hypothesis", "PlanePrompt", "SliceBody", "SliceImage"]
+__all__ = ["Embeds", "Hypothesis", "PlanePrompt", "SliceBody", "SliceImage"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,4 +103,13 @@ class SliceBody(Protocol):
         locked : Tensor, shape (I, J), float32, or None
             Objects that are finished.
         """
+        ...
+
+
+@runtime_checkable
+class Embeds(Protocol):
+    """A network that looks at a slice once, whatever is prompted in it."""
+
+    def look_ahead(self, image: SliceImage) -> None:
+        """Look at a slice that may be prompted next, unless that takes long."""
         ...

@@ -33,7 +33,7 @@ from ...session_state import ObjectVoxels, SessionState, packed, unpacked
 from ...types import BoolArray, CancelCheck, Colour, IndexBox, IntArray, PathLike, Progress
 from ...volume import LabelMap, Volume
 from .answers import apply_event
-from .body import SliceBody
+from .body import Embeds, SliceBody
 from .canvas import Canvas, Patch, slices_of
 from .in_planes import SliceKey
 from .known import Answers, Bodies, SliceState, Watch
@@ -264,6 +264,14 @@ class LocalSession:
         for patch in reversed(patches):
             self._canvas.take_back(patch)
         return found
+
+    def look_ahead(self, axis: int, index: int, *, cancel: CancelCheck | None = None) -> None:
+        """See `protocols.LooksAhead.look_ahead`."""
+        if not isinstance(self.body, Embeds):
+            return
+        for beside in (index + 1, index - 1):
+            if 0 <= beside < self.scene.shape[axis] and not (cancel is not None and cancel()):
+                self.body.look_ahead(self.scene.slice((axis, beside)))
 
     def propagate(
         self, axis: int = 2, *, progress: Progress | None = None, cancel: CancelCheck | None = None

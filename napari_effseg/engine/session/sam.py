@@ -6,7 +6,9 @@ the square, the rest being empty.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 
@@ -21,6 +23,10 @@ from .following import asked_again
 from .sam_prompts import MEAN, STD, box_of, points_of
 
 __all__ = ["EmbeddingCache", "SamBody"]
+
+
+_QUICK_SECONDS = 1.0
+"""Nobody waits longer for a slice that was looked at ahead."""
 
 
 class EmbeddingCache:
@@ -74,16 +80,24 @@ class SamBody:
         self._side = network.config.img_size
         self._stretched = isinstance(network, HRMedSeg)
         self._several = not (isinstance(network, HRMedSeg) and network.config.decoder == "ecm")
+        self._seconds = math.inf  # that the last slice took to be embedded
 
     @torch.inference_mode()
     def prepare(self, image: SliceImage) -> Tensor:
         """Embed a slice, or find its embedding."""
         found = self._cache.get(image.key)
         if found is None:
+            began = time.perf_counter()
             given = self._square((image.pixels - MEAN) / STD)
             found = self._network.encode(given[None].to(self._device))
             self._cache.put(image.key, found)
+            self._seconds = time.perf_counter() - began
         return found
+
+    def look_ahead(self, image: SliceImage) -> None:
+        """See `Embeds.look_ahead`."""
+        if self._seconds <= _QUICK_SECONDS:
+            self.prepare(image)
 
     @torch.inference_mode()
     def answer(
