@@ -1,11 +1,12 @@
 """Ship a model that answers clicks: measure it, and put weights and card where the package finds them.
 
     python weights/_release_clicks.py RUN_FOLDER CHOICE_DATASET [CHOICE_DATASET ...]
+    python weights/_release_clicks.py --again NAME CHOICE_DATASET [CHOICE_DATASET ...]
 
 The run folder is one that ``effseg train`` or ``effseg distill`` made; of one that has not ended the
 best weights so far are taken. They are stored in half precision. The card gets the accuracy of the very
 file that ships, on the sets by which it was chosen (others are in docs/click_quality.md), and time and
-memory on this machine's CPU.
+memory on this machine's CPU. With ``--again`` a card that ships is measured again: its sessions have changed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from napari_effseg.io.dataset import read_dataset
 from napari_effseg.training import read_config
 from napari_effseg.training.release import draft_card, trained_on
 from napari_effseg.training.solids.run import learned_from
-from napari_effseg.zoo import Card, read_card, write_card
+from napari_effseg.zoo import Card, find_card, read_card, write_card
 from napari_effseg.zoo.card import Accuracy, Performance
 from napari_effseg.zoo.weights import build_network, describe_weights, save_weights
 
@@ -65,6 +66,16 @@ def release(run: Path, datasets: Sequence[Path]) -> None:
     means = ", ".join(f"{row.metric} {row.mean:.4f}" for row in shipped.accuracy)
     times = ", ".join(f"{row.case}: {row.seconds} s" for row in shipped.performance)
     sys.stdout.write(f"best weights, after {steps} steps; {means}; {times}\n")
+
+
+def measure_again(name: str, datasets: Sequence[Path]) -> None:
+    """Give a card that ships the accuracy, time and memory of today."""
+    card = find_card(name)
+    measured = dataclasses.replace(
+        card, accuracy=_accuracy(card, datasets), performance=_in_new_process(card)
+    )
+    write_card(measured, ROOT / "napari_effseg" / "zoo" / "cards" / f"{name}.toml")
+    sys.stdout.write(", ".join(f"{row.metric} {row.mean:.4f}" for row in measured.accuracy) + "\n")
 
 
 def _stored(run: Path, folder: Path) -> tuple[Card, int]:
@@ -200,4 +211,7 @@ def _of_pictures(card: Card) -> tuple[Performance, ...]:
 if __name__ == "__main__":
     if len(sys.argv) < 3:
         sys.exit(__doc__)
-    release(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])
+    if sys.argv[1] == "--again":
+        measure_again(sys.argv[2], [Path(argument) for argument in sys.argv[3:]])
+    else:
+        release(Path(sys.argv[1]), [Path(argument) for argument in sys.argv[2:]])
