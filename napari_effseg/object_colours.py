@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from .types import Colour
 
-__all__ = ["next_colour"]
+__all__ = ["PALETTE", "next_colour"]
 
-# Okabe and Ito, Color Universal Design, without black and grey.
-_PALETTE: tuple[Colour, ...] = (
+PALETTE: tuple[Colour, ...] = (
     (230, 159, 0),
     (86, 180, 233),
     (0, 158, 115),
@@ -16,8 +15,9 @@ _PALETTE: tuple[Colour, ...] = (
     (213, 94, 0),
     (204, 121, 167),
 )
+"""Okabe and Ito, Color Universal Design, without black and grey."""
 
 
 def next_colour(objects: int) -> Colour:
     """Return the colour of the next object after so many."""
-    return _PALETTE[objects % len(_PALETTE)]
+    return PALETTE[objects % len(PALETTE)]

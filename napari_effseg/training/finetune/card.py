@@ -12,6 +12,7 @@ from ...engine.plausibility import extent_mm
 from ...errors import CardError, ConfigError
 from ...io.dataset import Dataset, plain_name
 from ...nets.parts import parts
+from ...object_colours import PALETTE
 from ...volume import Code, Grid
 from ...zoo import is_sctid, parse_card
 from ...zoo.card import (
@@ -36,16 +37,6 @@ _SCHEME = "99EFFSEG"
 """DICOM's prefix for codes of nobody's terminology is 99."""
 _ROOM_TO_SPARE = 1.25
 """How much larger than the largest case an image may be: the base cards' own proportion."""
-_COLOURS = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
-)
-"""Okabe and Ito's, told apart by people who see colours differently."""
 _OWN_LIMITS = (
     "Not a medical device; not for diagnosis.",
     "Finetuned by its user; nobody else has looked at it.",
@@ -226,7 +217,7 @@ def _label(label: int, base: Card, match: LabelMatch, found: FoundLabels) -> Lab
 def _colour(label: int, match: LabelMatch, base: Card) -> tuple[int, int, int]:
     """Choose a colour that no known structure has, as far as there are any."""
     taken = {known.colour for known in base.labels if known.id in match.kept.values()}
-    free = [colour for colour in _COLOURS if colour not in taken] or list(_COLOURS)
+    free = [colour for colour in PALETTE if colour not in taken] or list(PALETTE)
     return free[(label - len(match.kept) - 1) % len(free)]
 
 
