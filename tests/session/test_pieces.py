@@ -1,5 +1,6 @@
 """Only what hangs together with what is known of an object is carried on."""
 
+import pytest
 import torch
 
 from napari_effseg.engine.session.pieces import joined
@@ -33,6 +34,15 @@ def test_corners_do_not_link():
 def test_a_known_line_in_the_slice_itself_links_too():
     found = joined({0: mask((5, 5), (5, 6))}, {0: mask((5, 5)), 4: mask((1, 1))})
     assert torch.nonzero(found[0]).tolist() == [[5, 5], [5, 6]]
+
+
+@pytest.mark.parametrize("seeds", [{}, {1: mask((2, 2))}], ids=["nothing known", "one slice known"])
+def test_without_slices_there_is_nothing_to_join(seeds):
+    assert joined({}, seeds) == {}
+
+
+def test_one_slice_without_anything_known_has_no_pieces_of_it():
+    assert not joined({3: mask((2, 2))}, {})[3].any()
 
 
 def test_nothing_stays_nothing():

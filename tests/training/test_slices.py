@@ -78,7 +78,7 @@ quarter_turns = true
 mirror = ["LR", "AP"]
 
 [run]
-steps = 60
+steps = 120
 validate_every = 60
 batch_size = 4
 

@@ -32,10 +32,10 @@ def joined(masks: Mapping[int, Tensor], seeds: Mapping[int, Tensor]) -> dict[int
     shown = {index: _array(mask) for index, mask in masks.items()}
     known = {index: _array(seed) for index, seed in seeds.items()}
     every = [*shown.values(), *known.values()]
-    if not any(one.any() for one in every):
+    if not shown or not any(one.any() for one in every):
         return dict(masks)
     rows, columns = _extent(np.any(every, axis=0))
-    low, high = min(*shown, *known), max(*shown, *known) + 1
+    low, high = min([*shown, *known]), max([*shown, *known]) + 1
     stack = np.zeros((high - low, rows.stop - rows.start, columns.stop - columns.start), bool)
     certain = np.zeros_like(stack)
     for index, one in shown.items():
