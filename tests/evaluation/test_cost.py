@@ -99,14 +99,12 @@ def test_a_measurement_says_everything(wide: BenchRow) -> None:
     json.dumps(dataclasses.asdict(row))
 
 
-def test_the_memory_of_a_network_is_its_own(wide: BenchRow, report: BenchReport) -> None:
-    """A large convolution holds its input and outputs beside what every network needs, and not much more.
+def test_the_memory_of_a_network_is_its_own(wide: BenchRow) -> None:
+    """A large convolution holds little beside its input and outputs, and a step of training these and more.
 
-    Some of the memory that it needs may have been held, and left, by what ran in the process before.
+    Other networks are no measure of what it holds: those that are compiled first take as much for that.
     """
     tensors = 4 * 48**3 * (1 + 16 + 2)
-    (small,) = report.rows
-    assert 0.7 * tensors < wide.peak_memory_bytes - small.peak_memory_bytes
     assert wide.peak_memory_bytes < 40 * tensors
     assert wide.training is not None
     assert wide.training.peak_memory_bytes > wide.peak_memory_bytes + tensors
