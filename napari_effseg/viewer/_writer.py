@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ..io import save
-from .from_layer import frames_of, labels_of_layer, layer_to_volume
-from .source import source_of
+from .from_layer import frames_of, layer_to_volume
+from .label_files import save_labels_layer
 
 __all__ = ["write_image", "write_labels"]
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write a layer of labels; the ending picks the format.
+    """Write a layer of labels, each time point to a file of its own; the ending picks the format.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Returns
     -------
     list of str
-        The file that was written.
+        The files that were written.
 
     Raises
     ------
@@ -37,10 +38,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     """
     from napari.layers import Labels
 
-    layer = Labels(data, **attributes)
-    source = source_of(layer)
-    known = source.origin.keywords if source and source.origin else {}
-    return [str(save(labels_of_layer(layer), path, **known))]
+    return [str(written) for written in save_labels_layer(Labels(data, **attributes), Path(path))]
 
 
 def write_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

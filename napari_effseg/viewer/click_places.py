@@ -17,7 +17,7 @@ from .reading_view import camera_of, spatial_axes_shown
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Layer
 
 __all__ = [
     "Place",
@@ -148,7 +148,7 @@ def mm_per_pixel(viewer: ViewerModel) -> float:
     return float(mm_per_world_unit(viewer.layers) / camera_of(viewer).zoom)
 
 
-def frame_shown(viewer: ViewerModel, image: Image) -> int:
+def frame_shown(viewer: ViewerModel, image: Layer) -> int:
     """Step along the axis before the spatial ones (a time point) that the slider shows; 0 without one."""
     frames = frames_of(image)
     if frames == 1:

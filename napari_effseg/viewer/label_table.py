@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from ..errors import EffsegError, VolumeError
-from ..io import save
 from ..io.atomic import Replacement, place_files, staging_path
 from ..types import CancelCheck, Progress
 from ..volume import same_grid
-from .from_layer import labels_of_layer, layer_to_volume
+from .click_places import frame_shown
+from .from_layer import frames_of, labels_of_layer, layer_to_volume
 from .inference import Handlers, Inference
+from .label_files import save_labels_layer
 from .measure import LabelRow, measure_labels, rows_as_text
 from .placement import grid_of_layer
 from .reading_view import go_to
-from .source import shows_doubt, source_of
+from .source import shows_doubt
 from .words import sentence, trouble
 
 if TYPE_CHECKING:
@@ -78,12 +79,15 @@ class LabelTable:
         self._inference = inference
         viewer.layers.selection.events.active.connect(self._follow)
         viewer.layers.events.removed.connect(self._forget_removed)
+        viewer.dims.events.point.connect(self._follow_time)
+        self._frame = 0  # the time point that was measured
         self._follow()
 
     def close(self) -> None:
         """Listen no longer."""
         self._viewer.layers.selection.events.active.disconnect(self._follow)
         self._viewer.layers.events.removed.disconnect(self._forget_removed)
+        self._viewer.dims.events.point.disconnect(self._follow_time)
         self._listen(None)
 
     def show(self, layer: Labels, rows: tuple[LabelRow, ...], image: str) -> None:
@@ -156,6 +160,12 @@ class LabelTable:
             self._set(layer=active, rows=(), image="", note="", is_problem=False)
             self._measure()
 
+    def _follow_time(self, event: Any = None) -> None:
+        """Measure the time point that is shown."""
+        layer = self.now.layer
+        if layer is not None and frames_of(layer) > 1 and frame_shown(self._viewer, layer) != self._frame:
+            self._measure()
+
     def _forget_removed(self, event: Any = None) -> None:
         if self.now.layer is not None and self.now.layer not in self._viewer.layers:
             self._inference.forget("measure")
@@ -178,13 +188,18 @@ class LabelTable:
         if layer is None:
             return
         image = self._image_of(layer)
+        over_time = frames_of(layer) > 1
+        frame = self._frame = frame_shown(self._viewer, layer) if over_time else 0
         self._set(is_measuring=True)
 
         def measure(progress: Progress, cancel: CancelCheck) -> tuple[LabelRow, ...]:
-            voxels = None if image is None else layer_to_volume(image, channels=image.ndim == 4).data
-            return measure_labels(labels_of_layer(layer), voxels, cancel)
+            voxels = None
+            if image is not None:
+                is_channels = image.ndim == 4 and not over_time
+                voxels = layer_to_volume(image, frame=frame, channels=is_channels).data
+            return measure_labels(labels_of_layer(layer, frame), voxels, cancel)
 
-        name = "" if image is None else image.name
+        name = "" if image is None else f"{image.name}, time point {frame}" if over_time else image.name
         handlers = Handlers[tuple[LabelRow, ...]](
             done=lambda rows: self._set(rows=rows, image=name, is_measuring=False),
             failed=lambda err: self._set(is_measuring=False, note=trouble(err)[0], is_problem=True),
@@ -211,9 +226,8 @@ class LabelTable:
 
 def save_layer(layer: Labels, path: Path) -> str:
     """Write a layer of labels; return what to tell the user."""
-    source = source_of(layer)
-    known = source.origin.keywords if source and source.origin else {}
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        written = save(labels_of_layer(layer), path, **known)
-    return " ".join((f"Wrote {written}.", *(sentence(str(one.message)) for one in said)))
+        written = save_labels_layer(layer, path)
+    files = str(written[0]) if len(written) == 1 else f"{written[0]} to {written[-1].name}"
+    return " ".join((f"Wrote {files}.", *(sentence(str(one.message)) for one in said)))

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from napari.layers import Layer
 
+from napari_effseg import load_labels
 from napari_effseg.prompts import Point
 from napari_effseg.viewer import click_opening
 from napari_effseg.viewer.click_places import frame_shown
 from napari_effseg.viewer.click_state import Tool
 from napari_effseg.viewer.label_looks import names_in
+from napari_effseg.viewer.label_table import LabelTable
 from napari_effseg.viewer.layers import image_layers
 from napari_effseg.volume import Volume
 
@@ -222,6 +224,30 @@ def test_it_is_kept_by_itself_and_gone_on_with(clicks, viewer_model):
     assert len(clicks.now.prompts) == 1
     for frame, mask in enumerate(masks):
         assert (labels_of(clicks, frame) == mask).all()
+
+
+def test_each_time_point_is_saved_to_a_file_of_its_own_and_measured_when_it_is_shown(clicks, tmp_path):
+    clicks.click(FIRST)
+    clicks.panel.carry_through_time()
+    table = LabelTable(clicks.viewer, clicks.panel.room._inference)
+    clicks.settle()
+    clicks.viewer.layers.selection.active = clicks.labels
+    for frame in (2, 0):
+        go_to(clicks, frame)
+        voxels = int(clicks.session.sessions[frame].mask.sum())
+        clicks.until(lambda voxels=voxels: [row.voxels for row in table.now.rows] == [voxels])
+        assert table.now.image == f"film, time point {frame}"
+    table.save_labels(tmp_path / "film.nii.gz")
+    clicks.until(lambda: not table.now.is_saving)
+    assert sorted(path.name for path in tmp_path.glob("*.nii.gz")) == [
+        f"film_t{frame}.nii.gz" for frame in range(FRAMES)
+    ]
+    for frame in range(FRAMES):
+        saved = load_labels(tmp_path / f"film_t{frame}.nii.gz")
+        assert (saved.data == labels_of(clicks, frame)).all()
+        assert saved.names == {1: "object 1"}
+    assert table.now.note.startswith(f"Wrote {tmp_path / 'film_t0.nii.gz'} to film_t3.nii.gz.")
+    table.close()
 
 
 def test_a_session_of_other_time_points_is_not_offered(clicks, viewer_model):
