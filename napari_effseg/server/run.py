@@ -192,6 +192,26 @@ def _uvicorn(app: object, place: Place, header_seconds: float) -> uvicorn.Server
     return Quiet(config)
 
 
+class _Closing:
+    """Closes a connection after some time, unless it is stopped."""
+
+    def __init__(self, transport: asyncio.Transport, seconds: float) -> None:
+        self._transport, self._seconds = transport, seconds
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Let the time run; it goes on running where it does."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._seconds, self._transport.close)
+
+    def stop(self) -> None:
+        """Do not close it; more than once does no harm."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 def _protocol(header_seconds: float) -> type[asyncio.Protocol]:
     """Return uvicorn's protocol, strict with who opens connections and asks nothing.
 
@@ -201,46 +221,31 @@ def _protocol(header_seconds: float) -> type[asyncio.Protocol]:
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Strict(H11Protocol):
-        _ends: asyncio.TimerHandle | None = None
-        _lingers: asyncio.TimerHandle | None = None
-
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._wait_for_head()
+            self._silent = _Closing(transport, header_seconds)  # nothing is asked
+            self._unread = _Closing(transport, header_seconds)  # it was answered, and its body goes on
+            self._silent.begin()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_waiting()
-            self._stop_lingering()
+            self._silent.stop()
+            self._unread.stop()
             super().connection_lost(exc)
 
         def on_response_complete(self) -> None:
             """Give a client whose body nobody reads any more the time to see why, and no longer."""
             super().on_response_complete()
-            if self.conn.their_state is SEND_BODY and self._lingers is None:
-                self._lingers = self.loop.call_later(header_seconds, self.transport.close)
+            if self.conn.their_state is SEND_BODY:
+                self._unread.begin()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             if self.conn.their_state is not SEND_BODY:
-                self._stop_lingering()
+                self._unread.stop()
             if self.conn.their_state is IDLE:
-                self._wait_for_head()
+                self._silent.begin()
             else:
-                self._stop_waiting()
-
-        def _wait_for_head(self) -> None:
-            if self._ends is None:
-                self._ends = self.loop.call_later(header_seconds, self.transport.close)
-
-        def _stop_waiting(self) -> None:
-            if self._ends is not None:
-                self._ends.cancel()
-                self._ends = None
-
-        def _stop_lingering(self) -> None:
-            if self._lingers is not None:
-                self._lingers.cancel()
-                self._lingers = None
+                self._silent.stop()
 
         def send_400_response(self, msg: str) -> None:
             error = {"kind": "Malformed", "message": msg}

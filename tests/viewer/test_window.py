@@ -268,7 +268,7 @@ def test_nothing_is_read_or_computed_in_the_thread_of_the_window(
     for name in ("misfit", "plan_segmentation", "segment", "available_devices"):
         watched(engine, name)
     watched(running, "measure_labels")
-    watched(label_table, "save")
+    watched(label_table, "save_labels_layer")
     monkeypatch.setattr(
         QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "a.nii.gz"), "NIfTI (*.nii.gz)")
     )
