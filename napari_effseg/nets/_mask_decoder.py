@@ -10,7 +10,7 @@ no score; all masks come from the first token, as in the released code).
 from __future__ import annotations
 
 import itertools
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -20,8 +20,10 @@ from ._blocks import LayerNorm2d
 from ._sam_prompts import PromptEncoder, Prompts
 from ._two_way import TwoWayTransformer
 
-__all__ = ["MaskDecoder", "answer_prompts"]
+__all__ = ["MaskDecoder", "Masks", "answer_prompts"]
 
+Masks: TypeAlias = bool | Literal["all"]
+"""Several answers or one; "all": the one, and then the several."""
 _MASKS = {"ecm": 3, "sam": 4}  # SAM's first is the single answer, the others the alternatives
 
 
@@ -57,7 +59,7 @@ class MaskDecoder(nn.Module):
             self.iou_prediction_head = _Perceptron(width, width, masks)
 
     def forward(
-        self, embedding: Tensor, positions: Tensor, sparse: Tensor, dense: Tensor, multimask: bool
+        self, embedding: Tensor, positions: Tensor, sparse: Tensor, dense: Tensor, multimask: Masks
     ) -> tuple[Tensor, Tensor | None]:
         """Decode P prompts.
 
@@ -67,13 +69,13 @@ class MaskDecoder(nn.Module):
         positions : Tensor, shape (1, W, g, g)
         sparse : Tensor, shape (P, n, W)
         dense : Tensor, shape (P or 1, W, g, g)
-        multimask : bool
-            Several answers (3) or one.
+        multimask : bool or "all"
+            Several answers (3) or one; "all": the one, and then the several.
 
         Returns
         -------
-        logits : Tensor, shape (P, 1 or 3, 4 g, 4 g)
-        scores : Tensor, shape (P, 1 or 3), or None
+        logits : Tensor, shape (P, 1, 3 or 4, 4 g, 4 g)
+        scores : Tensor, shape (P, 1, 3 or 4), or None
             Predicted overlap with the truth; None where the decoder does not predict it.
         """
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
@@ -93,21 +95,23 @@ class MaskDecoder(nn.Module):
             return logits, None
         return logits, self.iou_prediction_head(tokens[:, 0])[:, wanted.start : wanted.stop]
 
-    def _wanted(self, multimask: bool) -> range:
+    def _wanted(self, multimask: Masks) -> range:
         if not multimask:
             return range(1)
+        if multimask == "all":
+            return range(len(self.output_hypernetworks_mlps))
         return range(1, 4) if self._kind == "sam" else range(3)
 
 
 def answer_prompts(
-    prompt_encoder: PromptEncoder, decoder: MaskDecoder, embedding: Tensor, prompts: Prompts, multimask: bool
+    prompt_encoder: PromptEncoder, decoder: MaskDecoder, embedding: Tensor, prompts: Prompts, multimask: Masks
 ) -> tuple[Tensor, Tensor | None]:
     """Answer P prompts on one embedding, or one prompt on each of P embeddings.
 
     Returns
     -------
-    logits : Tensor, shape (P, 1 or 3, 4 g, 4 g)
-    scores : Tensor, shape (P, 1 or 3), or None
+    logits : Tensor, shape (P, 1, 3 or 4, 4 g, 4 g)
+    scores : Tensor, shape (P, 1, 3 or 4), or None
 
     Raises
     ------

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ._blocks import LayerNorm2d
 from ._lgvit import PATCH, LGViT
-from ._mask_decoder import MaskDecoder, answer_prompts
+from ._mask_decoder import MaskDecoder, Masks, answer_prompts
 from ._sam_prompts import Points, PromptEncoder, Prompts
 from ._two_way import TwoWayTransformer
 
@@ -169,7 +169,7 @@ class HRMedSeg(nn.Module):
         points: Points | None = None,
         boxes: Tensor | None = None,
         masks: Tensor | None = None,
-        multimask: bool = False,
+        multimask: Masks = False,
         scores: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor | None]:
         """Answer P prompts on one embedding, or one prompt on each of P embeddings.
@@ -184,15 +184,16 @@ class HRMedSeg(nn.Module):
             x0, y0, x1, y1 in pixels of the network's input.
         masks : Tensor, shape (P or 1, 1, img_size / 4, img_size / 4), or None
             Logits, such as those of an earlier answer.
-        multimask : bool
-            Three alternatives instead of one answer.
+        multimask : bool or "all"
+            Three alternatives instead of one answer; "all": that answer, and then the alternatives (of the
+            decoder "ecm", whose first alternative is that answer: the three).
         scores : bool
             Also return the predicted overlap of each answer.
 
         Returns
         -------
-        logits : Tensor, shape (P, 1 or 3, img_size / 4, img_size / 4)
-        scores : Tensor, shape (P, 1 or 3), or None
+        logits : Tensor, shape (P, 1, 3 or 4, img_size / 4, img_size / 4)
+        scores : Tensor, shape (P, 1, 3 or 4), or None
             Only if asked for; None where the decoder does not predict it ("ecm").
 
         Raises
@@ -203,7 +204,7 @@ class HRMedSeg(nn.Module):
         logits, predicted = self._answer(embedding, (points, boxes, masks), multimask)
         return (logits, predicted) if scores else logits
 
-    def _answer(self, embedding: Tensor, prompts: Prompts, multimask: bool) -> tuple[Tensor, Tensor | None]:
+    def _answer(self, embedding: Tensor, prompts: Prompts, multimask: Masks) -> tuple[Tensor, Tensor | None]:
         return answer_prompts(self.prompt_encoder, self.mask_decoder, embedding, prompts, multimask)
 
     def load_parts(self, state: Mapping[str, Tensor], *parts: str) -> None:

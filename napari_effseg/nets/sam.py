@@ -16,7 +16,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ._mask_decoder import MaskDecoder, answer_prompts
+from ._mask_decoder import MaskDecoder, Masks, answer_prompts
 from ._sam_prompts import Points, PromptEncoder, Prompts
 from ._sam_vit import PATCH, SAMViT
 from ._tiny_vit import TinyViT
@@ -123,12 +123,12 @@ class SAM(nn.Module):
         points: Points | None = None,
         boxes: Tensor | None = None,
         masks: Tensor | None = None,
-        multimask: bool = False,
+        multimask: Masks = False,
         scores: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor | None]:
         """Answer prompts; see `HRMedSeg.decode`."""
         logits, predicted = self._answer(embedding, (points, boxes, masks), multimask)
         return (logits, predicted) if scores else logits
 
-    def _answer(self, embedding: Tensor, prompts: Prompts, multimask: bool) -> tuple[Tensor, Tensor | None]:
+    def _answer(self, embedding: Tensor, prompts: Prompts, multimask: Masks) -> tuple[Tensor, Tensor | None]:
         return answer_prompts(self.prompt_encoder, self.mask_decoder, embedding, prompts, multimask)

@@ -13,6 +13,7 @@ from napari_effseg.training import run_training
 from napari_effseg.training.clicks.asking import ask
 from napari_effseg.training.clicks.config import ClickConfig
 from napari_effseg.training.clicks.lessons import ClickLesson, FeatureLesson
+from napari_effseg.training.clicks.others import other_objects
 from napari_effseg.training.clicks.rounds import Rounds
 from napari_effseg.training.clicks.sampler import Example, ExampleSampler
 from napari_effseg.zoo import find_card, load_network
@@ -109,6 +110,62 @@ def test_a_teachers_answers_are_learned():
         losses.append(float(loss.detach()))
     assert min(losses[-3:]) < losses[0]
     assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_all_answers_at_once_are_the_one_and_the_alternatives():
+    net = student().eval()
+    prompts = ((torch.tensor([[[9.0, 12.0]]]), torch.tensor([[1]])), None, None)
+    with torch.inference_mode():
+        embedding = net.encode(torch.rand(1, 3, 32, 32))
+        found = [
+            net.decode(embedding, *prompts, multimask=kind, scores=True) for kind in (False, True, "all")
+        ]
+    for one, several, together in zip(*found, strict=True):
+        assert torch.allclose(torch.cat([one, several], dim=1), together, atol=1e-5)
+
+
+def test_an_image_is_embedded_once_for_all_answers(monkeypatch):
+    net, seen = student(), []
+    encode = net.encode
+    monkeypatch.setattr(net, "encode", lambda images: seen.append(len(images)) or encode(images))
+    rounds = Rounds(examples(), None)
+    for _ in range(3):
+        for which in range(3):
+            rounds.click(which, None)
+        rounds.answers(net)
+        rounds.answers(net, [2])
+    assert seen == [3]
+
+
+def test_other_objects_are_pieces_of_their_images_and_clicked_inside():
+    shown = examples(6)
+    numbers = torch.zeros(32, 32, dtype=torch.int32)
+    numbers[2:12, 2:12], numbers[20:30, 2:12], numbers[4:14, 18:30], numbers[31, 31] = 1, 1, 2, 3
+    shown = [
+        dataclasses.replace(example, others=numbers if n % 2 else None) for n, example in enumerate(shown)
+    ]
+    rounds, images = other_objects(shown, 3, 0.25, np.random.default_rng(0))
+    assert set(images) == {1, 3, 5}
+    assert set(rounds.weights.tolist()) == {0.25}
+    for which, target in enumerate(rounds.targets):
+        (click,) = rounds.asked[which]
+        assert click.positive
+        assert target[tuple(click.places[0].round().astype(int))]
+        assert len(numbers[target].unique()) == 1
+        assert int(target.sum()) in (100, 120)
+    assert other_objects(shown[::2], 3, 0.25, np.random.default_rng(0)) is None
+
+
+def test_other_objects_change_what_is_learned():
+    sampler = ExampleSampler([[case(0), case(1)]], ClickConfig(size=32, others=3), 3)
+    shown = [sampler.example(number) for number in range(4)]
+    assert any(example.others is not None for example in shown)
+    losses = []
+    for others in (0, 3):
+        lesson = ClickLesson(ClickConfig(size=32, others=others))
+        torch.manual_seed(0)
+        losses.append(float(lesson.loss(student(1), shown, np.random.default_rng(0)).detach()))
+    assert losses[1] > losses[0] + 0.1
 
 
 def test_a_teachers_features_are_learned():

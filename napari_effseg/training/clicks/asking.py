@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ from ...nets.sam import SAM
 if TYPE_CHECKING:
     from .rounds import Rounds
 
-__all__ = ["Promptable", "ask", "embed", "side_of"]
+__all__ = ["Promptable", "ask", "embed", "embeds", "side_of"]
 
 _Points = tuple[Tensor, Tensor]
 Promptable = ClickUNet | HRMedSeg | SAM
@@ -29,7 +29,9 @@ def side_of(network: nn.Module) -> int | None:
     return None if isinstance(network, ClickUNet) else int(network.config.img_size)  # type: ignore[union-attr, arg-type]
 
 
-def ask(network: nn.Module, rounds: Rounds, which: Sequence[int]) -> tuple[Tensor, Tensor]:
+def ask(
+    network: nn.Module, rounds: Rounds, which: Sequence[int], embedding: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Let a network answer all prompts of some examples.
 
     Parameters
@@ -39,6 +41,8 @@ def ask(network: nn.Module, rounds: Rounds, which: Sequence[int]) -> tuple[Tenso
         Of images of the network's size.
     which : sequence of int
         Examples.
+    embedding : Tensor, shape (len(which), W, g, g), or None
+        Of their images, by a network of SAM's layout; None: it is computed.
 
     Returns
     -------
@@ -50,7 +54,12 @@ def ask(network: nn.Module, rounds: Rounds, which: Sequence[int]) -> tuple[Tenso
     if isinstance(network, ClickUNet):
         return _by_maps(network, rounds, which)
     assert isinstance(network, HRMedSeg | SAM)
-    return _by_tokens(network, rounds, which)
+    return _by_tokens(network, rounds, which, embedding)
+
+
+def embeds(network: nn.Module) -> TypeGuard[HRMedSeg | SAM]:
+    """Whether a network embeds an image once, and answers prompts on the embedding."""
+    return isinstance(network, HRMedSeg | SAM)
 
 
 def embed(network: HRMedSeg | SAM, rounds: Rounds, which: Sequence[int]) -> Tensor:
@@ -67,9 +76,12 @@ def _by_maps(network: ClickUNet, rounds: Rounds, which: Sequence[int]) -> tuple[
     return logits, scores.sigmoid()
 
 
-def _by_tokens(network: HRMedSeg | SAM, rounds: Rounds, which: Sequence[int]) -> tuple[Tensor, Tensor]:
+def _by_tokens(
+    network: HRMedSeg | SAM, rounds: Rounds, which: Sequence[int], embedding: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Embed the images once, and decode those together that have the same kinds of prompts."""
-    embedding = embed(network, rounds, which)
+    if embedding is None:
+        embedding = embed(network, rounds, which)
     kinds: dict[tuple[bool, bool], list[int]] = {}
     for place, n in enumerate(which):
         kind = (box_of(rounds.asked[n], (1, 1)) is not None, n in rounds.answered)
@@ -78,9 +90,9 @@ def _by_tokens(network: HRMedSeg | SAM, rounds: Rounds, which: Sequence[int]) ->
     for (has_box, has_mask), group in kinds.items():
         examples = [which[place] for place in group]
         prompts = _Prompts(rounds, examples, embedding.device, has_box, has_mask)
-        found = [_decoded(network, embedding[group], prompts, several) for several in _alternatives(network)]
-        logits.append(torch.cat([masks for masks, _ in found], dim=1))
-        scores.append(torch.cat([score for _, score in found], dim=1))
+        masks, known = _decoded(network, embedding[group], prompts)
+        logits.append(masks)
+        scores.append(known)
         places += group
     order = torch.tensor(places).argsort()
     size = rounds.images.shape[-1]
@@ -119,16 +131,16 @@ def _padded(
     return places.to(device), labels.to(device)
 
 
-def _alternatives(network: HRMedSeg | SAM) -> tuple[bool, ...]:
-    """Whether several masks are asked for: SAM's decoder gives one, and three; the other one alone."""
-    return (False,) if isinstance(network, HRMedSeg) and network.config.decoder == "ecm" else (False, True)
-
-
-def _decoded(
-    network: HRMedSeg | SAM, embedding: Tensor, prompts: _Prompts, several: bool
-) -> tuple[Tensor, Tensor]:
+def _decoded(network: HRMedSeg | SAM, embedding: Tensor, prompts: _Prompts) -> tuple[Tensor, Tensor]:
+    """Decode one answer, and the alternatives that SAM's decoder has beside it."""
+    ranks = isinstance(network, SAM) or network.config.decoder == "sam"
     logits, scores = network.decode(
-        embedding, prompts.points, prompts.boxes, prompts.masks, multimask=several, scores=True
+        embedding,
+        prompts.points,
+        prompts.boxes,
+        prompts.masks,
+        multimask="all" if ranks else False,
+        scores=True,
     )
     assert isinstance(logits, Tensor)
     return logits, logits.new_zeros(logits.shape[:2]) if scores is None else scores

@@ -44,6 +44,9 @@ class ClickConfig:
         Chance that a click becomes a scribble.
     locked : float
         Chance that other objects of the image are finished already.
+    others : int
+        So many other objects of each image, superpixels among them, are asked for by a click each; for
+        networks that embed an image once.
     carried : float
         Chance that an object is asked for by what it looks like in the slice before, without a prompt.
     stored_statistics : bool
@@ -68,6 +71,7 @@ class ClickConfig:
     lasso: float = 0.05
     scribble: float = 0.15
     locked: float = 0.15
+    others: int = 0
     carried: float = 0.25
     stored_statistics: bool = False
 

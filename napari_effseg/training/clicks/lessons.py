@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from ...nets.hrmedseg import HRMedSeg
 from ...nets.sam import SAM
-from .asking import ask, embed, side_of
+from .asking import ask, embed, embeds, side_of
 from .config import ClickConfig
 from .loss import hypotheses_loss, imitation_loss
+from .others import other_objects
 from .rounds import Rounds
 from .sampler import Example
 from .validate import click_dice
@@ -71,19 +72,19 @@ class ClickLesson:
         network.train()
         if self._clicks.stored_statistics:
             _use_stored_statistics(network)
-        every = range(len(examples))
-        logits, scores = ask(network, rounds, every)
-        first = torch.from_numpy(rounds.prompts == 1)
-        device = logits.device
-        told = (rounds.targets, first, rounds.weights, rounds.hidden)
-        targets, first, weights, hidden = (part.to(device) for part in told)
-        loss = hypotheses_loss(logits, scores, targets, first, weights, hidden)
+        embedding = embed(network, rounds, range(len(examples))) if embeds(network) else None
+        logits, loss = _asked(network, rounds, embedding)
+        if embedding is not None and self._clicks.others:
+            found = other_objects(examples, self._clicks.others, self._clicks.pseudo_weight, random)
+            if found is not None:
+                others, images = found
+                loss = loss + _asked(network, others, embedding[images])[1]
         if self._teacher is None:
             return loss
         taught = rounds.at(self._side).answers(self._teacher)
         size = (logits.shape[-1], logits.shape[-1])
         wanted = F.interpolate(taught[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-        imitated = imitation_loss(logits[:, 0], wanted.clone().to(device))
+        imitated = imitation_loss(logits[:, 0], wanted.clone().to(logits.device))
         return (1 - self._weight) * loss + self._weight * imitated
 
     def scores(self, network: nn.Module, sets: Mapping[str, Sequence[Example]]) -> dict[str, float]:
@@ -138,6 +139,14 @@ class ClickLesson:
                 if not rounds.click(which, mask, scribble=bool(random.random() < self._clicks.scribble)):
                     break
             rounds.remember(which, answer)
+
+
+def _asked(network: nn.Module, rounds: Rounds, embedding: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the answers to all prompts, and their loss."""
+    logits, scores = ask(network, rounds, range(len(rounds.asked)), embedding)
+    told = (rounds.targets, torch.from_numpy(rounds.prompts == 1), rounds.weights, rounds.hidden)
+    targets, first, weights, hidden = (part.to(logits.device) for part in told)
+    return logits, hypotheses_loss(logits, scores, targets, first, weights, hidden)
 
 
 class FeatureLesson:

@@ -15,7 +15,7 @@ from ...engine.session.maps import MAPS, blank_maps, stamp, strengths
 from ...engine.simulate import box_around, lasso_around, next_click, scribble_from
 from ...nets.click_unet import ClickUNet
 from ...nets.geodesic import Contrast
-from .asking import ask
+from .asking import ask, embed, embeds
 from .sampler import Before, Example
 
 __all__ = ["Rounds"]
@@ -66,6 +66,7 @@ class Rounds:
         self._random = random
         self._views: dict[int, tuple[Tensor, Contrast, Scaling]] = {}
         self._before: dict[int, Before] = {}
+        self._embedded: tuple[nn.Module, Tensor] | None = None
         for which, example in enumerate(examples):
             if example.before is not None:
                 self._before[which] = example.before
@@ -141,10 +142,20 @@ class Rounds:
         examples `which` alone, in that order, if it is given.
         """
         chosen = list(range(len(self.asked)) if which is None else which)
-        logits, scores = (found.cpu() for found in ask(network, self, chosen))
+        embedding = self._embedding(network)
+        seen = None if embedding is None else embedding[chosen]
+        logits, scores = (found.cpu() for found in ask(network, self, chosen, seen))
         settled = torch.from_numpy(self.prompts[chosen] > 1) | isinstance(network, ClickUNet)
         best = scores.argmax(dim=1).masked_fill(settled, 0)
         return logits[torch.arange(len(best)), best].sigmoid()
+
+    def _embedding(self, network: nn.Module) -> Tensor | None:
+        """Embeddings of all images by a network that embeds; kept, for its weights stay as they are here."""
+        if not embeds(network):
+            return None
+        if self._embedded is None or self._embedded[0] is not network:
+            self._embedded = (network, embed(network, self, range(len(self.asked))))
+        return self._embedded[1]
 
     def at(self, size: int) -> Rounds:
         """Return the same rounds with images of another side."""

@@ -26,6 +26,8 @@ _LEAST_PIXELS = 6
 _NEARLY_ALL = 0.95
 _FOLLOWED = 0.6
 """Chance that an object is followed through a volume rather than made to move in a single image."""
+_SUPERPIXELS = 0.5
+"""Chance that superpixels are the other objects of an image."""
 _WIDEST_CARRIED = 5.0
 _WHOLE_CARRIED = 0.1
 """Chance of the whole image where an object is followed: in use it is always looked at closely."""
@@ -66,6 +68,8 @@ class Example:
         The slice before, where that asks for the object instead of a prompt.
     hidden : float
         Area of the object beyond what is shown, in pixels of the frame.
+    others : Tensor, shape (S, S), int32, or None
+        Numbers of other objects that may be asked for, 0 for none.
     """
 
     image: Tensor
@@ -75,6 +79,7 @@ class Example:
     inside: Tensor | None = None
     before: Before | None = None
     hidden: float = 0.0
+    others: Tensor | None = None
 
 
 class ExampleSampler:
@@ -117,7 +122,8 @@ class ExampleSampler:
         if target is None or target.mean() > 0.7:
             return None
         changed = change_appearance(image, random)
-        return Example(changed, torch.from_numpy(target), self._config.pseudo_weight)
+        others = labels if self._config.others else None
+        return Example(changed, torch.from_numpy(target), self._config.pseudo_weight, others=others)
 
     def _synthetic_carried(self, random: np.random.Generator) -> Example | None:
         (there, before), (here, labels) = synthetic(self._config.size, random, random.uniform(0.02, 0.4))
@@ -157,7 +163,17 @@ class ExampleSampler:
         image, inside = self._image(case, framing, random)
         weight = self._config.pseudo_weight if pseudo else 1.0
         pixels = float(target.sum()) * (self._config.size / framing.side) ** 2
-        return Example(image, shown, weight, locked, inside, hidden=max(0.0, pixels - float(shown.sum())))
+        hidden = max(0.0, pixels - float(shown.sum()))
+        others = self._others(case, framing, image, random) if self._config.others else None
+        return Example(image, shown, weight, locked, inside, hidden=hidden, others=others)
+
+    def _others(
+        self, case: ObjectCase, framing: Framing, image: Tensor, random: np.random.Generator
+    ) -> Tensor:
+        """Give numbers to the objects in a frame: those of the case, or superpixels of what is shown."""
+        if random.random() < _SUPERPIXELS:
+            return superpixel_labels((255 * image.clamp(0, 1)).to(torch.uint8), random)
+        return show(case.labels[None].float(), framing, self._config.size, "nearest")[0].int()
 
     def _carried(self, case: ObjectCase, random: np.random.Generator) -> Example | None:
         """Ask by the object of the slice before, or by what that might have been."""
