@@ -12,7 +12,7 @@ from napari_effseg import Cancelled, ConfigError, LabelMap, Volume
 from napari_effseg.engine.session.frames import Framing, Scaling, show
 from napari_effseg.nets.click_unet import ClickUNet, ClickUNetConfig
 from napari_effseg.training import run_training
-from napari_effseg.training.clicks.appearance import change_appearance, synthetic
+from napari_effseg.training.clicks.appearance import _Extras, change_appearance, synthetic
 from napari_effseg.training.clicks.cases import ObjectCase, slice_cases
 from napari_effseg.training.clicks.config import ClickConfig
 from napari_effseg.training.clicks.frames import draw_cut, draw_framing
@@ -335,6 +335,32 @@ def test_appearance_changes_no_shape_and_stays_finite():
         inside = torch.ones(1, 32, 32)
         assert Scaling.of(changed, inside).apply(changed, inside).isfinite().all()
         assert labels.min() == 1
+
+
+def test_walls_enclose_what_is_inside_and_tubes_follow_a_line():
+    rows, columns = np.indices((60, 60))
+    labels = torch.from_numpy(((rows - 30) ** 2 + (columns - 30) ** 2 < 24**2).astype(np.int64))
+    field = torch.from_numpy(((columns - 5) / 20).astype(np.float32))
+    found = _Extras(2, ((1, 0.5),), 0.0).add(labels, field)
+    assert set(found.unique().tolist()) == {0, 1, 2}
+    assert not ((ndimage.binary_dilation((found == 2).numpy()) & (found == 0).numpy()).any())
+    assert int((found == 2).sum()) == pytest.approx(int((labels == 1).sum()) / 4, rel=0.15)
+    assert int((found != 0).sum()) == int((labels != 0).sum())
+    piped = _Extras(2, (), 0.075).add(labels, field)
+    assert set(np.argwhere((piped == 2).numpy())[:, 1].tolist()) == {4, 5, 6}
+
+
+def test_synthetic_images_have_walls_and_tubes_now_and_then():
+    drawn = [_Extras.draw(4, np.random.default_rng(seed)) for seed in range(40)]
+    assert (
+        {len(extras.walls) > 0 for extras in drawn} == {extras.tube > 0 for extras in drawn} == {True, False}
+    )
+    for seed, extras in enumerate(drawn[:10]):
+        for image, labels in synthetic(32, np.random.default_rng(seed), 0.2):
+            assert image.shape == (3, 32, 32)
+            assert labels.min() >= 1
+            assert labels.max() <= 8 + 4
+        assert extras.count == len(extras.walls) + bool(extras.tube)
 
 
 def test_the_best_hypothesis_alone_learns_from_the_first_prompt():
