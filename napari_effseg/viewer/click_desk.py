@@ -291,7 +291,7 @@ class ClickDesk:
     def save_to(self, path: Path) -> None:
         """Save the session by hand."""
         if not self._refuse(self.store.now.why_not_save):
-            self.room.save(
+            self.room.saver.save(
                 path if path.suffix.lower() == ".effseg" else path.with_name(f"{path.name}.effseg")
             )
 

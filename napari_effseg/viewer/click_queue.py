@@ -178,12 +178,12 @@ class ClickQueue:
         self._end()
         if self._store.now.is_lost:
             self._store.set(is_lost=False)
-        self._room.did(how.is_much)
+        self._room.saver.did(how.is_much)
         self._room.take(answer)
         if how.shows_change:
             self._show_change(answer)
         if self.is_empty:
-            self._room.rest(is_due=True)
+            self._room.saver.rest(is_due=True)
             self._look_ahead(bench)
 
     def _look_ahead(self, bench: Bench) -> None:

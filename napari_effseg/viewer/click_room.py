@@ -1,9 +1,8 @@
-"""The image of the panel *Click segmentation*, its session, its layers; opened, saved, closed. No Qt."""
+"""The image of the panel *Click segmentation*, its session, its layers; opened and closed. No Qt."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,9 @@ from .click_bench import Answer, Bench
 from .click_gestures import rows_of
 from .click_layer import Brushed, ResultLayer, warm_up
 from .click_marks import Marks
-from .click_opening import Opened, Opener, open_bench, put_away, source_in
+from .click_opening import Opened, Opener, open_bench, source_in
 from .click_places import frame_shown
-from .click_saving import Cadence
+from .click_saver import Saver
 from .click_state import ClickStage, ClickStore, ModelChoice
 from .engines import without_server
 from .inference import Handlers, Inference
@@ -53,6 +52,13 @@ class ClickRoom:
         As for `ResultLayer`.
     opened : callable
         Told when a session is open.
+
+    Attributes
+    ----------
+    saver : Saver
+    layer : ResultLayer or None
+    marks : Marks or None
+    prompts : mapping of int to Prompt
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class ClickRoom:
         brush_changed: Callable[[], None],
         opened: Callable[[], None],
     ) -> None:
+        self.saver = Saver(inference, store)
         self.layer: ResultLayer | None = None
         self.marks: Marks | None = None
         self.prompts: Mapping[int, Prompt] = {}
@@ -73,7 +80,6 @@ class ClickRoom:
         self._opened: Opened | None = None
         self._wanted: Image | None = None
         self._again: Path | None = None  # session to go on with, once the image can be opened again
-        self._cadence = Cadence()
         self._is_closed = False
         self._is_adding = self._is_warm = False
         layers = viewer.layers.events
@@ -131,10 +137,6 @@ class ClickRoom:
         """Whether the panel is gone."""
         return self._is_closed
 
-    def proposal(self) -> Path | None:
-        """File that is proposed to who saves by hand."""
-        return self._opened.keeper.keeping.by_hand if self._opened is not None else None
-
     # --- models and images ---
 
     def look_for_models(self, *_: object) -> None:
@@ -158,8 +160,7 @@ class ClickRoom:
         """Note the file in which what was done will be, to go on with it."""
         now = self._store.now
         if self._opened is not None and (now.undo or now.redo):
-            self._cadence.did()  # so that all of it is saved before it is opened again
-            self._again = self._opened.keeper.keeping.autosaved
+            self._again = self.saver.keep_for_later()
 
     def choose_model(self, name: str) -> None:
         """Use this model from now on; what was done goes on with it where a session is open."""
@@ -250,28 +251,7 @@ class ClickRoom:
             self.marks.show(self.prompts, self._store.now.selected)
             self._is_adding = False
 
-    # --- saving ---
-
-    def did(self, much: bool) -> None:
-        """Note that something was done; every few times the session is saved by itself."""
-        self._cadence.did(much)
-        if self._store.now.offer is not None:
-            self._store.set(offer=None)
-
-    def rest(self, is_due: bool = False) -> None:
-        """Save if anything was done since the last time; `is_due`: only if it is time to."""
-        opened = self._opened
-        if opened is None or not (self._cadence.is_due if is_due else self._cadence.is_dirty):
-            return
-        self._cadence.saved()
-        keeper, session = opened.keeper, opened.bench.session
-        self._submit_save("click autosave", lambda: keeper.autosave(session), keeper.keeping.autosaved)
-
-    def save(self, path: Path) -> None:
-        """Save by hand."""
-        opened = self._opened
-        if opened is not None:
-            self._submit_save("click save", lambda: opened.keeper.save(opened.bench.session, path), path)
+    # --- earlier sessions ---
 
     def decline(self) -> None:
         """Begin anew, although there is an earlier session."""
@@ -282,22 +262,6 @@ class ClickRoom:
         offer = self._store.now.offer
         if offer is not None:
             self.open(offer.path)
-
-    def _submit_save(self, lane: str, save: Callable[[], datetime], path: Path) -> None:
-        def done(when: datetime) -> None:
-            how = "by itself" if lane == "click autosave" else f"in {path.name}"
-            self._store.set(saved=f"Saved {how} at {when:%H:%M}", saved_in=str(path))
-
-        self._inference.submit(
-            lane, lambda *_: save(), Handlers[datetime](done=done, failed=self._cannot_save)
-        )
-
-    def _cannot_save(self, error: Exception) -> None:
-        self._cadence.did()
-        words, details = trouble(error)
-        self._store.set(
-            notice=f"It could not be saved. {words} Choose another place with Save.", details=details
-        )
 
     # --- what happens around ---
 
@@ -370,7 +334,7 @@ class ClickRoom:
         source = opened.source
         self._opened = opened
         self._again = None
-        self._cadence = Cadence()
+        self.saver.begin(opened)
         self.layer = ResultLayer(
             self._viewer,
             source.image,
@@ -419,7 +383,6 @@ class ClickRoom:
 
     def _leave_session(self, then: Callable[[], None] | None = None) -> None:
         """Put the session away: its labels stay in the viewer, and what was not saved is saved."""
-        opened, is_dirty = self._opened, self._cadence.is_dirty
         if self.layer is not None:
             self.layer.close()
         if self.marks is not None:
@@ -428,7 +391,6 @@ class ClickRoom:
             self._is_adding = False
         self.layer = self.marks = self._opened = None
         self.prompts = {}
-        self._cadence = Cadence()
         if not self._is_closed:
             self._store.set(
                 prompts=(),
@@ -442,10 +404,4 @@ class ClickRoom:
                 frames=1,
                 frame=0,
             )
-        if opened is not None and not self._inference.is_closed:
-            work = partial(put_away, opened, is_dirty, then)
-            self._inference.submit(
-                f"click leave {id(opened)}", work, Handlers[None](failed=self._cannot_save)
-            )
-        elif then is not None:
-            then()
+        self.saver.end(then)

@@ -76,7 +76,7 @@ class ClickWidget(QWidget):
         self.desk = ClickDesk(self._viewer, self._lease.inference, opener, setting, engines)
         self._show_timer = self._timer(_TOGETHER_MS, self._show_state)
         self._rest_timer = self._timer(_REST_MS, self._rest)
-        self._save_timer = self._timer(_SAVE_MS, self.desk.room.rest)
+        self._save_timer = self._timer(_SAVE_MS, self.desk.room.saver.rest)
         self._save_timer.setSingleShot(False)
         self._save_timer.start()
         self.mouse = ClickMouse(self._viewer, self.desk, self._rest_timer.start)
@@ -178,13 +178,13 @@ class ClickWidget(QWidget):
     # --- what the user does ---
 
     def _save(self) -> None:
-        proposal = self.desk.room.proposal()
+        proposal = self.desk.room.saver.proposal()
         path, _ = QFileDialog.getSaveFileName(self, "Save the click session", str(proposal or ""), _FILES)
         if path:
             self.desk.save_to(Path(path))
 
     def _open(self) -> None:
-        proposal = self.desk.room.proposal()
+        proposal = self.desk.room.saver.proposal()
         folder = "" if proposal is None else str(proposal.parent)
         path, _ = QFileDialog.getOpenFileName(self, "Open a click session", folder, _FILES)
         if path:

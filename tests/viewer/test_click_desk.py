@@ -571,8 +571,8 @@ def lose_the_process(fakes, action, **keywords):
     clicks = Clicks(viewer, inference, desk, fakes).settle()
     action(clicks)
     clicks.panel.store.set(saved="")
-    clicks.panel.room.did(much=True)
-    clicks.panel.room.rest()
+    clicks.panel.room.saver.did(much=True)
+    clicks.panel.room.saver.rest()
     desk.until(lambda: clicks.now.saved)
     assert inference.close(SECONDS)
     return clicks
@@ -606,7 +606,7 @@ def test_an_earlier_session_is_not_lost_when_somebody_begins_anew(viewer_model, 
     clicks = panel_on()
     clicks.panel.room.decline()
     clicks.click(FIRST)
-    clicks.panel.room.rest()
+    clicks.panel.room.saver.rest()
     clicks.until(lambda: clicks.now.saved)
     names = sorted(path.name.partition(".")[2] for path in (tmp_path / "sessions").iterdir())
     assert names == ["autosave.effseg", "earlier.effseg"]

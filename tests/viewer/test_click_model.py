@@ -54,7 +54,7 @@ def test_the_model_can_be_changed_in_the_middle(clicks, tmp_path):
     clicks.settle()
     assert (clicks.labels.data == before).all()
     assert clicks.click((21, 18, 6)).now.undo == "point"
-    clicks.panel.room.rest()
+    clicks.panel.room.saver.rest()
     clicks.until(lambda: clicks.now.saved)
     (kept,) = (tmp_path / "sessions").glob("*.effseg")
     assert read_session(kept).model == "prompt-other"

@@ -211,7 +211,7 @@ def test_it_is_kept_by_itself_and_gone_on_with(clicks, viewer_model):
     clicks.settle()
     clicks.panel.finish()
     go_to(clicks.settle(), 2).click(at_time(SECOND, 2))
-    clicks.panel.room.rest()
+    clicks.panel.room.saver.rest()
     clicks.until(lambda: clicks.now.saved)
     masks = [labels_of(clicks, frame).copy() for frame in range(FRAMES)]
     clicks.panel.room.choose_image(clicks.image)
@@ -252,7 +252,7 @@ def test_each_time_point_is_saved_to_a_file_of_its_own_and_measured_when_it_is_s
 
 def test_a_session_of_other_time_points_is_not_offered(clicks, viewer_model):
     clicks.click(FIRST)
-    clicks.panel.room.rest()
+    clicks.panel.room.saver.rest()
     clicks.until(lambda: clicks.now.saved)
     clicks.image.data = clicks.image.data[:3]
     clicks.settle()
