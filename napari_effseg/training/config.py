@@ -303,13 +303,11 @@ def _check_ranges(config: TrainConfig) -> None:
         "distill.weight must be in [0, 1]": config.distill is None or 0 <= config.distill.weight <= 1,
         "distill needs a table [clicks]": config.distill is None or config.clicks is not None,
         "[clicks] and [solids] exclude each other": config.clicks is None or config.solids is None,
-        "solids needs a licence and a citation of each of its unlabelled_files": config.solids is None
-        or len(config.solids.unlabelled_files)
-        == len(config.solids.unlabelled_licences)
-        == len(config.solids.unlabelled_citations),
         "run.patience must not be negative": run.patience >= 0,
         "run.minutes must not be negative": run.minutes >= 0,
     }
+    rules |= config.clicks.rules() if config.clicks is not None else {}
+    rules |= config.solids.rules() if config.solids is not None else {}
     for rule, holds in rules.items():
         if not holds:
             raise ConfigError(f"{config.path}: {rule}")

@@ -241,7 +241,7 @@ unlabelled_files = ["loose.nii.gz"]
 unlabelled_licences = ["CC-BY 4.0"]
 unlabelled_citations = ["Somebody, 2020."]
 left_out = ["case_2"]
-pseudo = 0.9
+pseudo = 0.7
 """
     text = config.read_text(encoding="utf-8").replace("[solids]\n", more).replace("steps = 4", "steps = 2")
     config.write_text(text, encoding="utf-8")

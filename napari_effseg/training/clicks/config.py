@@ -6,6 +6,19 @@ from dataclasses import dataclass
 
 __all__ = ["ClickConfig", "DistillConfig"]
 
+_CHANCES = (
+    "whole",
+    "cut",
+    "synthetic",
+    "superpixels",
+    "pseudo_weight",
+    "box",
+    "lasso",
+    "scribble",
+    "locked",
+    "carried",
+)
+
 
 @dataclass(frozen=True)
 class ClickConfig:
@@ -74,6 +87,24 @@ class ClickConfig:
     others: int = 0
     carried: float = 0.25
     stored_statistics: bool = False
+
+    def rules(self) -> dict[str, bool]:
+        """Say of each rule on the values whether it holds."""
+        chances = {f"clicks.{name} must be in [0, 1]": 0 <= getattr(self, name) <= 1 for name in _CHANCES}
+        counts = ("whole_volumes", "image_side", "slices", "rounds")
+        return chances | {
+            "clicks.synthetic and clicks.superpixels must not be over 1 together": self.synthetic
+            + self.superpixels
+            <= 1,
+            "clicks.box and clicks.lasso must not be over 1 together": self.box + self.lasso <= 1,
+            f"clicks.{', clicks.'.join(counts)} must be at least 1": min(
+                getattr(self, name) for name in counts
+            )
+            >= 1,
+            "clicks.size must be at least 16": self.size >= 16,
+            "clicks.widest must be over 1.15 and at most 100": 1.15 < self.widest <= 100,
+            "clicks.others must not be negative": self.others >= 0,
+        }
 
 
 @dataclass(frozen=True)

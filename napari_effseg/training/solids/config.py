@@ -48,3 +48,17 @@ class SolidConfig:
     pseudo_weight: float = 0.5
     most_slices: int = 4
     locked: float = 0.15
+
+    def rules(self) -> dict[str, bool]:
+        """Say of each rule on the values whether it holds."""
+        names = ("synthetic", "pseudo", "pseudo_weight", "locked")
+        chances = {f"solids.{name} must be in [0, 1]": 0 <= getattr(self, name) <= 1 for name in names}
+        told = (self.unlabelled_files, self.unlabelled_licences, self.unlabelled_citations)
+        return chances | {
+            "solids.synthetic and solids.pseudo must not be over 1 together": self.synthetic + self.pseudo
+            <= 1,
+            "solids.size must be at least 8": self.size >= 8,
+            "solids.most_slices must be at least 1": self.most_slices >= 1,
+            "solids needs a licence and a citation of each of its unlabelled_files": len(set(map(len, told)))
+            == 1,
+        }
