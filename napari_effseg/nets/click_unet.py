@@ -101,12 +101,14 @@ class ClickUNet(nn.Module):
         """
         return self._answer(x)[0]
 
-    def ranked(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def ranked(self, x: Tensor, most: int | None = None) -> tuple[Tensor, Tensor]:
         """Answer the prompts of each image.
 
         Parameters
         ----------
         x : Tensor, shape (B, image_channels + maps, I, J)
+        most : int or None
+            Only the first so many masks, for H.
 
         Returns
         -------
@@ -120,6 +122,7 @@ class ClickUNet(nn.Module):
             If a side is no multiple of ``config.multiple_of``.
         """
         logits, features = self._answer(x)
+        logits = logits[:, :most]
         return logits, self._scores(logits.detach(), features)
 
     def _answer(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,13 @@ def test_masks_with_and_without_scores_are_the_same():
     assert torch.equal(net(x), net.ranked(x)[0])
 
 
+def test_the_first_masks_alone_are_as_they_are_among_all():
+    net, x = small(), torch.randn(2, 13, 16, 16)
+    for part, whole in zip(net.ranked(x, 2), net.ranked(x), strict=True):
+        assert part.shape[1] == 2
+        assert torch.allclose(part, whole[:, :2], atol=1e-6)
+
+
 def test_scores_teach_no_mask():
     net = small()
     net.ranked(torch.randn(1, 13, 16, 16))[1].sum().backward()

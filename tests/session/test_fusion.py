@@ -16,12 +16,13 @@ class Seen:
     def __init__(self, scores=(0.0, 3.0, 1.0, 2.0), reach=4):
         self.frames, self.scores, self.reach = [], torch.tensor([scores]), reach
 
-    def ranked(self, given):
+    def ranked(self, given, most=None):
         self.frames += list(given[:, :3].clone())
         positive, negative = given[:, 4:5], given[:, 5:6]
         near = torch.nn.functional.max_pool2d(positive, 2 * self.reach + 1, 1, self.reach)
         mask = torch.where((near > 0) & (negative == 0), 5.0, -5.0)
-        return torch.cat([mask, -mask, mask, mask], dim=1), self.scores.expand(len(given), -1)
+        masks = torch.cat([mask, -mask, mask, mask], dim=1)
+        return masks[:, :most], self.scores.expand(len(given), -1)[:, :most]
 
 
 def click(row, column, positive=True):
@@ -50,8 +51,8 @@ class Sizes(Seen):
         super().__init__(reach=6)
         self.closer = closer
 
-    def ranked(self, given):
-        logits, scores = super().ranked(given)
+    def ranked(self, given, most=None):
+        logits, scores = super().ranked(given, most)
         best = len(self.frames) == 1 + self.closer
         return logits, torch.tensor([[3.0, -9.0, 1.0, 0.0]]) if best else scores * 0 - 2
 
@@ -78,8 +79,8 @@ def test_an_answer_that_a_closer_look_confirms_counts_more():
     class Steady(Seen):
         """Finds one disk in both closer looks, and thinks a little more of another one."""
 
-        def ranked(self, given):
-            super().ranked(given)
+        def ranked(self, given, most=None):
+            super().ranked(given, most)
             side, radius, score = ((128, 50, 0.5), (64, 12, 0.3), (32, 12, 0.2))[(len(self.frames) - 1) % 3]
             rows = torch.arange(SIDE) - (SIDE - 1) / 2
             mask = (rows[:, None] ** 2 + rows**2).sqrt() * side / SIDE < radius
@@ -119,8 +120,8 @@ def test_of_two_looks_that_which_obeys_more_clicks_counts():
     class Blind(Seen):
         """Sees nothing of the whole slice, and is sure of it; answers closer looks."""
 
-        def ranked(self, given):
-            logits, scores = super().ranked(given)
+        def ranked(self, given, most=None):
+            logits, scores = super().ranked(given, most)
             first = len(self.frames) == 1
             return (torch.full_like(logits, -5.0), scores + 9) if first else (logits, scores - 9)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from ...nets.geodesic import Contrast
 from .body import Hypothesis, PlanePrompt, SliceImage
 from .following import followed, looks_other
 from .frames import OUTSIDE, Framing, Scaling, inside_of, put_back, show
-from .maps import MAPS, blank_maps, stamp, strengths
+from .maps import MAPS, blank_maps, border_strength, stamp, strengths
 
 __all__ = ["FusionBody"]
 
@@ -91,6 +92,11 @@ class _View:
         seen = show(pixels, framing, size)
         shown = Scaling.of(seen, inside).apply(seen, inside)
         return cls(shown, inside, Contrast.of(shown))
+
+    @cached_property
+    def border(self) -> Tensor:
+        """How strongly the border reaches each pixel, shape (S, S)."""
+        return border_strength(self.contrast, self.inside)
 
 
 class FusionBody:
@@ -198,19 +204,23 @@ class FusionBody:
 
     def _look(self, asked: _Question, framing: Framing) -> tuple[Hypothesis, ...]:
         """Answer within one frame."""
-        (logits,), (scores,) = self._ask(asked, [framing])
-        several = len(asked.prompts) == 1
-        wanted = logits if several else logits[:1]  # corrections are answered by the first mask alone
-        return _ranked(put_back(wanted, framing, asked.sides), scores)
+        most = None if len(asked.prompts) == 1 else 1  # corrections are answered by the first mask alone
+        (logits,), (scores,) = self._ask(asked, [framing], most)
+        return _ranked(put_back(logits, framing, asked.sides), scores)
 
     @torch.inference_mode()
-    def _ask(self, asked: _Question, frames: Sequence[Framing]) -> tuple[Tensor, Tensor]:
-        """Ask the network about each frame: logits, shape (N, H, S, S), and scores, shape (N, H)."""
+    def _ask(
+        self, asked: _Question, frames: Sequence[Framing], most: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Ask the network about each frame: logits, shape (N, H, S, S), and scores, shape (N, H).
+
+        With `most` only the first so many masks, for H.
+        """
         given = torch.stack([self._given(asked, framing) for framing in frames]).to(self._device)
         given = given.contiguous(memory_format=torch.channels_last)
         at_once = len(given) if self._device.type != "cpu" else 1  # a CPU's cache holds one of them
         parts = [given[first : first + at_once] for first in range(0, len(given), at_once)]
-        found = [self._network.ranked(part) for part in parts]
+        found = [self._network.ranked(part, most) for part in parts]
         logits, scores = (torch.cat(both).float().cpu() for both in zip(*found, strict=True))
         return logits, scores.sigmoid()
 
@@ -219,7 +229,7 @@ class FusionBody:
         view = self._view(asked.image, framing)
         maps = self._maps(asked, framing)
         before = torch.zeros(2, self._size, self._size)  # no object is followed from the slice before
-        reached = strengths(view.contrast, maps, view.inside, before[1])
+        reached = strengths(view.contrast, maps, view.border, before[1])
         return torch.cat([view.pixels, maps, reached, before])
 
     def _maps(self, asked: _Question, framing: Framing) -> Tensor:
@@ -295,7 +305,7 @@ def _overlap(one: Tensor, other: Tensor) -> float:
 
 def _ranked(logits: Tensor, scores: Tensor) -> tuple[Hypothesis, ...]:
     """Rank masks: the first, which always learns, then the alternatives to it by their scores."""
-    order = [0, *(1 + which for which in scores[1 : len(logits)].argsort(descending=True).tolist())]
+    order = [0, *(1 + which for which in scores[1:].argsort(descending=True).tolist())]
     return tuple(Hypothesis(logits[which], float(scores[which])) for which in order)
 
 

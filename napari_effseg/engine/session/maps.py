@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...nets.geodesic import Contrast
 
-__all__ = ["MAPS", "RADIUS", "STRENGTHS", "blank_maps", "stamp", "strengths"]
+__all__ = ["MAPS", "RADIUS", "STRENGTHS", "blank_maps", "border_strength", "stamp", "strengths"]
 
 MAPS = ("previous", "positive", "negative", "region", "locked")
 """What each map shows: the last answer's probabilities; where points and scribbles lie on the object, and off
@@ -48,7 +48,27 @@ def stamp(plane: Tensor, places: NDArray[np.float64]) -> None:
     plane[rows, columns] = 1
 
 
-def strengths(contrast: Contrast, maps: Tensor, inside: Tensor, before: Tensor) -> Tensor:
+def border_strength(contrast: Contrast, inside: Tensor) -> Tensor:
+    """Return how strongly the border of what is shown reaches each pixel.
+
+    Parameters
+    ----------
+    contrast : Contrast
+        Of the image as the network sees it.
+    inside : Tensor, shape (1, I, J)
+        1 inside the image, 0 in the margin around it.
+
+    Returns
+    -------
+    Tensor, shape (I, J)
+        In [0, 1].
+    """
+    border = inside[0] < 0.5
+    border[[0, -1]] = border[:, [0, -1]] = True
+    return contrast.strength(border)
+
+
+def strengths(contrast: Contrast, maps: Tensor, border: Tensor, before: Tensor) -> Tensor:
     """Return the maps that follow from the prompts and the image.
 
     Boxes and lassos say that what lies outside of them is off the object. The core of the object in the slice
@@ -59,8 +79,8 @@ def strengths(contrast: Contrast, maps: Tensor, inside: Tensor, before: Tensor) 
     contrast : Contrast
         Of the image as the network sees it.
     maps : Tensor, shape (len(MAPS), I, J)
-    inside : Tensor, shape (1, I, J)
-        1 inside the image, 0 in the margin around it.
+    border : Tensor, shape (I, J)
+        As of `border_strength`.
     before : Tensor, shape (I, J)
         Probabilities of the object in the slice before; 0 where none is followed.
 
@@ -75,9 +95,7 @@ def strengths(contrast: Contrast, maps: Tensor, inside: Tensor, before: Tensor) 
     off = negative | locked
     if region.any():
         off = off | ~region
-    border = inside[0] < 0.5
-    border[[0, -1]] = border[:, [0, -1]] = True
-    return torch.stack([contrast.strength(seeds) for seeds in (positive, off & ~positive, border)])
+    return torch.stack([contrast.strength(positive), contrast.strength(off & ~positive), border])
 
 
 def _core(mask: Tensor) -> Tensor:

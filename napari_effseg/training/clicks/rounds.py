@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...engine.session.body import PlanePrompt
 from ...engine.session.frames import Scaling
-from ...engine.session.maps import MAPS, blank_maps, stamp, strengths
+from ...engine.session.maps import MAPS, blank_maps, border_strength, stamp, strengths
 from ...engine.simulate import box_around, lasso_around, next_click, scribble_from
 from ...nets.click_unet import ClickUNet
 from ...nets.geodesic import Contrast
@@ -64,7 +64,7 @@ class Rounds:
         self.asked: list[list[PlanePrompt]] = [[] for _ in examples]
         self.answered: set[int] = set()
         self._random = random
-        self._views: dict[int, tuple[Tensor, Contrast, Scaling]] = {}
+        self._views: dict[int, tuple[Tensor, Contrast, Tensor, Scaling]] = {}
         self._before: dict[int, Before] = {}
         self._embedded: tuple[nn.Module, Tensor] | None = None
         for which, example in enumerate(examples):
@@ -120,19 +120,20 @@ class Rounds:
         """Return what an early-fusion network sees of an example: image and maps, (channels, S, S)."""
         if which not in self._views:
             self._views[which] = self._view(which)
-        image, contrast, scaling = self._views[which]
-        maps, inside, before = self.maps[which], self.inside[which], torch.zeros(2, *image.shape[1:])
+        image, contrast, border, scaling = self._views[which]
+        maps, before = self.maps[which], torch.zeros(2, *image.shape[1:])
         if which in self._before:
             grey = self._before[which].image.mean(dim=0, keepdim=True)
-            before = torch.cat([scaling.apply(grey, inside), self._before[which].mask[None]])
-        return torch.cat([image, maps, strengths(contrast, maps, inside, before[1]), before])
+            before = torch.cat([scaling.apply(grey, self.inside[which]), self._before[which].mask[None]])
+        return torch.cat([image, maps, strengths(contrast, maps, border, before[1]), before])
 
-    def _view(self, which: int) -> tuple[Tensor, Contrast, Scaling]:
-        """Image as it is seen, its contrast, and what scaled it."""
+    def _view(self, which: int) -> tuple[Tensor, Contrast, Tensor, Scaling]:
+        """Image as it is seen, its contrast, the strength of its border, and what scaled it."""
         inside = self.inside[which]
         scaling = Scaling.of(self.images[which], inside)
         image = scaling.apply(self.images[which], inside)
-        return image, Contrast.of(image), scaling
+        contrast = Contrast.of(image)
+        return image, contrast, border_strength(contrast, inside), scaling
 
     @torch.inference_mode()
     def answers(self, network: nn.Module, which: Sequence[int] | None = None) -> Tensor:
