@@ -32,6 +32,8 @@ __all__ = [
 
 _BLOCK = 1 << 20
 _NAMED_KEYS = 5
+# How networks refuse arguments; the last two are torch's, of negative, absurd and too many channels.
+_REFUSALS = (TypeError, ValueError, ArithmeticError, IndexError, RuntimeError, MemoryError)
 
 
 def weights_path(card: Card) -> Path:
@@ -111,7 +113,7 @@ def build_network(card: Card) -> nn.Module:
         return nets.create(card.network, **card.constructor)
     except UnknownModel as err:
         raise CardError(f"{source}: network: {err}") from err
-    except (TypeError, ValueError) as err:
+    except _REFUSALS as err:
         raise CardError(f"{source}: constructor: {err}") from err
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import CardError
 
-__all__ = ["Table", "read_json"]
+__all__ = ["Table", "finite", "index_of", "read_json"]
 
 _LARGEST = 16 << 20  # bytes; plans of a hundred labels have some thousand lines
+_INDEX = re.compile("[0-9]{1,6}")
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,10 @@ class Table:
 
     def place(self, key: str) -> str:
         """Return what messages call an entry."""
-        return f"{self.source}: {self.field}{'.' if self.field else ''}{key}"
+        return f"{self.source}: {self._below(key)}"
+
+    def _below(self, key: str) -> str:
+        return f"{self.field}{'.' if self.field else ''}{key}"
 
     def error(self, key: str, message: str) -> CardError:
         """Return the error to raise about an entry."""
@@ -35,7 +41,7 @@ class Table:
         found = self.values.get(key)
         if not isinstance(found, Mapping):
             raise self.error(key, f"expected a table, got {_brief(found)}")
-        return Table(found, self.source, f"{self.field}{'.' if self.field else ''}{key}")
+        return Table(found, self.source, self._below(key))
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a text."""
@@ -44,12 +50,13 @@ class Table:
             raise self.error(key, f"expected text, got {_brief(found)}")
         return found
 
-    def number(self, key: str) -> float:
+    def number(self, key: str, default: float | None = None) -> float:
         """Return a number."""
-        found = self.values.get(key)
-        if isinstance(found, bool) or not isinstance(found, int | float):
+        found = self.values.get(key, default)
+        number = finite(found)
+        if number is None:
             raise self.error(key, f"expected a number, got {_brief(found)}")
-        return float(found)
+        return number
 
     def whole(self, key: str) -> int:
         """Return a whole number."""
@@ -63,7 +70,7 @@ class Table:
         found = self.values.get(key)
         if not isinstance(found, Sequence) or isinstance(found, str):
             raise self.error(key, f"expected a list of numbers, got {_brief(found)}")
-        table = Table({str(index): entry for index, entry in enumerate(found)}, self.source, self.place(key))
+        table = Table({str(index): entry for index, entry in enumerate(found)}, self.source, self._below(key))
         return tuple(table.number(name) for name in table.values)
 
     def wholes(self, key: str) -> tuple[int, ...]:
@@ -72,6 +79,22 @@ class Table:
         if any(value != int(value) for value in found):
             raise self.error(key, f"expected whole numbers, got {found}")
         return tuple(int(value) for value in found)
+
+
+def index_of(key: object) -> int | None:
+    """Return a key that is an index, such as "0"; None if it is none."""
+    return int(str(key)) if _INDEX.fullmatch(str(key)) else None
+
+
+def finite(value: object) -> float | None:
+    """Return a value as a number; None if it is none, infinite, or too large for one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def read_json(path: Path) -> Table:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import CardError, UnknownModel
+from ...errors import CardError, UnknownModel, WeightsError
 from ...types import CancelCheck, PathLike, Progress
 from .._places import models_folder
 from ..card import Card
@@ -150,11 +150,26 @@ def _check_fit(draft: Draft) -> None:
     """Check that the weights are those of the network, of every member."""
     card = draft.card
     card_to_toml(card)  # every rule of a card
-    expected = {key: tuple(value.shape) for key, value in build_network(card).state_dict().items()}
+    expected = _shapes_of(card)
     members = card.weights.members
     if members > 1:
         expected = {f"{n}.{key}": shape for n in range(members) for key, shape in expected.items()}
     check_state(draft.state, expected, f"the weights of {card.title}")
+    broken = [key for key, value in draft.state.items() if value.isnan().any()]
+    if broken:
+        raise WeightsError(f"the weights of {card.title}: {broken[0]} has values that are no numbers (NaN)")
+
+
+def _shapes_of(card: Card) -> dict[str, tuple[int, ...]]:
+    """Return the keys and shapes of a card's network; without its memory, where it can be built so."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            network = build_network(card)
+    except CardError:
+        network = build_network(card)
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
 
 
 def _store(draft: Draft, options: AddOptions, folder: Path) -> Card:

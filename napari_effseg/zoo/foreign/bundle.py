@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -18,15 +17,15 @@ from ..card import (
     LabelSpec,
     OutputSpec,
     TrainingData,
-    WindowSpec,
 )
-from ._tables import Table, read_json
+from ._tables import Table, index_of, read_json
 from ._texts import channel_roles, label_spec, modalities_of, slug
 from .bundle_config import Config, read_config
 from .bundle_steps import After, Before, read_after, read_before, steps_of
+from .bundle_window import window_of
 from .draft import NOT_STATED, UNKNOWN_WEIGHTS, AddOptions, Draft
 from .monai_networks import MONAI_NETWORKS, MONAI_PREFIX
-from .own_bundle import OWN_INFERER, OWN_NETWORK, network_of
+from .own_bundle import OWN_NETWORK, network_of
 
 if TYPE_CHECKING:
     import torch
@@ -35,16 +34,6 @@ __all__ = ["is_bundle", "read_bundle"]
 
 _CONFIGS = ("inference.json", "inference.yaml", "inference.yml")
 _WEIGHTS = (".safetensors", ".pt", ".pth")
-_INFERER_ARGUMENTS = (
-    "roi_size",
-    "overlap",
-    "mode",
-    "sigma_scale",
-    "padding_mode",
-    "cval",
-    "spatial_dim",
-    "across",
-)
 _LARGEST_MM = 2000.0
 _APACHE = "apache license"
 _NO_LONGER_KNOWN = {f"{MONAI_PREFIX}SwinUNETR": ("img_size",)}
@@ -79,7 +68,7 @@ def read_bundle(folder: Path, options: AddOptions) -> Draft:
     network, constructor = _network_of(config)
     before, after = read_before(steps_of(config, "preprocessing")), _after_of(config)
     notes: list[str] = []
-    window, slices_across = _window_of(config, network, constructor)
+    window, slices_across = window_of(config, network, constructor)
     dims = len(window.size)
     labels, output = _labels_of(metadata, after, _outputs(metadata, network, constructor), notes)
     name = metadata.text("name", folder.name)
@@ -153,87 +142,6 @@ def _after_of(config: Config) -> After:
     return After()
 
 
-def _window_of(config: Config, network: str, constructor: Mapping[str, object]) -> tuple[WindowSpec, int]:
-    """Return how the image is worked through, and the axis across slices for a network of slices."""
-    part = config.part("inferer")
-    target = part.get("_target_") if isinstance(part, Mapping) else None
-    if not isinstance(part, Mapping) or not isinstance(target, str):
-        raise config.error("inferer", "expected an inferer with a _target_")
-    name = "own" if target == OWN_INFERER else target.rpartition(".")[2]
-    if name not in ("SlidingWindowInferer", "SliceInferer", "own"):
-        raise config.error("inferer._target_", f"{target} is not supported, only SlidingWindowInferer")
-    inferer = Table(
-        {key: config.read_all(part[key], f"inferer.{key}") for key in _INFERER_ARGUMENTS if key in part},
-        config.source,
-        "inferer",
-    )
-    size = inferer.wholes("roi_size")
-    dims = _dimensions(network, constructor, size)
-    if len(size) != dims or min(size) < 1:
-        raise inferer.error("roi_size", f"expected {dims} sides, got {size}")
-    if name == "own":
-        return _own_window(inferer, size)
-    weights, padding = inferer.text("mode", "constant"), inferer.text("padding_mode", "constant")
-    if weights not in ("constant", "gaussian") or padding not in ("constant", "replicate"):
-        raise inferer.error("mode", f"{weights} windows with {padding} padding are not supported")
-    for key, expected in (("sigma_scale", 0.125), ("cval", 0.0)):
-        if inferer.values.get(key, expected) != expected:
-            raise inferer.error(key, f"only {expected} is supported")
-    units = _units(network, constructor, size)
-    window = WindowSpec(
-        size=size,
-        overlap=float(inferer.values.get("overlap", 0.25)),  # type: ignore[arg-type]  # checked with the card
-        multiple_of=max(units),
-        multiples=units if len(set(units)) > 1 else (),
-        places="stepped",
-        weights="gaussian_monai" if weights == "gaussian" else "constant",
-        padding="replicate" if padding == "replicate" else "zeros",
-    )
-    if name == "SlidingWindowInferer":
-        return window, 2
-    across = inferer.whole("spatial_dim") if "spatial_dim" in inferer.values else 0
-    if across not in (0, 1, 2):
-        raise inferer.error("spatial_dim", f"expected 0, 1 or 2, got {across}")
-    return window, across
-
-
-def _own_window(inferer: Table, size: tuple[int, ...]) -> tuple[WindowSpec, int]:
-    """Return the engine's own way, with windows of no other size, and the axis across slices."""
-    overlap = float(inferer.values.get("overlap", 0.5))  # type: ignore[arg-type]  # checked with the card
-    window = WindowSpec(size=size, overlap=overlap, multiple_of=max(size), multiples=size)
-    across = inferer.whole("across") if "across" in inferer.values else 2
-    if across not in (0, 1, 2):
-        raise inferer.error("across", f"expected 0, 1 or 2, got {across}")
-    return window, across
-
-
-def _dimensions(network: str, constructor: Mapping[str, object], size: tuple[int, ...]) -> int:
-    """Return the spatial axes of a network; of one of ours that does not say it, those of its windows."""
-    fallback = 3 if network.startswith(MONAI_PREFIX) else len(size)
-    dims = constructor.get("spatial_dims", fallback)
-    return dims if isinstance(dims, int) else fallback
-
-
-def _units(network: str, constructor: Mapping[str, object], size: tuple[int, ...]) -> tuple[int, ...]:
-    """Return what each side of a window must be a multiple of; the window itself where that is not known."""
-    network = network.removeprefix(MONAI_PREFIX)
-    if network in ("UNet", "AttentionUnet", "DynUNet"):
-        strides = constructor.get("strides", ())
-        levels = strides if isinstance(strides, tuple) else ()
-        per_axis = [level if isinstance(level, tuple) else (level,) * len(size) for level in levels]
-        units = tuple(math.prod(axis) for axis in zip(*per_axis, strict=True)) or (1,) * len(size)
-    elif network == "SegResNet":
-        blocks = constructor.get("blocks_down", (1, 2, 2, 4))
-        units = (2 ** (len(blocks) - 1),) * len(size) if isinstance(blocks, tuple) else size
-    elif network in ("BasicUNet", "VNet"):
-        units = (16,) * len(size)
-    elif network == "SwinUNETR":
-        units = (32,) * len(size)
-    else:
-        units = size
-    return units if all(side % unit == 0 for side, unit in zip(size, units, strict=True)) else size
-
-
 def _labels_of(
     metadata: Table, after: After, channels: int, notes: list[str]
 ) -> tuple[tuple[LabelSpec, ...], OutputSpec]:
@@ -275,7 +183,8 @@ def _channel_def(metadata: Table, side: Literal["inputs", "outputs"]) -> dict[in
         found = found.get(key) if isinstance(found, Mapping) else None
     if not isinstance(found, Mapping):
         return {}
-    return {int(key): str(name).replace("_", " ") for key, name in found.items() if str(key).isdigit()}
+    named = ((index_of(key), str(name).replace("_", " ")) for key, name in found.items())
+    return {index: name for index, name in named if index is not None}
 
 
 def _input_of(
@@ -380,10 +289,12 @@ def _weights_of(folder: Path, config: Config) -> dict[str, torch.Tensor]:
     models = folder / "models"
     found = [path for path in sorted(models.glob("*")) if path.suffix in _WEIGHTS]
     loader = config.values.get("checkpointloader")
-    if isinstance(loader, Mapping) and isinstance(loader.get("load_path"), str):
+    if len(found) > 1 and isinstance(loader, Mapping) and isinstance(loader.get("load_path"), str):
         named = config.read(loader["load_path"], "checkpointloader.load_path")
-        wanted = models / Path(str(named)).name
-        found = [path for path in (wanted.with_suffix(".safetensors"), wanted) if path in found] or found
+        wanted = models / (Path(str(named)).name or "?")
+        found = [path for path in (wanted.with_suffix(".safetensors"), wanted) if path in found]
+        if not found:
+            raise WeightsError(f"{models}: several weights, and none of them is {wanted.name}")
     if not found and any(models.glob("*.ts")):
         raise WeightsError(
             f"{models}: only TorchScript (.ts), which is a program and is not run; the bundle needs weights "

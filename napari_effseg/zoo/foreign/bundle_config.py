@@ -8,10 +8,11 @@ is needed, and does not matter where it is not.
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,9 @@ __all__ = ["Config", "read_config"]
 
 _LARGEST = 4 << 20  # bytes
 _DEEPEST = 32
+_MOST_READ = 100_000  # values; a configuration has some hundreds
+_LONGEST_QUOTE = 120
+_LONGEST_TEXT = 4096  # that is joined of others: a path
 _REFERENCE = re.compile(r"@([\w.]+(?:(?:#|::)[\w.]+)*)")
 _NAME = "reference_"
 
@@ -40,6 +44,7 @@ class Config:
 
     values: Mapping[str, object]
     source: str
+    _read: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
 
     def has(self, key: str) -> bool:
         """Whether there is a part of this name."""
@@ -59,8 +64,8 @@ class Config:
 
     def read(self, value: object, place: str, depth: int = 0) -> object:
         """Follow a reference or read an expression; anything else is returned as it is."""
-        if depth > _DEEPEST:
-            raise self.error(place, "references run in a circle")
+        if depth > _DEEPEST or next(self._read) > _MOST_READ:
+            raise self.error(place, "references run in a circle, or unfold into too many values")
         if not isinstance(value, str):
             return value
         if value.startswith("$"):
@@ -71,13 +76,13 @@ class Config:
             return self._referred(value[1:], place, depth)
         return value
 
-    def read_all(self, value: object, place: str) -> object:
+    def read_all(self, value: object, place: str, depth: int = 0) -> object:
         """Read a value and everything inside it."""
-        found = self.read(value, place)
+        found, depth = self.read(value, place, depth), depth + 1
         if isinstance(found, Mapping):
-            return {str(key): self.read_all(entry, f"{place}.{key}") for key, entry in found.items()}
+            return {str(key): self.read_all(entry, f"{place}.{key}", depth) for key, entry in found.items()}
         if isinstance(found, list | tuple):
-            return [self.read_all(entry, f"{place}[{index}]") for index, entry in enumerate(found)]
+            return [self.read_all(entry, f"{place}[{index}]", depth) for index, entry in enumerate(found)]
         return found
 
     def error(self, place: str, message: str) -> CardError:
@@ -104,7 +109,7 @@ class Config:
             names.append(match[1])
             return f"{_NAME}{len(names) - 1}"
 
-        refused = self.error(place, f"the expression ${text} is not run; expected a plain value")
+        refused = self.error(place, f"the expression ${_quoted(text)} is not run; expected a plain value")
         try:
             tree = ast.parse(_REFERENCE.sub(name_of, text).strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError) as err:
@@ -129,7 +134,14 @@ class Config:
                 return _length(value_of(node.args[0]), refused)
             raise refused
 
-        return value_of(tree)
+        try:
+            return value_of(tree)
+        except RecursionError as err:
+            raise refused from err
+
+
+def _quoted(text: str) -> str:
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 def read_config(path: Path) -> Config:
@@ -182,6 +194,6 @@ def _length(value: object, refused: CardError) -> int:
 
 
 def _sum(left: object, right: object, refused: CardError) -> object:
-    if isinstance(left, str) and isinstance(right, str):
+    if isinstance(left, str) and isinstance(right, str) and len(left) + len(right) <= _LONGEST_TEXT:
         return left + right
     return _number(left, refused) + _number(right, refused)

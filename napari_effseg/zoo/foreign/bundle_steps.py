@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..card import IntensityRule, Postprocess, Region
+from ._tables import finite
 from .bundle_config import Config
 from .bundle_regions import read_region_rule
 
@@ -61,9 +62,10 @@ class Step:
     def number(self, key: str, default: float | None = None) -> float:
         """Return an argument that is a number."""
         found = self.value(key, default)
-        if isinstance(found, bool) or not isinstance(found, int | float):
+        number = finite(found)
+        if number is None:
             raise self.config.error(f"{self.place}.{key}", f"expected a number, got {found!r}")
-        return float(found)
+        return number
 
     def refuse_others(self, *known: str) -> None:
         """Refuse arguments beside those known here, unless they say nothing."""
@@ -170,7 +172,9 @@ def read_before(steps: Sequence[Step]) -> Before:
 def _orientation(before: Before, step: Step) -> None:
     step.refuse_others("axcodes", "as_closest_canonical", "labels")
     axcodes = step.value("axcodes", "RAS")
-    text = "".join(axcodes) if isinstance(axcodes, list) else axcodes
+    if before.spacing is not None:
+        step.refuse("after Spacing is not supported")
+    text = "".join(map(str, axcodes)) if isinstance(axcodes, list) else axcodes
     if not isinstance(text, str):
         raise step.config.error(f"{step.place}.axcodes", f"expected letters such as RAS, got {axcodes!r}")
     before.orientation = text
@@ -178,6 +182,8 @@ def _orientation(before: Before, step: Step) -> None:
 
 def _spacing(before: Before, step: Step) -> None:
     step.refuse_others("pixdim", "mode", "padding_mode", "align_corners", "ensure_same_shape")
+    if before.spacing is not None:
+        step.refuse("a second time is not supported")
     if before.rules:
         step.refuse("after intensities have been changed is not supported")
     if _first(step.value("mode", "bilinear")) not in ("bilinear", 1):
@@ -185,9 +191,11 @@ def _spacing(before: Before, step: Step) -> None:
     if _first(step.value("padding_mode", "border")) != "border":
         step.refuse("with another padding_mode than border is not supported")
     sizes = step.value("pixdim")
-    if not isinstance(sizes, list) or not all(isinstance(size, int | float) and size > 0 for size in sizes):
+    numbers = [finite(size) for size in sizes] if isinstance(sizes, list) else []
+    known = tuple(size for size in numbers if size is not None and size > 0)
+    if not numbers or len(known) != len(numbers):
         raise step.config.error(f"{step.place}.pixdim", f"expected a list of millimetres, got {sizes!r}")
-    before.spacing = tuple(float(size) for size in sizes)
+    before.spacing = known
 
 
 def _first(value: object) -> object:

@@ -58,8 +58,8 @@ def create_monai(name: str, constructor: Mapping[str, object], source: str) -> n
         require("einops", "monai", f"the network {name} of {source}")
     try:
         network = kind(**{key: _listed(value) for key, value in constructor.items()})
-    except (TypeError, ValueError, KeyError, AssertionError) as err:
-        raise CardError(f"{source}: constructor: {err}") from err
+    except Exception as err:  # MONAI checks few of its arguments: wrong ones can raise anything
+        raise CardError(f"{source}: constructor: {type(err).__name__}: {err}") from err
     if not isinstance(network, nn.Module):
         raise CardError(f"{source}: network: {name} made no network")
     return network

@@ -20,7 +20,7 @@ from ..card import (
     TrainingData,
     WindowSpec,
 )
-from ._tables import Table, read_json
+from ._tables import Table, index_of, read_json
 from ._texts import channel_roles, label_spec, modalities_of, slug
 from .draft import NOT_STATED, UNKNOWN_WEIGHTS, AddOptions, Draft
 from .nnunet_network import NetworkPlan, network_of
@@ -159,7 +159,7 @@ def _licence(dataset: Table) -> str:
 def _channel_names(dataset: Table) -> list[str]:
     key = "channel_names" if "channel_names" in dataset.values else "modality"
     names = dataset.table(key).values
-    ordered = sorted(names.items(), key=lambda item: int(item[0]) if item[0].isdigit() else 0)
+    ordered = sorted(names.items(), key=lambda item: index_of(item[0]) or 0)
     return [str(name) for _, name in ordered]
 
 
@@ -236,7 +236,8 @@ def _window_of(
     configuration: Configuration, network: NetworkPlan, content: Mapping[str, object]
 ) -> WindowSpec:
     allowed = content.get("inference_allowed_mirroring_axes")
-    mirror = tuple(int(axis) for axis in allowed) if isinstance(allowed, list | tuple) else ()
+    checkpoint = Table({"inference_allowed_mirroring_axes": allowed or ()}, "checkpoint")
+    mirror = checkpoint.wholes("inference_allowed_mirroring_axes")
     units = network.multiples
     return WindowSpec(
         size=configuration.patch,

@@ -106,7 +106,7 @@ def _planned(configuration: Configuration, channels: int, heads: int) -> Network
         "n_conv_per_stage_decoder": arguments.wholes("n_conv_per_stage_decoder"),
         "conv_bias": bool(arguments.values.get("conv_bias", False)),
         "norm": _named(arguments, "norm_op", _NORMS),
-        "norm_eps": float(settings.get("eps", 1e-5)),
+        "norm_eps": Table(settings, arguments.place("norm_op_kwargs")).number("eps", 1e-5),
         "norm_affine": bool(settings.get("affine", "Batch" in arguments.text("norm_op"))),
         "activation": _named(arguments, "nonlin", _ACTIVATIONS),
     }
@@ -148,20 +148,23 @@ def _common(
         "input_channels": channels,
         "num_classes": heads,
         "features_per_stage": arguments.wholes("features_per_stage"),
-        "kernel_sizes": _by_axis(arguments, "kernel_sizes"),
-        "strides": _by_axis(arguments, "strides"),
+        "kernel_sizes": _by_axis(arguments, "kernel_sizes", len(configuration.patch)),
+        "strides": _by_axis(arguments, "strides", len(configuration.patch)),
     }
 
 
-def _by_axis(arguments: Table, key: str) -> tuple[object, ...]:
+def _by_axis(arguments: Table, key: str, dims: int) -> tuple[object, ...]:
     found = arguments.values.get(key)
     if not isinstance(found, list):
         raise arguments.error(key, "expected a list, one entry for each level")
     levels = Table({str(index): entry for index, entry in enumerate(found)}, arguments.place(key))
-    return tuple(
+    given = tuple(
         levels.wholes(name) if isinstance(entry, list) else levels.whole(name)
         for name, entry in levels.values.items()
     )
+    if not given or any(isinstance(entry, tuple) and len(entry) != dims for entry in given):
+        raise arguments.error(key, f"expected a number or {dims} numbers for each level, got {found}")
+    return given
 
 
 def _old_arguments(configuration: Configuration) -> Table:
