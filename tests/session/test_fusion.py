@@ -105,30 +105,25 @@ def test_a_long_scribble_is_not_looked_at_more_closely_than_it_is_long():
     assert len(network.frames) == 1
 
 
-def test_corrections_are_answered_by_the_whole_and_by_a_closer_look():
+def test_corrections_are_answered_by_a_closer_look():
     network = Seen()
     before = torch.full((128, 100), -5.0)
     before[50:60, 40:50] = 5
     found = body(network).answer(IMAGE, [click(55, 45), click(58, 52, False)], before, None)
-    assert len(network.frames) == 2
+    assert len(network.frames) == 1
     assert len(found) == 1
     assert found[0].logits[55, 45] > 0
     assert found[0].logits[58, 52] < 0
 
 
-def test_of_two_looks_that_which_obeys_more_clicks_counts():
-    class Blind(Seen):
-        """Sees nothing of the whole slice, and is sure of it; answers closer looks."""
-
-        def ranked(self, given, most=None):
-            logits, scores = super().ranked(given, most)
-            first = len(self.frames) == 1
-            return (torch.full_like(logits, -5.0), scores + 9) if first else (logits, scores - 9)
-
+def test_a_correction_far_away_widens_the_look():
+    network = Seen()
     before = torch.full((128, 100), -5.0)
     before[50:60, 40:50] = 5
-    found = body(Blind()).answer(IMAGE, [click(55, 45), click(57, 47)], before, None)
+    found = body(network).answer(IMAGE, [click(55, 45), click(120, 90)], before, None)
+    assert len(network.frames) == 1
     assert found[0].logits[55, 45] > 0
+    assert found[0].logits[120, 90] > 0
 
 
 def test_a_box_is_looked_at_closely():

@@ -134,9 +134,8 @@ class FusionBody:
 
         The first click may mean anything from a nucleus to a lung: it is looked at from afar and ever more
         closely, and the answer counts that is thought to be the best, and that a closer look confirms. A box
-        or a lasso is answered by a closer look at it. Later clicks are answered by the whole slice and by a
-        closer look, and the better one counts: that which obeys more of the clicks, or else thinks more of
-        itself.
+        or a lasso is answered by a closer look at it, later clicks by a closer look at them and at the
+        answer so far.
         """
         asked = _Question(image, prompts, previous, locked)
         whole = Framing.whole(asked.sides)
@@ -147,12 +146,7 @@ class FusionBody:
         first = prompts[0].places
         if len(prompts) == 1 and prompts[0].positive and first is not None and previous is None:
             return self._from_afar(asked, first, whole)
-        found = self._look(asked, whole)
-        frame = _frame(_extent(prompts, previous), _AROUND_CLICKS, whole)
-        if frame is None:
-            return found
-        closer = self._closer(asked, frame, whole)
-        return max(closer, found, key=lambda answer: _obeyed(answer[0].logits, prompts) + answer[0].score)
+        return self._closer(asked, _frame(_extent(prompts, previous), _AROUND_CLICKS, whole) or whole, whole)
 
     def carry(self, image: SliceImage, before: Tensor, last: SliceImage, locked: Tensor | None) -> Hypothesis:
         """See `SliceBody.carry`; the network is not asked: paths of least contrast follow better so far."""
@@ -348,17 +342,6 @@ def _ever_closer(places: np.ndarray, whole: Framing) -> list[Framing]:
     while len(frames) < _FROM_AFAR and frames[-1].side / _CLOSER >= least:
         frames.append(_held(Framing(middle, frames[-1].side / _CLOSER), whole))
     return frames
-
-
-def _obeyed(logits: Tensor, prompts: Sequence[PlanePrompt]) -> float:
-    """Share of the pixels of clicks and scribbles that an answer has on the side where they want them."""
-    clicked = [(prompt.places, prompt.positive) for prompt in prompts if prompt.places is not None]
-    if not clicked:
-        return 1.0
-    wanted = np.concatenate([np.full(len(places), positive) for places, positive in clicked])
-    places = np.rint(np.concatenate([places for places, _ in clicked])).astype(int)
-    rows, columns = np.clip(places, 0, np.asarray(logits.shape) - 1).T
-    return float(np.mean((logits.numpy()[rows, columns] > 0) == wanted))
 
 
 def _touches(logits: Tensor, framing: Framing) -> bool:
