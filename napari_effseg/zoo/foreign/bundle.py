@@ -67,10 +67,11 @@ def read_bundle(folder: Path, options: AddOptions) -> Draft:
     config = read_config(_config_file(folder))
     network, constructor = _network_of(config)
     before, after = read_before(steps_of(config, "preprocessing")), _after_of(config)
-    notes: list[str] = []
+    notes = list(after.notes)
     window, slices_across = window_of(config, network, constructor)
     dims = len(window.size)
     labels, output = _labels_of(metadata, after, _outputs(metadata, network, constructor), notes)
+    after.check(config, [label.id for label in labels])
     name = metadata.text("name", folder.name)
     card = Card(
         name=options.name or slug(name),
@@ -86,7 +87,9 @@ def read_bundle(folder: Path, options: AddOptions) -> Draft:
         constructor=constructor,
         weights=UNKNOWN_WEIGHTS,
         training=_training_data(folder, metadata),
-        input=_input_of(metadata, before, options, (dims, slices_across), notes),
+        input=_input_of(
+            metadata, before, options, constructor.get("in_channels"), (dims, slices_across), notes
+        ),
         field_of_view=FieldOfView(
             (0.0,) * 3, (_LARGEST_MM,) * 3, "anywhere", "Not stated; the bundle slides over whole images."
         ),
@@ -191,16 +194,15 @@ def _input_of(
     metadata: Table,
     before: Before,
     options: AddOptions,
+    taken: object,
     dims_and_slices: tuple[int, int],
     notes: list[str],
 ) -> InputSpec:
     dims, across = dims_and_slices
     names = _channel_def(metadata, "inputs")
     image = _image_of(metadata)
-    count = image.get("num_channels", 1)
-    channels = [
-        names.get(index, f"channel {index}") for index in range(count if isinstance(count, int) else 1)
-    ]
+    count = next((n for n in (image.get("num_channels"), taken) if isinstance(n, int)), len(names) or 1)
+    channels = [names.get(index, f"channel {index}") for index in range(count)]
     modality = options.modality or modalities_of(
         [str(image.get("modality", "")), str(image.get("format", "")), *channels]
     )

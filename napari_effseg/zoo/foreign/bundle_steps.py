@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -114,6 +114,14 @@ class After:
     postprocess : Postprocess
     decided : bool
         Whether labels have been made.
+    merged : bool
+        Whether overlapping channels have become one map of labels, which no regions say.
+    joined : tuple of int
+        Labels of which the largest piece of all together is kept.
+    one_label : str or None
+        A step that is the same here for a single label alone.
+    notes : list of str
+        What is done otherwise here, in sentences.
     """
 
     activation: Literal["softmax", "sigmoid"] | None = None
@@ -121,6 +129,25 @@ class After:
     regions: tuple[Region, ...] = ()
     postprocess: Postprocess = field(default_factory=Postprocess)
     decided: bool = False
+    merged: bool = False
+    joined: tuple[int, ...] = ()
+    one_label: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def check(self, config: Config, labels: Collection[int]) -> None:
+        """Refuse what means something else for these labels here.
+
+        Raises
+        ------
+        CardError
+            Naming the step.
+        """
+        if self.one_label and len(labels) > 1:
+            raise config.error(self.one_label, f"is supported with one label alone, not with {len(labels)}")
+        if self.joined and set(self.joined) != set(labels):
+            raise config.error(
+                "postprocessing", f"the largest piece of {list(self.joined)} together, of other labels beside"
+            )
 
 
 def steps_of(config: Config, key: str) -> list[Step]:
@@ -292,6 +319,11 @@ def _activation(after: After, step: Step) -> None:
 def _invert(after: After, step: Step) -> None:
     nearest = _first(step.value("nearest_interp", True)) is True
     if after.decided:
+        if not nearest:
+            after.notes.append(
+                "the bundle interpolates between the numbers of labels, which gives values between them at "
+                "boundaries; here each voxel gets the nearest label"
+            )
         after.bring_back = "labels"
     elif nearest:
         step.refuse("of scores with nearest_interp is not supported")
@@ -311,6 +343,14 @@ def _discrete(after: After, step: Step) -> None:
     after.decided = True
 
 
+def _check_tidied(after: After, step: Step) -> None:
+    """Refuse to tidy scores; remember that overlapping channels are tidied, each by itself."""
+    if not after.decided:
+        step.refuse("of scores is not supported")
+    if after.activation == "sigmoid" and not after.regions and not after.merged:
+        after.one_label = step.place
+
+
 def _largest(after: After, step: Step) -> None:
     step.refuse_others("applied_labels", "is_onehot", "independent", "connectivity", "num_components")
     labels = step.value("applied_labels")
@@ -318,30 +358,41 @@ def _largest(after: After, step: Step) -> None:
     kept = tuple(int(label) for label in listed if isinstance(label, int))
     if not kept:
         step.refuse("without applied_labels is not supported")
+    if step.value("num_components", 1) != 1 or step.value("connectivity") not in (None, 3):
+        step.refuse("is supported with one component that hangs together by faces, edges or corners")
+    _check_tidied(after, step)
+    done = after.postprocess
+    if done.fill_holes:
+        step.refuse("after FillHoles is not supported")
     if len(kept) > 1 and step.value("independent", True) is False:
-        after.postprocess = replace(after.postprocess, connect_all=True)
+        if done.keep_largest:
+            step.refuse("of all labels after that of single ones is not supported")
+        after.postprocess, after.joined = replace(done, connect_all=True), kept
     else:
-        after.postprocess = replace(after.postprocess, keep_largest=kept)
+        every = tuple(dict.fromkeys((*done.keep_largest, *kept)))
+        after.postprocess = replace(done, keep_largest=every)
 
 
 def _holes(after: After, step: Step) -> None:
     step.refuse_others("connectivity")
     if step.value("connectivity") != 1:
         step.refuse("is supported with connectivity 1 alone")
+    _check_tidied(after, step)
+    after.one_label = step.place  # MONAI fills with a label what of others lies inside it, too
     after.postprocess = replace(after.postprocess, fill_holes=True)
 
 
 def _lambda(after: After, step: Step) -> None:
     text = step.arguments.get("func")
     if text == LIKELIEST and after.activation == "sigmoid":
-        after.decided = True
+        after.decided = after.merged = True
         return
     regions = read_region_rule(text) if isinstance(text, str) else None
     halves = isinstance(text, str) and "0.5" in text
     if regions is None or after.activation != "sigmoid" or after.decided == halves:
         step.refuse("runs a function of its own, which is not supported")
     else:
-        after.regions = regions
+        after.regions, after.decided = regions, True
 
 
 _AFTER: dict[str, Callable[[After, Step], None]] = {

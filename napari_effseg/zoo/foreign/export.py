@@ -111,6 +111,8 @@ def _notes(card: Card) -> list[str]:
         notes.append("the bundle takes pictures (.png), and no slices of volumes")
     elif card.dimensions == 2 and card.postprocess.fill_holes:
         notes.append("the bundle fills holes of volumes, and not those of each slice")
+    if card.postprocess.fill_holes and len(card.labels) > 1:
+        notes.append("the bundle also fills other structures that lie inside one")
     if card.input.manner == "own" and card.input.spacing is not None:
         notes.append(
             "images that have another spacing than the model's are interpolated by MONAI's transforms, "

@@ -13,7 +13,7 @@ from napari_effseg.zoo.foreign.add import add_model
 from napari_effseg.zoo.foreign.bundle_config import Config
 
 from . import bundles
-from .bundles import BEFORE, INFERERS, NETWORKS, step
+from .bundles import BEFORE, INFERERS, NETWORKS, result, step
 from .test_nnunet import FOLDERS
 
 NAN, HUGE = float("nan"), -(10**400)
@@ -170,3 +170,51 @@ def test_mirroring_that_is_no_axis_is_refused(tmp_path, models):
     torch.save({**checkpoint, "inference_allowed_mirroring_axes": ["a"]}, file)
     with pytest.raises(CardError, match=r"mirroring_axes\.0: expected a number, got 'a'"):
         add_model(folder, folder=models)
+
+
+SOFTMAX, ARGMAX = result("Activations", softmax=True), result("AsDiscrete", argmax=True)
+SIGMOID, HALF = result("Activations", sigmoid=True), result("AsDiscrete", threshold=0.5)
+LARGEST = "KeepLargestConnectedComponent"
+
+
+def after(*steps):
+    return {"postprocessing": {"_target_": "Compose", "transforms": list(steps)}}
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([SOFTMAX, result(LARGEST, applied_labels=[1]), ARGMAX], "of scores is not supported"),
+        ([ARGMAX, result(LARGEST, applied_labels=[1], num_components=2)], "with one component"),
+        ([ARGMAX, result(LARGEST, applied_labels=[1], connectivity=1)], "with one component"),
+        ([ARGMAX, result("FillHoles", connectivity=1)], "with one label alone, not with 3"),
+        ([SIGMOID, HALF, result(LARGEST, applied_labels=[1])], "with one label alone, not with 4"),
+        (
+            [ARGMAX, result(LARGEST, applied_labels=[1, 2], independent=False)],
+            "together, of other labels beside",
+        ),
+    ],
+)
+def test_tidying_that_means_something_else_here_is_refused(steps, message, tmp_path, models):
+    with pytest.raises(CardError, match=message):
+        add_model(bundles.write_bundle(tmp_path, "body", after(*steps)), folder=models)
+
+
+def test_each_step_that_keeps_the_largest_piece_counts(tmp_path):
+    steps = after(ARGMAX, result(LARGEST, applied_labels=[1]), result(LARGEST, applied_labels=[3]))
+    bundle = bundles.write_bundle(tmp_path, "body", steps)
+    assert add_model(bundle, folder=tmp_path / "kept").card.postprocess.keep_largest == (1, 3)
+
+
+def test_labels_that_a_bundle_interpolates_are_noted(tmp_path):
+    bundle = bundles.write_bundle(tmp_path, "body", after(ARGMAX, bundles.invert(False)))
+    assert any("nearest label" in note for note in add_model(bundle, folder=tmp_path / "kept").notes)
+
+
+def test_channels_that_nobody_counted_are_those_of_the_network(tmp_path):
+    bundle = bundles.write_bundle(tmp_path, "brain")
+    table = bundles.metadata_of("brain")
+    del table["network_data_format"]
+    (bundle / "configs" / "metadata.json").write_text(json.dumps(table))
+    roles = [channel.role for channel in add_model(bundle, folder=tmp_path / "kept").card.input.channels]
+    assert roles == ["channel-0", "channel-1"]
