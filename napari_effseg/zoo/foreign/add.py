@@ -25,6 +25,7 @@ from .sources import Download, check_sha256, model_folder
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 __all__ = ["Added", "add_model", "remove_model"]
 
@@ -99,8 +100,8 @@ def add_model(
 
 def _kept(draft: Draft, options: AddOptions, folder: Path) -> Added:
     _check_name(draft.card.name, folder)
-    _check_fit(draft)
-    return Added(_store(draft, options, folder), draft.notes)
+    parameters = _check_fit(draft)
+    return Added(_store(draft, options, folder, parameters), draft.notes)
 
 
 def remove_model(name: str) -> Path:
@@ -146,11 +147,12 @@ def _check_name(name: str, folder: Path) -> None:
         raise CardError(f"the name {name} is taken ({where}); give the new model another with --name")
 
 
-def _check_fit(draft: Draft) -> None:
-    """Check that the weights are those of the network, of every member."""
+def _check_fit(draft: Draft) -> int:
+    """Check that the weights are those of the network, of every member; return their number of parameters."""
     card = draft.card
     card_to_toml(card)  # every rule of a card
-    expected = _shapes_of(card)
+    network = _outline(card)
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     members = card.weights.members
     if members > 1:
         expected = {f"{n}.{key}": shape for n in range(members) for key, shape in expected.items()}
@@ -158,28 +160,27 @@ def _check_fit(draft: Draft) -> None:
     broken = [key for key, value in draft.state.items() if value.isnan().any()]
     if broken:
         raise WeightsError(f"the weights of {card.title}: {broken[0]} has values that are no numbers (NaN)")
+    return members * sum(parameter.numel() for parameter in network.parameters())
 
 
-def _shapes_of(card: Card) -> dict[str, tuple[int, ...]]:
-    """Return the keys and shapes of a card's network; without its memory, where it can be built so."""
+def _outline(card: Card) -> nn.Module:
+    """Build a card's network; without its memory, where it can be built so."""
     import torch
 
     try:
         with torch.device("meta"):
-            network = build_network(card)
+            return build_network(card)
     except CardError:
-        network = build_network(card)
-    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+        return build_network(card)
 
 
-def _store(draft: Draft, options: AddOptions, folder: Path) -> Card:
+def _store(draft: Draft, options: AddOptions, folder: Path, parameters: int) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
     card = draft.card
     file = folder / f"{card.name}.safetensors"
     path = folder / f"{card.name}.toml"
     try:
         save_weights(_one_precision(draft.state), file, {"network": card.network, "card": card.name})
-        parameters = sum(value.numel() for value in draft.state.values() if value.is_floating_point())
         known = describe_weights(file, licence=_licence_of(card, options), parameters=parameters)
         weights = replace(known, members=card.weights.members)
         return read_card(write_card(replace(card, weights=weights), path))

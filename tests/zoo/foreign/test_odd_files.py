@@ -218,3 +218,11 @@ def test_channels_that_nobody_counted_are_those_of_the_network(tmp_path):
     (bundle / "configs" / "metadata.json").write_text(json.dumps(table))
     roles = [channel.role for channel in add_model(bundle, folder=tmp_path / "kept").card.input.channels]
     assert roles == ["channel-0", "channel-1"]
+
+
+def test_parameters_are_counted_without_statistics(tmp_path):
+    card = add_model(bundles.write_bundle(tmp_path, "spleen"), folder=tmp_path / "kept").card
+    counted = sum(parameter.numel() for parameter in bundles.network_of("spleen").parameters())
+    assert card.weights.parameters == counted
+    folds = add_model(FOLDERS / "slabs_3d_fullres", folder=tmp_path / "kept").card
+    assert folds.weights.parameters % 2 == 0
