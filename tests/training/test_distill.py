@@ -144,7 +144,7 @@ def test_other_objects_are_pieces_of_their_images_and_clicked_inside():
     shown = [
         dataclasses.replace(example, others=numbers if n % 2 else None) for n, example in enumerate(shown)
     ]
-    rounds, images = other_objects(shown, 3, 0.25, np.random.default_rng(0))
+    rounds, images = other_objects(shown, 3, 0.25, 0.0, np.random.default_rng(0))
     assert set(images) == {1, 3, 5}
     assert set(rounds.weights.tolist()) == {0.25}
     for which, target in enumerate(rounds.targets):
@@ -153,7 +153,9 @@ def test_other_objects_are_pieces_of_their_images_and_clicked_inside():
         assert target[tuple(click.places[0].round().astype(int))]
         assert len(numbers[target].unique()) == 1
         assert int(target.sum()) in (100, 120)
-    assert other_objects(shown[::2], 3, 0.25, np.random.default_rng(0)) is None
+    assert other_objects(shown[::2], 3, 0.25, 0.0, np.random.default_rng(0)) is None
+    boxed, _ = other_objects(shown, 3, 0.25, 1.0, np.random.default_rng(0))
+    assert all(prompts[0].box is not None for prompts in boxed.asked)
 
 
 def test_other_objects_change_what_is_learned():

@@ -58,8 +58,8 @@ class ClickConfig:
     locked : float
         Chance that other objects of the image are finished already.
     others : int
-        So many other objects of each image, superpixels among them, are asked for by a click each; for
-        networks that embed an image once.
+        So many other objects of each image, superpixels among them, are asked for by a click or a box
+        each; for networks that embed an image once.
     carried : float
         Chance that an object is asked for by what it looks like in the slice before, without a prompt.
     stored_statistics : bool

@@ -75,7 +75,8 @@ class ClickLesson:
         embedding = embed(network, rounds, range(len(examples))) if embeds(network) else None
         logits, loss = _asked(network, rounds, embedding)
         if embedding is not None and self._clicks.others:
-            found = other_objects(examples, self._clicks.others, self._clicks.pseudo_weight, random)
+            clicks = self._clicks
+            found = other_objects(examples, clicks.others, clicks.pseudo_weight, clicks.box, random)
             if found is not None:
                 others, images = found
                 loss = loss + _asked(network, others, embedding[images])[1]

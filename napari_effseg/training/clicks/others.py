@@ -1,4 +1,4 @@
-"""Other objects of the same images, asked for by a click each: cheap where an image is embedded once."""
+"""Other objects of the same images, asked for by one prompt each: cheap where an image is embedded once."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NEARLY_ALL = 0.7
 
 
 def other_objects(
-    examples: Sequence[Example], most: int, weight: float, random: np.random.Generator
+    examples: Sequence[Example], most: int, weight: float, box: float, random: np.random.Generator
 ) -> tuple[Rounds, list[int]] | None:
-    """Ask for other objects of the examples' images, by one click each.
+    """Ask for other objects of the examples' images, by one prompt each.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ def other_objects(
         Objects of each image.
     weight : float
         Of each, in the loss.
+    box : float
+        Chance of a box, for a click.
     random : numpy.random.Generator
 
     Returns
@@ -55,7 +57,10 @@ def other_objects(
         return None
     rounds = Rounds(asked, random)
     for which in range(len(asked)):
-        rounds.click(which, None)
+        if random.random() < box:
+            rounds.draw_box(which)
+        else:
+            rounds.click(which, None)
     return rounds, images
 
 
