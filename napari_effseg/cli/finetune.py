@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..errors import Cancelled
 from ._console import Console, speaks, table
@@ -81,6 +82,9 @@ def finetune(
     and the new weights are kept only if they are better. A test list is never looked at. Ctrl-C keeps the
     last checkpoint; the same command with --resume goes on from it.
     """
+    given = click.get_current_context().get_parameter_source("steps")
+    if minutes is not None and given is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--minutes and --steps say the same in two ways; give one of them")
     if json_file is not None:
         check_output(json_file)
     with StagedFiles([json_file] if json_file else [], interrupt) as staged:

@@ -57,6 +57,15 @@ def test_weights_that_are_not_better_are_said_even_when_quiet(
     assert not (tmp_path / "run" / "card.toml").exists()
 
 
+def test_minutes_and_steps_exclude_each_other(
+    effseg: Command, card: Path, cases: Path, tmp_path: Path
+) -> None:
+    ran = effseg("finetune", card, cases, "-o", tmp_path / "run", "--minutes", 1, "--steps", 2)
+    assert ran.code == 2
+    assert "give one of them" in ran.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_ctrl_c_keeps_the_checkpoint_and_resume_goes_on(
     effseg: Command, card: Path, cases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
