@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 
@@ -28,6 +29,7 @@ _NEEDED_BY_RULE = {
     "none": (),
 }
 _AXIS_LETTERS = ("RL", "AP", "SI")
+_LARGEST_WINDOW = 1 << 31  # voxels; beyond any memory, and the sizes of arrays would overflow
 _CHANNEL_ARGUMENTS = ("in_channels", "in_chans", "input_channels")
 _OUTPUT_ARGUMENTS = ("out_channels", "out_chans", "num_classes")
 
@@ -152,6 +154,8 @@ def _check_window(card: Card, where: Where) -> None:
     check_sides(window.size, card.dimensions, where.at("size"))
     if window.multiples:
         check_sides(window.multiples, card.dimensions, where.at("multiples"))
+    if math.prod(window.size) > _LARGEST_WINDOW:
+        raise where.at("size").error(f"expected at most {_LARGEST_WINDOW} voxels, got {window.size}")
     if any(side % unit for side, unit in zip(window.size, window.units, strict=True)):
         wanted = window.multiples or window.multiple_of
         raise where.at("size").error(f"expected multiples of {wanted}, got {window.size}")

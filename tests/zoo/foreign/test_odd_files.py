@@ -41,6 +41,7 @@ def models(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (windows(roi_size=[10**9] * 3), "window.size: expected at most 2147483648 voxels"),
         (windows(overlap="half"), "inferer.overlap: expected a number, got 'half'"),
         (windows(overlap=[0.5, 0.5, 0.25]), "inferer.overlap: expected the same for every axis"),
         (
