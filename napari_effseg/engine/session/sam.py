@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...nets._mask_decoder import Masks
 from ...nets.hrmedseg import HRMedSeg
 from ...nets.sam import SAM
 from .body import Hypothesis, PlanePrompt, SliceImage
@@ -64,6 +65,16 @@ class EmbeddingCache:
         return sum(kept.nbytes for kept in self._kept.values())
 
 
+def _alternatives(network: HRMedSeg | SAM) -> Masks:
+    """Which masks a first click is answered by: SAM by three alternatives, HRMedSegSAM by these and its one.
+
+    SAM's one answer hardly learned from single clicks; that of HRMedSegSAM does in `effseg distill`.
+    """
+    if isinstance(network, SAM):
+        return True
+    return "all" if network.config.decoder == "sam" else False
+
+
 class SamBody:
     """Answers with a network of SAM's layout.
 
@@ -79,7 +90,7 @@ class SamBody:
         self._network, self._device, self._cache = network, device, cache
         self._side = network.config.img_size
         self._stretched = isinstance(network, HRMedSeg)
-        self._several = not (isinstance(network, HRMedSeg) and network.config.decoder == "ecm")
+        self._alternatives = _alternatives(network)
         self._seconds = math.inf  # that the last slice took to be embedded
 
     @torch.inference_mode()
@@ -110,7 +121,7 @@ class SamBody:
         """See `SliceBody.answer`; of finished neighbours these networks know nothing."""
         embedding = self.prepare(image)
         sides = (image.pixels.shape[1], image.pixels.shape[2])
-        several = self._several and len(prompts) == 1 and prompts[0].region is None
+        alternatives = self._alternatives if len(prompts) == 1 and prompts[0].region is None else False
         scales = self._scales(sides)
         points, box = points_of(prompts, scales), box_of(prompts, scales)
         logits, scores = self._network.decode(
@@ -120,7 +131,7 @@ class SamBody:
             else (points[0][None].to(self._device), points[1][None].to(self._device)),
             boxes=None if box is None else box[None].to(self._device),
             masks=None if previous is None else self._mask(previous),
-            multimask=several,
+            multimask=alternatives,
             scores=True,
         )
         assert isinstance(logits, Tensor)
