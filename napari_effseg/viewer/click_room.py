@@ -28,7 +28,7 @@ from .words import sentence, trouble
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from napari.layers import Image
+    from napari.layers import Image, Labels
 
 __all__ = ["ClickRoom"]
 
@@ -80,6 +80,7 @@ class ClickRoom:
         self._opened: Opened | None = None
         self._wanted: Image | None = None
         self._again: Path | None = None  # session to go on with, once the image can be opened again
+        self._continued: Labels | None = None  # its layer, until another one shows what it holds
         self._is_closed = False
         self._is_adding = self._is_warm = False
         layers = viewer.layers.events
@@ -161,6 +162,7 @@ class ClickRoom:
         now = self._store.now
         if self._opened is not None and (now.undo or now.redo):
             self._again = self.saver.keep_for_later()
+            self._continued = self.layer.layer if self.layer is not None else None
 
     def choose_model(self, name: str) -> None:
         """Use this model from now on; what was done goes on with it where a session is open."""
@@ -178,6 +180,8 @@ class ClickRoom:
     def open(self, path: Path | None = None) -> None:
         """Open a session on the image, or go on with that of a file."""
         now = self._store.now
+        if path is None:
+            self._continued = None  # its labels stay: nothing goes on with them
         self._leave_session()
         if now.image is None or not now.models:
             return
@@ -304,7 +308,7 @@ class ClickRoom:
 
     def _set_image(self, image: Image | None) -> None:
         self._leave_session()
-        self._again = None
+        self._again = self._continued = None
         if self.image is not None:
             self._listen(self.image, "disconnect")
         if image is not None:
@@ -334,6 +338,7 @@ class ClickRoom:
         source = opened.source
         self._opened = opened
         self._again = None
+        self._drop_continued()
         self.saver.begin(opened)
         self.layer = ResultLayer(
             self._viewer,
@@ -365,6 +370,14 @@ class ClickRoom:
             self._is_warm = True
             self._inference.submit("click warm up", warm_up, Handlers[None]())
 
+    def _drop_continued(self) -> None:
+        """Take the layer of a session that goes on away: a new one is about to show the same."""
+        if self._continued is not None and self._continued in self._viewer.layers:
+            self._is_adding = True
+            self._viewer.layers.remove(self._continued)
+            self._is_adding = False
+        self._continued = None
+
     def _cannot_open(self, error: Exception) -> None:
         words, details = trouble(error)
         words = without_server(words, error)
@@ -376,7 +389,7 @@ class ClickRoom:
             self._again = path  # it may be there soon
             self._cannot_open(error)
             return
-        self._again = None
+        self._again = self._continued = None
         words, details = trouble(error)
         self.open()
         self._store.set(notice=f"{words} The file was left as it is.", details=details, offer=None)

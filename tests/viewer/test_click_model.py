@@ -53,11 +53,25 @@ def test_the_model_can_be_changed_in_the_middle(clicks, tmp_path):
     clicks.panel.room.choose_model("prompt-other")
     clicks.settle()
     assert (clicks.labels.data == before).all()
+    assert [type(layer).__name__ for layer in clicks.viewer.layers].count("Labels") == 1
     assert clicks.click((21, 18, 6)).now.undo == "point"
     clicks.panel.room.saver.rest()
     clicks.until(lambda: clicks.now.saved)
     (kept,) = (tmp_path / "sessions").glob("*.effseg")
     assert read_session(kept).model == "prompt-other"
+
+
+def test_labels_stay_where_the_image_is_opened_anew_after_a_model_was_chosen(clicks, tmp_path):
+    promptable(tmp_path, name="prompt-other", dice=0.1)
+    clicks.panel.room.look_for_models()
+    clicks.settle().click((9, 8, 5))
+    first = clicks.labels
+    clicks.panel.room.choose_model("prompt-other")
+    clicks.panel.room.stop_opening()
+    clicks.panel.room.open()
+    clicks.settle()
+    assert first in clicks.viewer.layers
+    assert first.data.any()
 
 
 def test_a_session_whose_model_is_gone_goes_on_with_another_and_says_so(clicks, tmp_path):
