@@ -25,7 +25,7 @@ from ._mask_decoder import MaskDecoder, Masks, answer_prompts
 from ._sam_prompts import Points, PromptEncoder, Prompts
 from ._two_way import TwoWayTransformer
 
-__all__ = ["HRMedSeg", "HRMedSegConfig"]
+__all__ = ["HRMedSeg", "HRMedSegConfig", "Masks"]
 
 _MLP_DIM = {"ecm": 256, "sam": 2048}
 

@@ -16,8 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...nets._mask_decoder import Masks
-from ...nets.hrmedseg import HRMedSeg
+from ...nets.hrmedseg import HRMedSeg, Masks
 from ...nets.sam import SAM
 from .body import Hypothesis, PlanePrompt, SliceImage
 from .following import asked_again
