@@ -18,7 +18,7 @@ from ...types import IntArray
 from ...volume import LabelMap, Volume
 from ..bytes import as_bytes
 
-__all__ = ["ObjectCase", "objects_of", "picture_case", "slice_cases"]
+__all__ = ["ObjectCase", "objects_of", "picture_case", "slice_cases", "squared"]
 
 _LEAST_VOXELS = 12
 """Objects smaller than this in a slice are not asked for."""
@@ -130,6 +130,20 @@ def slice_cases(
             )
             assert here is not None
             yield replace(here, before=there)
+
+
+def squared(case: ObjectCase) -> ObjectCase:
+    """Stretch an image to a square, with the slice beside it; its area stays about as it is."""
+    rows, columns = case.labels.shape
+    if rows == columns:
+        return case
+    side = max(8, round(math.sqrt(rows * columns)))
+    return replace(
+        case,
+        image=_resized(case.image, (side, side)),
+        labels=_nearest(case.labels, (side, side)),
+        before=None if case.before is None else squared(case.before),
+    )
 
 
 def _case(

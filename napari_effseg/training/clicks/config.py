@@ -9,6 +9,7 @@ __all__ = ["ClickConfig", "DistillConfig"]
 _CHANCES = (
     "whole",
     "cut",
+    "squared",
     "synthetic",
     "superpixels",
     "pseudo_weight",
@@ -45,6 +46,9 @@ class ClickConfig:
         Greatest side of that part, as a multiple of the object's longer side.
     cut : float
         Chance that the part lies within the object, or cuts it.
+    squared : float
+        Chance that an image is stretched to a square first, as `HRMedSeg` is shown slices in use; images that
+        weights are chosen by always are, unless it is 0.
     synthetic, superpixels : float
         Chances of a synthetic image, and of a superpixel of a real one.
     pseudo_weight : float
@@ -59,7 +63,7 @@ class ClickConfig:
         Chance that other objects of the image are finished already.
     others : int
         So many other objects of each image, superpixels among them, are asked for by a click or a box
-        each; for networks that embed an image once.
+        each, and some answers corrected by a click; for networks that embed an image once.
     carried : float
         Chance that an object is asked for by what it looks like in the slice before, without a prompt.
     stored_statistics : bool
@@ -76,6 +80,7 @@ class ClickConfig:
     whole: float = 0.35
     widest: float = 5.0
     cut: float = 0.0
+    squared: float = 0.0
     synthetic: float = 0.12
     superpixels: float = 0.06
     pseudo_weight: float = 0.5

@@ -15,7 +15,7 @@ from ...nets.sam import SAM
 from .asking import ask, embed, embeds, side_of
 from .config import ClickConfig
 from .loss import hypotheses_loss, imitation_loss
-from .others import other_objects
+from .others import correct_others, other_objects
 from .rounds import Rounds
 from .sampler import Example
 from .validate import click_dice
@@ -69,9 +69,7 @@ class ClickLesson:
     def loss(self, network: nn.Module, examples: Sequence[Example], random: np.random.Generator) -> Tensor:
         """Prompt without gradients, then one answer with them."""
         rounds = self._prompted(network, examples, random)
-        network.train()
-        if self._clicks.stored_statistics:
-            _use_stored_statistics(network)
+        self._set_to_learn(network)
         embedding = embed(network, rounds, range(len(examples))) if embeds(network) else None
         logits, loss = _asked(network, rounds, embedding)
         if embedding is not None and self._clicks.others:
@@ -79,6 +77,8 @@ class ClickLesson:
             found = other_objects(examples, clicks.others, clicks.pseudo_weight, clicks.box, random)
             if found is not None:
                 others, images = found
+                correct_others(network, others, embedding[images], random)
+                self._set_to_learn(network)
                 loss = loss + _asked(network, others, embedding[images])[1]
         if self._teacher is None:
             return loss
@@ -87,6 +87,11 @@ class ClickLesson:
         wanted = F.interpolate(taught[:, None], size, mode="bilinear", align_corners=False)[:, 0]
         imitated = imitation_loss(logits[:, 0], wanted.clone().to(logits.device))
         return (1 - self._weight) * loss + self._weight * imitated
+
+    def _set_to_learn(self, network: nn.Module) -> None:
+        network.train()
+        if self._clicks.stored_statistics:
+            _use_stored_statistics(network)
 
     def scores(self, network: nn.Module, sets: Mapping[str, Sequence[Example]]) -> dict[str, float]:
         """Mean Dice after 1, 3 and 5 clicks."""

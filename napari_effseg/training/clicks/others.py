@@ -1,4 +1,4 @@
-"""Other objects of the same images, asked for by one prompt each: cheap where an image is embedded once."""
+"""Other objects of the same images, asked for by a prompt or two: cheap where an image is embedded once."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from dataclasses import replace
 import numpy as np
 import torch
 from scipy import ndimage
+from torch import Tensor, nn
 
 from ...types import BoolArray, IntArray
 from .rounds import Rounds
 from .sampler import Example
 
-__all__ = ["other_objects"]
+__all__ = ["correct_others", "other_objects"]
 
 _LEAST_PIXELS = 24
 _NEARLY_ALL = 0.7
 """Largest part of an image that an object may take."""
+_CORRECTED = 0.5
+"""Chance that an answer is corrected by a click."""
 
 
 def other_objects(
@@ -62,6 +65,31 @@ def other_objects(
         else:
             rounds.click(which, None)
     return rounds, images
+
+
+def correct_others(
+    network: nn.Module, rounds: Rounds, embedding: Tensor, random: np.random.Generator
+) -> None:
+    """Correct some of the answers to first prompts by a click each.
+
+    Parameters
+    ----------
+    network : Module
+        Embeds images; left in evaluation mode.
+    rounds : Rounds
+        Of one prompt each.
+    embedding : Tensor
+        Of their images.
+    random : numpy.random.Generator
+    """
+    chosen = [which for which in range(len(rounds.asked)) if random.random() < _CORRECTED]
+    if not chosen:
+        return
+    network.eval()
+    answers = rounds.answers(network, chosen, embedding[chosen].detach())
+    for which, answer in zip(chosen, answers, strict=True):
+        if rounds.click(which, answer > 0.5):
+            rounds.remember(which, answer)
 
 
 def _pieces(labels: IntArray, most: int, random: np.random.Generator) -> list[BoolArray]:

@@ -136,16 +136,19 @@ class Rounds:
         return image, contrast, border_strength(contrast, inside), scaling
 
     @torch.inference_mode()
-    def answers(self, network: nn.Module, which: Sequence[int] | None = None) -> Tensor:
+    def answers(
+        self, network: nn.Module, which: Sequence[int] | None = None, embedding: Tensor | None = None
+    ) -> Tensor:
         """Probabilities of the answers that a user would be shown, shape (B, S, S).
 
         That is the first mask; of networks of SAM's layout after one prompt that with the best score. Of the
-        examples `which` alone, in that order, if it is given.
+        examples `which` alone, in that order, if it is given; `embedding` is that of their images, if it is known.
         """
         chosen = list(range(len(self.asked)) if which is None else which)
-        embedding = self._embedding(network)
-        seen = None if embedding is None else embedding[chosen]
-        logits, scores = (found.cpu() for found in ask(network, self, chosen, seen))
+        if embedding is None:
+            every = self._embedding(network)
+            embedding = None if every is None else every[chosen]
+        logits, scores = (found.cpu() for found in ask(network, self, chosen, embedding))
         settled = torch.from_numpy(self.prompts[chosen] > 1) | isinstance(network, ClickUNet)
         best = scores.argmax(dim=1).masked_fill(settled, 0)
         return logits[torch.arange(len(best)), best].sigmoid()

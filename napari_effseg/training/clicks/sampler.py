@@ -12,7 +12,7 @@ from torch import Tensor
 from ...engine.session.frames import Framing, show
 from ...types import BoolArray
 from .appearance import change_appearance, synthetic
-from .cases import ObjectCase
+from .cases import ObjectCase, squared
 from .config import ClickConfig
 from .frames import draw_cut, draw_framing
 from .neighbours import Bend, followed_object
@@ -139,6 +139,8 @@ class ExampleSampler:
     def _real(self, random: np.random.Generator, pseudo: bool) -> Example | None:
         cases = self._sets[random.choice(len(self._sets), p=self._chances)]
         case = cases[random.integers(len(cases))]
+        if self._config.squared and random.random() < self._config.squared:
+            case = squared(case)
         if not pseudo and random.random() < self._config.carried:
             if self._followed and random.random() < _FOLLOWED:
                 cases = self._followed[random.integers(len(self._followed))]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ...engine.session.frames import Framing, show
-from .cases import ObjectCase
+from .cases import ObjectCase, squared
 from .config import ClickConfig
 from .sampler import Example
 from .targets import choose_target
@@ -30,7 +30,8 @@ def whole_examples(cases: Sequence[ObjectCase], config: ClickConfig, most: int) 
     """
     found = []
     step = max(1, int(np.ceil(len(cases) / most)))
-    for number, case in enumerate(cases[::step]):
+    for number, found_case in enumerate(cases[::step]):
+        case = squared(found_case) if config.squared else found_case
         target = choose_target(case, np.random.default_rng(number))
         if target is None:
             continue
