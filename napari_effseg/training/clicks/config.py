@@ -12,6 +12,7 @@ _CHANCES = (
     "squared",
     "synthetic",
     "superpixels",
+    "composed",
     "pseudo_weight",
     "box",
     "lasso",
@@ -49,10 +50,11 @@ class ClickConfig:
     squared : float
         Chance that an image is stretched to a square first, as `HRMedSeg` is shown slices in use; images that
         weights are chosen by always are, unless it is 0.
-    synthetic, superpixels : float
-        Chances of a synthetic image, and of a superpixel of a real one.
+    synthetic, superpixels, composed : float
+        Chances of a synthetic image, of a superpixel of a real one, and of what lies around a piece of a real
+        one (`composed_object`), which is asked for by a box or several clicks.
     pseudo_weight : float
-        Weight of both in the loss.
+        Weight of these in the loss.
     rounds : int
         Most prompts that are simulated one after the other before the step.
     box, lasso : float
@@ -66,6 +68,10 @@ class ClickConfig:
         each, and some answers corrected by a click; for networks that embed an image once.
     carried : float
         Chance that an object is asked for by what it looks like in the slice before, without a prompt.
+    first : str
+        Promptable model that answers first clicks, by its name, or its card's file relative to the
+        configuration file; the network being trained answers all that follows, and boxes. Empty: it answers
+        first clicks, too.
     stored_statistics : bool
         Whether batch normalisation takes its stored mean and spread in training, as it does in use; for
         weights that have learned them before.
@@ -83,6 +89,7 @@ class ClickConfig:
     squared: float = 0.0
     synthetic: float = 0.12
     superpixels: float = 0.06
+    composed: float = 0.0
     pseudo_weight: float = 0.5
     rounds: int = 6
     box: float = 0.22
@@ -91,6 +98,7 @@ class ClickConfig:
     locked: float = 0.15
     others: int = 0
     carried: float = 0.25
+    first: str = ""
     stored_statistics: bool = False
 
     def rules(self) -> dict[str, bool]:
@@ -98,9 +106,9 @@ class ClickConfig:
         chances = {f"clicks.{name} must be in [0, 1]": 0 <= getattr(self, name) <= 1 for name in _CHANCES}
         counts = ("whole_volumes", "image_side", "slices", "rounds")
         return chances | {
-            "clicks.synthetic and clicks.superpixels must not be over 1 together": self.synthetic
-            + self.superpixels
-            <= 1,
+            "clicks.synthetic, clicks.superpixels and clicks.composed must not be over 1 together": (
+                self.synthetic + self.superpixels + self.composed <= 1
+            ),
             "clicks.box and clicks.lasso must not be over 1 together": self.box + self.lasso <= 1,
             f"clicks.{', clicks.'.join(counts)} must be at least 1": min(
                 getattr(self, name) for name in counts

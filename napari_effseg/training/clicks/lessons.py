@@ -54,6 +54,8 @@ class ClickLesson:
         Side of the images that the teacher learned from.
     teacher_weight : float
         Share of the teacher in the loss.
+    first : Module or None
+        What answers first clicks, on the student's device; None: the student.
     """
 
     def __init__(
@@ -62,8 +64,9 @@ class ClickLesson:
         teacher: nn.Module | None = None,
         teacher_side: int = 0,
         teacher_weight: float = 0.0,
+        first: nn.Module | None = None,
     ) -> None:
-        self._clicks, self._teacher = config, teacher
+        self._clicks, self._teacher, self._first = config, teacher, first
         self._side, self._weight = teacher_side, teacher_weight
 
     def loss(self, network: nn.Module, examples: Sequence[Example], random: np.random.Generator) -> Tensor:
@@ -94,8 +97,8 @@ class ClickLesson:
             _use_stored_statistics(network)
 
     def scores(self, network: nn.Module, sets: Mapping[str, Sequence[Example]]) -> dict[str, float]:
-        """Mean Dice after 1, 3 and 5 clicks."""
-        return click_dice(network, sets)
+        """Mean Dice after 1, 3 and 5 clicks; where another model answers first clicks, also after a box."""
+        return click_dice(network, sets, self._first)
 
     def _prompted(
         self, network: nn.Module, examples: Sequence[Example], random: np.random.Generator
@@ -106,6 +109,8 @@ class ClickLesson:
         for which, example in enumerate(examples):
             if example.before is None:
                 self._first_prompt(rounds, which, random)
+                if (example.composed or self._first is not None) and rounds.is_first_click(which):
+                    wanted[which] = max(2, wanted[which])
             elif wanted[which] == 1 or random.random() < _NO_CORRECTION:
                 wanted[which] = 0
         # A user's early clicks come one answer at a time; more at once stand in for the later ones.
@@ -138,6 +143,11 @@ class ClickLesson:
         last: bool,
     ) -> None:
         answers = rounds.answers(network, behind)
+        if self._first is not None:
+            begun = [place for place, which in enumerate(behind) if rounds.is_first_click(which)]
+            if begun:
+                answers = answers.clone()  # what was inferred is not written to
+                answers[begun] = rounds.answers(self._first, [behind[place] for place in begun])
         for which, answer in zip(behind, answers, strict=True):
             left = wanted[which] - int(rounds.prompts[which])
             mask = answer > 0.5

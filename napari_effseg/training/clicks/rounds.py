@@ -76,6 +76,10 @@ class Rounds:
         """How many prompts each example has been given, shape (B,)."""
         return np.asarray([len(asked) for asked in self.asked])
 
+    def is_first_click(self, which: int) -> bool:
+        """Whether an example was asked for by one click, and by nothing else."""
+        return len(self.asked[which]) == 1 and self.asked[which][0].region is None
+
     def draw_box(self, which: int) -> None:
         """Draw a box around an example's object."""
         box = box_around(self.targets[which].numpy(), self._random, _JITTER)
@@ -142,7 +146,8 @@ class Rounds:
         """Probabilities of the answers that a user would be shown, shape (B, S, S).
 
         That is the first mask; of networks of SAM's layout after one prompt that with the best score. Of the
-        examples `which` alone, in that order, if it is given; `embedding` is that of their images, if it is known.
+        examples `which` alone, in that order, if it is given; `embedding` is that of their images, if it is
+        known.
         """
         chosen = list(range(len(self.asked)) if which is None else which)
         if embedding is None:

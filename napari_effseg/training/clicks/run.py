@@ -89,21 +89,27 @@ def _check(network: nn.Module, config: TrainConfig, card: Card) -> None:
 
 def _lesson(config: TrainConfig, device: torch.device) -> Lesson[Example]:
     """Return what is learned: from objects alone, or from a teacher as well."""
-    distill = config.distill
+    distill, clicks = config.distill, _clicks(config)
+    first = _other(config, "clicks.first", clicks.first, device)[0] if clicks.first else None
     if distill is None:
-        return ClickLesson(_clicks(config))
-    named = config.resolve(distill.teacher)
-    card = find_card(named if named.is_file() else distill.teacher)
-    if card.task != "promptable":
-        raise ConfigError(f"{config.path}: distill.teacher is {card.name}, which answers no clicks")
-    teacher = load_network(card, str(device)).eval()
+        return ClickLesson(clicks, first=first)
+    teacher, card = _other(config, "distill.teacher", distill.teacher, device)
     if distill.learns == "features":
         if not isinstance(teacher, HRMedSeg | SAM):
             raise ConfigError(
                 f"{config.path}: distill.learns is 'features', but {card.name} embeds no images"
             )
         return FeatureLesson(teacher)
-    return ClickLesson(_clicks(config), teacher, card.window.size[0], distill.weight)
+    return ClickLesson(clicks, teacher, card.window.size[0], distill.weight, first)
+
+
+def _other(config: TrainConfig, option: str, name: str, device: torch.device) -> tuple[nn.Module, Card]:
+    """Load another promptable network that a configuration names."""
+    named = config.resolve(name)
+    card = find_card(named if named.is_file() else name)
+    if card.task != "promptable":
+        raise ConfigError(f"{config.path}: {option} is {card.name}, which answers no clicks")
+    return load_network(card, str(device)).eval(), card
 
 
 def _clicks(config: TrainConfig) -> ClickConfig:

@@ -13,6 +13,7 @@ from ...engine.session.frames import Framing, show
 from ...types import BoolArray
 from .appearance import change_appearance, synthetic
 from .cases import ObjectCase, squared
+from .composed import composed_object
 from .config import ClickConfig
 from .frames import draw_cut, draw_framing
 from .neighbours import Bend, followed_object
@@ -22,6 +23,7 @@ from .targets import choose_target, finished_neighbours
 __all__ = ["Before", "Example", "ExampleSampler"]
 
 _TRIES = 20
+_KINDS = ("synthetic", "superpixel", "composed", "object")
 _LEAST_PIXELS = 6
 _NEARLY_ALL = 0.95
 _FOLLOWED = 0.6
@@ -70,6 +72,8 @@ class Example:
         Area of the object beyond what is shown, in pixels of the frame.
     others : Tensor, shape (S, S), int32, or None
         Numbers of other objects that may be asked for, 0 for none.
+    composed : bool
+        Whether one click cannot tell what is meant.
     """
 
     image: Tensor
@@ -80,6 +84,7 @@ class Example:
     before: Before | None = None
     hidden: float = 0.0
     others: Tensor | None = None
+    composed: bool = False
 
 
 class ExampleSampler:
@@ -98,6 +103,7 @@ class ExampleSampler:
         weights = np.sqrt([len(cases) for cases in self._sets])
         self._chances = weights / weights.sum()
         self._config, self._seed = config, seed
+        self._kinds = np.cumsum([config.synthetic, config.superpixels, config.composed])
         followed = [[case for case in cases if case.before is not None] for cases in self._sets]
         self._followed = [cases for cases in followed if cases]
 
@@ -106,10 +112,8 @@ class ExampleSampler:
         random = np.random.default_rng((self._seed, number))
         for _ in range(_TRIES):
             draw = random.random()
-            if draw < self._config.synthetic:
-                found = self._synthetic(random)
-            else:
-                found = self._real(random, draw < self._config.synthetic + self._config.superpixels)
+            kind = int(np.searchsorted(self._kinds, draw, side="right"))
+            found = self._synthetic(random) if kind == 0 else self._real(random, _KINDS[kind])
             if found is not None:
                 return found
         return self._synthetic(random) or self.example(number + 1)
@@ -136,19 +140,21 @@ class ExampleSampler:
         here, there = _both_changed(here, there, random)
         return Example(here, target, self._config.pseudo_weight, before=Before(soft, there))
 
-    def _real(self, random: np.random.Generator, pseudo: bool) -> Example | None:
+    def _real(self, random: np.random.Generator, kind: str) -> Example | None:
         cases = self._sets[random.choice(len(self._sets), p=self._chances)]
         case = cases[random.integers(len(cases))]
         if self._config.squared and random.random() < self._config.squared:
             case = squared(case)
+        pseudo = kind != "object"
         if not pseudo and random.random() < self._config.carried:
             if self._followed and random.random() < _FOLLOWED:
                 cases = self._followed[random.integers(len(self._followed))]
                 case = cases[random.integers(len(cases))]
             return self._carried(case, random)
-        if pseudo:
+        if kind == "superpixel":
             case = ObjectCase(case.name, case.image, superpixel_labels(case.image, random), instances=True)
-        target = choose_target(case, random)
+        composed = kind == "composed"
+        target = composed_object(case, random) if composed else choose_target(case, random)
         if target is None:
             return None
         cut = random.random() < self._config.cut
@@ -167,7 +173,7 @@ class ExampleSampler:
         pixels = float(target.sum()) * (self._config.size / framing.side) ** 2
         hidden = max(0.0, pixels - float(shown.sum()))
         others = self._others(case, framing, image, random) if self._config.others else None
-        return Example(image, shown, weight, locked, inside, hidden=hidden, others=others)
+        return Example(image, shown, weight, locked, inside, None, hidden, others, composed)
 
     def _others(
         self, case: ObjectCase, framing: Framing, image: Tensor, random: np.random.Generator

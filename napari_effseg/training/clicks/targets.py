@@ -8,7 +8,7 @@ from scipy import ndimage
 from ...types import BoolArray, IntArray
 from .cases import ObjectCase
 
-__all__ = ["choose_target", "finished_neighbours"]
+__all__ = ["choose_target", "drawn_by_size", "finished_neighbours"]
 
 _PIECE = 0.5
 """Chance of one piece of a class, where it has several; else all of them are meant."""
@@ -36,7 +36,7 @@ def choose_target(case: ObjectCase, random: np.random.Generator) -> BoolArray | 
     if len(present) == 0:
         return None
     if case.instances:
-        return _large_enough(labels == _drawn_by_size(labels, present, random))
+        return _large_enough(labels == drawn_by_size(labels, present, random))
     chosen = labels == random.choice(present)
     if len(present) > 1 and random.random() < _SEVERAL:
         chosen |= labels == random.choice(present)
@@ -62,7 +62,7 @@ def finished_neighbours(case: ObjectCase, target: BoolArray, random: np.random.G
     return neighbours
 
 
-def _drawn_by_size(labels: IntArray, present: IntArray, random: np.random.Generator) -> int:
+def drawn_by_size(labels: IntArray, present: IntArray, random: np.random.Generator) -> int:
     """Draw an object, larger ones more often: by the square root of their sizes."""
     sizes = np.bincount(labels.ravel(), minlength=int(present[-1]) + 1)[present]
     weights = np.sqrt(sizes)
@@ -74,7 +74,7 @@ def _piece(mask: BoolArray, random: np.random.Generator) -> BoolArray:
     numbered, count = ndimage.label(mask, structure=np.ones((3, 3)))
     if count < 2:
         return mask
-    chosen: BoolArray = numbered == _drawn_by_size(numbered, np.arange(1, count + 1), random)
+    chosen: BoolArray = numbered == drawn_by_size(numbered, np.arange(1, count + 1), random)
     return chosen
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ...engine.session.frames import Framing, show
+from ...types import BoolArray
 from .cases import ObjectCase, squared
 from .config import ClickConfig
 from .sampler import Example
@@ -16,10 +17,12 @@ from .targets import choose_target
 __all__ = ["whole_examples"]
 
 _LEAST_PIXELS = 6
+_AROUND, _LEAST_SIDE, _WORTHWHILE = 2.0, 32.0, 0.6
+"""Side of a closer look: times that of the object, at least in pixels, at most as a share of the image."""
 
 
 def whole_examples(cases: Sequence[ObjectCase], config: ClickConfig, most: int) -> list[Example]:
-    """Show each image as a whole, an object of it asked for.
+    """Show each image as a whole, an object of it asked for; with ``clicks.first`` what is around the object.
 
     Parameters
     ----------
@@ -36,7 +39,7 @@ def whole_examples(cases: Sequence[ObjectCase], config: ClickConfig, most: int) 
         if target is None:
             continue
         sides = target.shape
-        framing = Framing.whole((sides[0], sides[1]))
+        framing = _around(target) if config.first else Framing.whole((sides[0], sides[1]))
         shown = show(torch.from_numpy(target)[None].float(), framing, config.size)[0] > 0.5
         if shown.sum() < _LEAST_PIXELS:
             continue
@@ -44,3 +47,15 @@ def whole_examples(cases: Sequence[ObjectCase], config: ClickConfig, most: int) 
         inside = show(torch.ones(1, *sides), framing, config.size, "nearest")
         found.append(Example(image, shown, 1.0, None, inside))
     return found
+
+
+def _around(target: BoolArray) -> Framing:
+    """Frame of a closer look at an object, as sessions take it after the first click."""
+    whole = Framing.whole((target.shape[0], target.shape[1]))
+    places = np.argwhere(target)
+    low, high = places.min(axis=0), places.max(axis=0)
+    side = max(_LEAST_SIDE, _AROUND * float((high - low).max() + 1))
+    if side > _WORTHWHILE * whole.side:
+        return whole
+    row, column = ((low + high) / 2).tolist()
+    return Framing((row, column), side)
