@@ -1,0 +1,158 @@
+"""Networks that answer all but first clicks, objects composed for them, and images stretched to a square."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from torch import nn
+
+from napari_effseg import ConfigError
+from napari_effseg.nets.click_unet import ClickUNet, ClickUNetConfig
+from napari_effseg.training import run_training
+from napari_effseg.training.clicks.cases import ObjectCase, squared
+from napari_effseg.training.clicks.composed import composed_object
+from napari_effseg.training.clicks.config import ClickConfig
+from napari_effseg.training.clicks.lessons import ClickLesson
+from napari_effseg.training.clicks.others import correct_others, other_objects
+from napari_effseg.training.clicks.rounds import Rounds
+from napari_effseg.training.clicks.sampler import ExampleSampler
+from napari_effseg.training.clicks.validate import click_dice
+from napari_effseg.training.clicks.whole import whole_examples
+
+from .test_clicks import case, config  # noqa: F401  a fixture
+from .test_distill import examples, student
+
+
+def network(seed=0):
+    torch.manual_seed(seed)
+    net = ClickUNet(ClickUNetConfig(features=(4, 8)))
+    nn.init.normal_(net.head.weight, std=3.0)  # it answers something, and something else to other prompts
+    return net
+
+
+def ring_case():
+    """A bright disk in a dark ring on grey, the disk labelled."""
+    i, j = np.mgrid[:96, :96]
+    distance = np.hypot(i - 48, j - 48)
+    image = np.full((96, 96), 120, np.uint8)
+    image[distance < 30], image[distance < 20] = 20, 230
+    labels = (distance < 20).astype(np.int32)
+    return ObjectCase("ring", torch.from_numpy(image)[None], torch.from_numpy(labels), False), distance
+
+
+def test_what_lies_around_a_labelled_piece_is_composed_from_what_looks_alike():
+    given, distance = ring_case()
+    found = [composed_object(given, np.random.default_rng(seed)) for seed in range(60)]
+    found = [mask for mask in found if mask is not None]
+    wall = (distance >= 20) & (distance < 30)
+    walls = [mask for mask in found if (mask & wall).sum() > 0.7 * wall.sum()]
+    assert any(mask[48, 48] for mask in walls)
+    hollow = [mask for mask in walls if not mask[48, 48]]
+    assert any((mask & ~wall).sum() < 0.02 * wall.sum() for mask in hollow)
+    assert all(ndimage.label(mask, np.ones((3, 3)))[1] == 1 for mask in found)
+
+
+def test_a_stretched_picture_is_a_square_with_its_objects_in_place():
+    given = case()
+    stretched = squared(dataclasses.replace(given, before=case(1)))
+    rows, columns = stretched.labels.shape
+    assert rows == columns == stretched.image.shape[1] == stretched.before.labels.shape[0]
+    assert abs(rows * columns / given.labels.numel() - 1) < 0.05
+    shares = [[float((one == n).float().mean()) for n in (1, 2)] for one in (given.labels, stretched.labels)]
+    assert np.allclose(*shares, atol=0.02)
+    assert squared(stretched) is stretched
+
+
+def test_squared_examples_and_pictures_to_choose_by_have_no_margin():
+    clicks = ClickConfig(size=32, squared=1.0, whole=1.0, synthetic=0.0, superpixels=0.0, carried=0.0)
+    (shown,) = whole_examples([case()], clicks, 4)
+    assert bool((shown.inside == 1).all())
+    (framed,) = whole_examples([case()], dataclasses.replace(clicks, squared=0.0), 4)
+    assert bool((framed.inside == 0).any())
+
+
+def test_what_is_composed_is_never_asked_for_by_one_click():
+    clicks = ClickConfig(size=32, synthetic=0.0, superpixels=0.0, composed=1.0, carried=0.0, box=0.3)
+    sampler = ExampleSampler([[ring_case()[0]]], clicks, 0)
+    lesson, random = ClickLesson(clicks), np.random.default_rng(0)
+    given = [example for example in (sampler.example(n) for n in range(30)) if example.composed]
+    assert len(given) > 20
+    assert {example.weight for example in given} == {clicks.pseudo_weight}
+    rounds = lesson._prompted(network(), given, random)
+    kinds = {(len(prompts), prompts[0].region is None) for prompts in rounds.asked}
+    assert (1, True) not in kinds
+    assert (1, False) in kinds
+    assert any(count > 1 for count, _ in kinds)
+
+
+def test_another_network_answers_first_clicks_alone():
+    first, own = network(1), network(2)
+    calls = {first: [], own: []}
+    clicks = ClickConfig(size=32, box=0.4, lasso=0.1)
+    lesson = ClickLesson(clicks, first=first)
+
+    def noting(rounds_answers):
+        def answers(self, net, which=None, embedding=None):
+            calls[net] += [
+                (len(self.asked[n]), self.asked[n][0].region is None and self.prompts[n] == 1)
+                for n in (range(len(self.asked)) if which is None else which)
+            ]
+            return rounds_answers(self, net, which, embedding)
+
+        return answers
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rounds, "answers", noting(Rounds.answers))
+        given = [example for example in examples(20) if example.before is None]
+        rounds = lesson._prompted(own, given, np.random.default_rng(4))
+    assert calls[first]
+    assert all(is_first for _, is_first in calls[first])
+    assert any(not is_first for _, is_first in calls[own])
+    assert all(len(asked) > 1 or asked[0].region is not None for asked in rounds.asked)
+
+
+def test_scores_of_a_network_for_further_clicks_leave_the_first_out(monkeypatch):
+    shown = whole_examples([case(), case(1)], ClickConfig(size=32, first="another"), 4)
+    first, own, asked = network(2), network(6), []
+
+    def noting(self, net, *given, answers=Rounds.answers):
+        asked.append((net, {len(prompts) for prompts in self.asked}, self.asked[0][0].region is None))
+        return answers(self, net, *given)
+
+    monkeypatch.setattr(Rounds, "answers", noting)
+    alone = click_dice(own, {"some": shown})
+    assert set(alone) == {"1 click", "3 clicks", "5 clicks"}
+    assert {net for net, _, _ in asked} == {own}
+    asked.clear()
+    helped = click_dice(own, {"some": shown}, first)
+    assert set(helped) == {"3 clicks", "5 clicks", "box", "box + 3 clicks"}
+    assert [(counts, by_click) for net, counts, by_click in asked if net is first] == [({1}, True)]
+    assert len(asked) == 5 + 4
+
+
+def test_a_run_may_name_who_answers_first_clicks(config, tmp_path):  # noqa: F811
+    folder = run_training(config, output=tmp_path / "first", device="cpu")
+    text = config.read_text()
+    config.write_text(text.replace("size = 32\n", f'size = 32\nfirst = "{folder / "prompt-unet.toml"}"\n', 1))
+    run_training(config, output=tmp_path / "further", device="cpu")
+    assert (tmp_path / "further" / "prompt-unet.safetensors").is_file()
+    config.write_text(text.replace("size = 32\n", 'size = 32\nfirst = "hippocampus-slim-unetr"\n', 1))
+    with pytest.raises(
+        ConfigError, match=r"clicks\.first is hippocampus-slim-unetr, which answers no clicks"
+    ):
+        run_training(config, output=tmp_path / "wrong", device="cpu")
+
+
+def test_some_answers_about_other_objects_are_corrected_by_a_click():
+    numbers = torch.zeros(32, 32, dtype=torch.int32)
+    numbers[2:12, 2:12], numbers[4:14, 18:30], numbers[20:30, 8:20] = 1, 2, 3
+    shown = [dataclasses.replace(example, others=numbers) for example in examples(4)]
+    net = student(1).eval()
+    rounds, images = other_objects(shown, 3, 0.25, 0.5, np.random.default_rng(0))
+    embedding = net.encode(torch.randn(4, 3, 32, 32))[images]
+    correct_others(net, rounds, embedding, np.random.default_rng(1))
+    counts = [len(prompts) for prompts in rounds.asked]
+    assert set(counts) == {1, 2}
+    assert {which for which, count in enumerate(counts) if count == 2} == rounds.answered
