@@ -13,7 +13,7 @@ trained, with a predicted score: Kirillov et al., Segment Anything, arXiv:2304.0
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,9 @@ class ClickUNetConfig:
         Channels of each level, the finest first; each level halves the sides.
     score_features : int
         Channels from which each mask is scored.
+    further : bool
+        Whether a second network of the same kind answers all but first clicks: it sees the object at one
+        size, with an answer that is about right, where the first one looks for anything of any size.
     """
 
     image_channels: int = 3
@@ -43,6 +46,7 @@ class ClickUNetConfig:
     hypotheses: int = 4
     features: tuple[int, ...] = (24, 48, 96, 160, 160)
     score_features: int = 8
+    further: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", tuple(self.features))
@@ -90,9 +94,10 @@ class ClickUNet(nn.Module):
         self.score = nn.Sequential(
             nn.Linear(4 * config.score_features + 3, hidden), nn.LeakyReLU(0.01), nn.Linear(hidden, 1)
         )
+        self.further = ClickUNet(replace(config, further=False)) if config.further else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Answer the prompts of each image, without scores; see `ranked`.
+        """Answer the first click on each image, without scores; see `ranked`.
 
         Returns
         -------
@@ -101,7 +106,7 @@ class ClickUNet(nn.Module):
         """
         return self._answer(x)[0]
 
-    def ranked(self, x: Tensor, most: int | None = None) -> tuple[Tensor, Tensor]:
+    def ranked(self, x: Tensor, most: int | None = None, *, further: bool = False) -> tuple[Tensor, Tensor]:
         """Answer the prompts of each image.
 
         Parameters
@@ -109,6 +114,8 @@ class ClickUNet(nn.Module):
         x : Tensor, shape (B, image_channels + maps, I, J)
         most : int or None
             Only the first so many masks, for H.
+        further : bool
+            Whether more was given than a click.
 
         Returns
         -------
@@ -121,6 +128,8 @@ class ClickUNet(nn.Module):
         ValueError
             If a side is no multiple of ``config.multiple_of``.
         """
+        if further and self.further is not None:
+            return self.further.ranked(x, most)
         logits, features = self._answer(x)
         logits = logits[:, :most]
         return logits, self._scores(logits.detach(), features)

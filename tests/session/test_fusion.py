@@ -15,9 +15,11 @@ class Seen:
 
     def __init__(self, scores=(0.0, 3.0, 1.0, 2.0), reach=4):
         self.frames, self.scores, self.reach = [], torch.tensor([scores]), reach
+        self.further = []
 
-    def ranked(self, given, most=None):
+    def ranked(self, given, most=None, *, further=False):
         self.frames += list(given[:, :3].clone())
+        self.further.append(further)
         positive, negative = given[:, 4:5], given[:, 5:6]
         near = torch.nn.functional.max_pool2d(positive, 2 * self.reach + 1, 1, self.reach)
         mask = torch.where((near > 0) & (negative == 0), 5.0, -5.0)
@@ -31,7 +33,8 @@ def click(row, column, positive=True):
 
 def body(network):
     body = FusionBody(network, SIDE, torch.device("cpu"))
-    network.frames.clear()  # of the answer about nothing, for which nobody waits
+    network.frames.clear()
+    network.further.clear()  # of the answer about nothing, for which nobody waits
     return body
 
 
@@ -51,10 +54,10 @@ class Sizes(Seen):
         super().__init__(reach=6)
         self.closer = closer
 
-    def ranked(self, given, most=None):
+    def ranked(self, given, most=None, *, further=False):
         logits, scores = super().ranked(given, most)
         best = len(self.frames) == 1 + self.closer
-        return logits, torch.tensor([[3.0, -9.0, 1.0, 0.0]]) if best else scores * 0 - 2
+        return logits, torch.tensor([[3.0, -9.0, 1.0, 0.0]])[:, :most] if best else scores * 0 - 2
 
 
 def test_the_look_that_thinks_most_of_itself_answers_a_first_click():
@@ -79,7 +82,7 @@ def test_an_answer_that_a_closer_look_confirms_counts_more():
     class Steady(Seen):
         """Finds one disk in both closer looks, and thinks a little more of another one."""
 
-        def ranked(self, given, most=None):
+        def ranked(self, given, most=None, *, further=False):
             super().ranked(given, most)
             side, radius, score = ((128, 50, 0.5), (64, 12, 0.3), (32, 12, 0.2))[(len(self.frames) - 1) % 3]
             rows = torch.arange(SIDE) - (SIDE - 1) / 2
@@ -88,6 +91,23 @@ def test_an_answer_that_a_closer_look_confirms_counts_more():
 
     found = body(Steady()).answer(IMAGE, [click(64, 50)], None, None)[0].logits > 0
     assert found.sum() == pytest.approx(np.pi * 12**2, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "answered", "further"),
+    [
+        ([click(60, 50)], False, False),
+        ([click(60, 50, positive=False)], False, True),
+        ([click(60, 50)], True, True),
+        ([click(60, 50), click(70, 50)], True, True),
+        ([PlanePrompt(True, None, torch.ones(128, 100))], False, True),
+    ],
+)
+def test_the_second_network_is_asked_about_all_but_a_first_click(prompts, answered, further):
+    network = Seen()
+    before = torch.full((128, 100), -5.0) if answered else None
+    body(network).answer(IMAGE, prompts, before, None)
+    assert set(network.further) == {further}
 
 
 def test_a_small_picture_is_answered_by_the_first_mask_the_others_by_their_scores():

@@ -11,6 +11,7 @@ from torch import nn
 from napari_effseg import ConfigError
 from napari_effseg.nets.click_unet import ClickUNet, ClickUNetConfig
 from napari_effseg.training import run_training
+from napari_effseg.training.clicks.asking import ask
 from napari_effseg.training.clicks.cases import ObjectCase, squared
 from napari_effseg.training.clicks.composed import composed_object
 from napari_effseg.training.clicks.config import ClickConfig
@@ -111,6 +112,22 @@ def test_another_network_answers_first_clicks_alone():
     assert all(is_first for _, is_first in calls[first])
     assert any(not is_first for _, is_first in calls[own])
     assert all(len(asked) > 1 or asked[0].region is not None for asked in rounds.asked)
+
+
+def test_a_network_that_holds_both_is_asked_as_sessions_ask_it():
+    torch.manual_seed(0)
+    both = ClickUNet(ClickUNetConfig(features=(4, 8), further=True)).eval()
+    rounds = Rounds([example for example in examples(12) if example.before is None][:3], None)
+    rounds.click(0, None)
+    rounds.draw_box(1)
+    rounds.click(2, None)
+    rounds.click(2, torch.zeros(32, 32, dtype=torch.bool))
+    with torch.inference_mode():
+        logits, scores = ask(both, rounds, [1, 0, 2])
+        for place, n in enumerate([1, 0, 2]):
+            wanted, score = both.ranked(rounds.seen(n)[None], further=n != 0)
+            assert torch.allclose(logits[place], wanted[0], atol=1e-5)
+            assert torch.allclose(scores[place], score[0].sigmoid(), atol=1e-5)
 
 
 def test_scores_of_a_network_for_further_clicks_leave_the_first_out(monkeypatch):

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...nets.click_unet import ClickUNet
@@ -67,6 +68,13 @@ class _Question:
     def sides(self) -> tuple[int, int]:
         return self.image.pixels.shape[1], self.image.pixels.shape[2]
 
+    @property
+    def first_click(self) -> NDArray[np.float64] | None:
+        """Where the object was clicked, or scribbled, if that is all that is known; else None."""
+        prompt = self.prompts[0]
+        alone = len(self.prompts) == 1 and prompt.positive and prompt.region is None
+        return prompt.places if alone and self.previous is None else None
+
 
 @dataclass(frozen=True, eq=False)
 class _View:
@@ -120,7 +128,8 @@ class FusionBody:
         """Answer once about nothing: nobody shall wait at the first click for what is compiled or set up."""
         nothing = SliceImage((), torch.zeros(3, 8, 8))
         point = PlanePrompt(positive=True, places=np.zeros((1, 2)))
-        self._look(_Question(nothing, (point,), None, None), Framing.whole((8, 8)))
+        for prompts in ((point,), (point, point)):
+            self._look(_Question(nothing, prompts, None, None), Framing.whole((8, 8)))
         self._views.clear()
 
     def answer(
@@ -143,9 +152,8 @@ class FusionBody:
             hints = [prompt for prompt in prompts if prompt.positive]
             extent = _extent(hints, previous if len(prompts) > 1 else None)
             return self._closer(asked, _frame(extent, _AROUND_REGION, whole) or whole, whole)
-        first = prompts[0].places
-        if len(prompts) == 1 and prompts[0].positive and first is not None and previous is None:
-            return self._from_afar(asked, first, whole)
+        if asked.first_click is not None:
+            return self._from_afar(asked, asked.first_click, whole)
         return self._closer(asked, _frame(_extent(prompts, previous), _AROUND_CLICKS, whole) or whole, whole)
 
     def carry(self, image: SliceImage, before: Tensor, last: SliceImage, locked: Tensor | None) -> Hypothesis:
@@ -214,7 +222,8 @@ class FusionBody:
         given = given.contiguous(memory_format=torch.channels_last)
         at_once = len(given) if self._device.type != "cpu" else 1  # a CPU's cache holds one of them
         parts = [given[first : first + at_once] for first in range(0, len(given), at_once)]
-        found = [self._network.ranked(part, most) for part in parts]
+        further = asked.first_click is None
+        found = [self._network.ranked(part, most, further=further) for part in parts]
         logits, scores = (torch.cat(both).float().cpu() for both in zip(*found, strict=True))
         return logits, scores.sigmoid()
 

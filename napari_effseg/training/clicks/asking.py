@@ -70,10 +70,25 @@ def embed(network: HRMedSeg | SAM, rounds: Rounds, which: Sequence[int]) -> Tens
 
 
 def _by_maps(network: ClickUNet, rounds: Rounds, which: Sequence[int]) -> tuple[Tensor, Tensor]:
-    inputs = torch.stack([rounds.seen(n) for n in which])
-    device = next(network.parameters()).device
-    logits, scores = network.ranked(inputs.to(device).contiguous(memory_format=torch.channels_last))
+    inputs = torch.stack([rounds.seen(n) for n in which]).to(next(network.parameters()).device)
+    begun = torch.tensor([rounds.is_first_click(n) for n in which])
+    if network.further is None or begun.all():
+        logits, scores = network.ranked(_in_order(inputs))
+    elif not begun.any():
+        logits, scores = network.ranked(_in_order(inputs), further=True)
+    else:
+        both = [
+            network.ranked(_in_order(inputs[~begun]), further=True),
+            network.ranked(_in_order(inputs[begun])),
+        ]
+        order = torch.cat([(~begun).nonzero(), begun.nonzero()]).flatten().argsort()
+        logits, scores = (torch.cat(parts)[order] for parts in zip(*both, strict=True))
     return logits, scores.sigmoid()
+
+
+def _in_order(inputs: Tensor) -> Tensor:
+    """Lay images out as convolutions like them."""
+    return inputs.contiguous(memory_format=torch.channels_last)
 
 
 def _by_tokens(
