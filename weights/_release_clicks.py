@@ -6,7 +6,9 @@
 The run folder is one that ``effseg train`` or ``effseg distill`` made; of one that has not ended the
 best weights so far are taken. They are stored in half precision. The card gets the accuracy of the very
 file that ships, on the sets by which it was chosen (others are in docs/click_quality.md), and time and
-memory on this machine's CPU. With ``--again`` a card that ships is measured again: its sessions have changed.
+memory on this machine's CPU. A run whose configuration says who answers first clicks (``clicks.first``) is
+joined with that model, in whose place both ship. With ``--again`` a card that ships is measured again: its
+sessions have changed.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
+from torch import Tensor
 
 import napari_effseg as eff
 from napari_effseg import sessions
@@ -36,7 +40,7 @@ from napari_effseg.training.release import draft_card, trained_on
 from napari_effseg.training.solids.run import learned_from
 from napari_effseg.zoo import Card, find_card, read_card, write_card
 from napari_effseg.zoo.card import Accuracy, Performance
-from napari_effseg.zoo.weights import build_network, describe_weights, save_weights
+from napari_effseg.zoo.weights import build_network, describe_weights, save_weights, weights_path
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = {
@@ -46,6 +50,7 @@ COLUMNS = {
     "dice_box": "box",
     "dice_box_clicks_3": "box_3",
 }
+_FURTHER = "further."
 SOLID_COLUMNS = {"dice_volume_corrections_3": "solid_3", "dice_volume_click": "solid"}
 """Of networks that carry objects through volumes."""
 LICENCE = "CC-BY-SA 4.0"
@@ -97,9 +102,12 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
     if not training.redistributable:
         sys.exit(f"{run}: trained on data that may not be passed on")
     kept = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    state = kept["best"]
+    if config.clicks is not None and config.clicks.first:
+        draft, state = _joined(find_card(config.clicks.first), state)
     path = folder / draft.weights.file
     metadata = {"network": draft.network, "constructor": draft.constructor}
-    save_weights(kept["best"], path, metadata, dtype=torch.float16)
+    save_weights(state, path, metadata, dtype=torch.float16)
     parameters = sum(value.numel() for value in build_network(draft).parameters())
     weights = describe_weights(path, licence=LICENCE, parameters=parameters)
     steps = max(kept["state"]["history"], key=lambda point: point["mean_dice"])["step"]
@@ -109,6 +117,15 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
     limits = draft.limits + ((interim,) if kept["state"]["step"] < config.run.steps else ())
     card = dataclasses.replace(draft, training=training, weights=weights, limits=limits)
     return read_card(write_card(card, folder / f"{draft.name}.toml")), steps
+
+
+def _joined(first: Card, further: Mapping[str, Tensor]) -> tuple[Card, dict[str, Tensor]]:
+    """Put a network that answers first clicks and one that answers all that follows into one."""
+    state = {
+        name: value for name, value in load_file(weights_path(first)).items() if not name.startswith(_FURTHER)
+    }
+    state |= {_FURTHER + name: value for name, value in further.items()}
+    return dataclasses.replace(first, constructor={**first.constructor, "further": True}), state
 
 
 def _accuracy(card: Card, datasets: Sequence[Path]) -> tuple[Accuracy, ...]:
