@@ -13,7 +13,7 @@ from napari_effseg.nets.click_unet import ClickUNet, ClickUNetConfig
 from napari_effseg.training import run_training
 from napari_effseg.training.clicks.asking import ask
 from napari_effseg.training.clicks.cases import ObjectCase, squared
-from napari_effseg.training.clicks.composed import composed_object
+from napari_effseg.training.clicks.composed import composed_object, painted
 from napari_effseg.training.clicks.config import ClickConfig
 from napari_effseg.training.clicks.lessons import ClickLesson
 from napari_effseg.training.clicks.others import correct_others, other_objects
@@ -53,6 +53,26 @@ def test_what_lies_around_a_labelled_piece_is_composed_from_what_looks_alike():
     hollow = [mask for mask in walls if not mask[48, 48]]
     assert any((mask & ~wall).sum() < 0.02 * wall.sum() for mask in hollow)
     assert all(ndimage.label(mask, np.ones((3, 3)))[1] == 1 for mask in found)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_painted_is_seen_inside_and_nowhere_else(channels):
+    image = torch.from_numpy(np.random.default_rng(0).integers(90, 110, (channels, 64, 64)).astype(np.uint8))
+    mask = np.zeros((64, 64), bool)
+    mask[20:44, 20:44] = True
+    far = ndimage.distance_transform_edt(~mask) > 8
+    contrasts, spreads = [], []
+    for seed in range(20):
+        found = painted(image, mask, np.random.default_rng(seed))
+        assert found.dtype == torch.uint8
+        assert torch.equal(found[:, far], image[:, far])
+        inside = found[:, mask].float()
+        contrasts.append(float((inside.mean() - 100).abs()))
+        spreads.append(float(inside.mean(dim=1).std()) if channels > 1 else 0.0)
+    assert np.median(contrasts) > 15
+    if channels > 1:
+        assert max(spreads) > 20
+        assert min(spreads) < 2
 
 
 def test_a_stretched_picture_is_a_square_with_its_objects_in_place():

@@ -7,14 +7,17 @@ middle of a box, must take away all that looks like where it was made.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy import ndimage
+from torch import Tensor
 
 from ...types import BoolArray, IntArray
+from .appearance import smooth_noise
 from .cases import ObjectCase
 from .superpixels import superpixel_labels
 from .targets import drawn_by_size
 
-__all__ = ["composed_object"]
+__all__ = ["composed_object", "painted"]
 
 _LARGEST = 0.4
 """Largest part of an image that the piece in the middle may take."""
@@ -27,6 +30,8 @@ _NEAR = 0.6
 """Pieces are taken as a whole if this much of them is near."""
 _CUT = 0.6
 """Chance that of other pieces the near part is taken."""
+_COLOURED = 0.3
+"""Chance that what is painted into a picture with colours has one."""
 _FILLED = 0.3
 """Chance that the piece in the middle belongs to the object."""
 
@@ -62,6 +67,31 @@ def composed_object(case: ObjectCase, random: np.random.Generator) -> BoolArray 
         found |= core
     found = _one_of(found)
     return found if found.sum() >= _LEAST_PIXELS else None
+
+
+def painted(image: Tensor, mask: BoolArray, random: np.random.Generator) -> Tensor:
+    """Give an object a brightness, a texture and an edge of its own, in an image that goes on around it.
+
+    Parameters
+    ----------
+    image : Tensor, shape (C, I, J), uint8
+    mask : ndarray of bool, shape (I, J)
+    random : numpy.random.Generator
+
+    Returns
+    -------
+    Tensor, shape (C, I, J), uint8
+    """
+    sharp: BoolArray = mask
+    soft = torch.from_numpy(ndimage.gaussian_filter(sharp.astype(np.float32), random.uniform(0.4, 1.5)))
+    tones = random.uniform(0, 255, len(image) if random.random() < _COLOURED else 1)
+    tone = torch.from_numpy(tones.astype(np.float32))[:, None, None]
+    texture = smooth_noise(image.shape[1:], int(random.integers(4, 64)), random) * float(
+        random.uniform(0, 40)
+    )
+    kept = float(random.uniform(0, 0.6))
+    own = kept * image.float() + (1 - kept) * tone + texture
+    return (image.float() * (1 - soft) + own * soft).round().clamp(0, 255).to(torch.uint8)
 
 
 def _pieces(case: ObjectCase, random: np.random.Generator) -> IntArray:

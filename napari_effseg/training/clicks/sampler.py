@@ -13,7 +13,7 @@ from ...engine.session.frames import Framing, show
 from ...types import BoolArray
 from .appearance import change_appearance, synthetic
 from .cases import ObjectCase, squared
-from .composed import composed_object
+from .composed import composed_object, painted
 from .config import ClickConfig
 from .frames import draw_cut, draw_framing
 from .neighbours import Bend, followed_object
@@ -26,6 +26,8 @@ _TRIES = 20
 _KINDS = ("synthetic", "superpixel", "composed", "object")
 _LEAST_PIXELS = 6
 _NEARLY_ALL = 0.95
+_PAINTED = 0.6
+"""Chance that a composed object looks like nothing else around it."""
 _FOLLOWED = 0.6
 """Chance that an object is followed through a volume rather than made to move in a single image."""
 _SUPERPIXELS = 0.5
@@ -157,6 +159,8 @@ class ExampleSampler:
         target = composed_object(case, random) if composed else choose_target(case, random)
         if target is None:
             return None
+        if composed and random.random() < _PAINTED:
+            case = replace(case, image=painted(case.image, target, random))
         cut = random.random() < self._config.cut
         if cut:
             framing = draw_cut(target, random)
