@@ -31,7 +31,14 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 _BASELINES = ("random-walker", "grow-cut", "flood-fill")
-_NAMES = ("baselines", "groups", "objects", "clicks", "whole")
+_OPTIONS = {
+    "baselines": "baseline",
+    "groups": "group",
+    "objects": "objects",
+    "clicks": "clicks",
+    "whole": "whole",
+    "left_out": "leave-out",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class ByClicks:
     objects: int | None
     clicks: int | None
     whole: bool
+    left_out: tuple[str, ...]
 
     def refuse(self) -> None:
         """Refuse them for a model that segments by itself.
@@ -52,7 +60,7 @@ class ByClicks:
         click.UsageError
             Naming the first that was given.
         """
-        for name, option in zip(_NAMES, ("baseline", "group", "objects", "clicks", "whole"), strict=True):
+        for name, option in _OPTIONS.items():
             if getattr(self, name) not in ((), None, False):
                 raise click.UsageError(f"--{option} is for models that answer clicks; leave it out")
 
@@ -92,9 +100,16 @@ def click_options(command: Callable[P, R]) -> Callable[P, R]:
         is_flag=True,
         help="By clicks: also whole objects of volumes: a click, carried on, and three corrections.",
     )
+    @click.option(
+        "--leave-out",
+        "left_out",
+        multiple=True,
+        metavar="CASE",
+        help="By clicks: a case that is not measured, by its name; may be repeated.",
+    )
     @wraps(command)
     def gathered(*args: P.args, **kwargs: P.kwargs) -> R:
-        kwargs["by_clicks"] = ByClicks(**{name: kwargs.pop(name) for name in _NAMES})  # type: ignore[arg-type]  # click's values
+        kwargs["by_clicks"] = ByClicks(**{name: kwargs.pop(name) for name in _OPTIONS})  # type: ignore[arg-type]  # click's values
         return command(*args, **kwargs)
 
     return gathered
@@ -141,7 +156,11 @@ def evaluate_by_clicks(
 
     every = [*(("", folder) for folder in datasets), *given.groups]
     options = dataclasses.replace(
-        base, objects=given.objects or base.objects, clicks=given.clicks or base.clicks, solids=given.whole
+        base,
+        objects=given.objects or base.objects,
+        clicks=given.clicks or base.clicks,
+        solids=given.whole,
+        left_out=given.left_out,
     )
     names = dict.fromkeys((model, *given.baselines))
     subjects = [_subject(name, device) for name in names]
@@ -166,6 +185,7 @@ def clicks_as_json(found: ClickEvaluation) -> dict[str, Any]:
         "limit": options.limit,
         "objects_per_image": options.objects,
         "clicks": options.clicks,
+        "left_out": list(options.left_out),
         "sets": [_set_as_json(one) for one in found.sets],
         "means": [
             {"name": name, **dataclasses.asdict(mean)} for name, mean in mean_of_sets(found.sets).items()

@@ -195,7 +195,10 @@ def test_data_sets_are_measured_through_sessions(tmp_path):
     assert math.isclose(one.summary.solid_3, one.tasks["ball"].solid_3)
 
 
-def test_a_limit_spreads_cases_over_the_list(tmp_path):
+@pytest.mark.parametrize(
+    ("left_out", "cases"), [((), ["0", "2"]), (("2",), ["0", "3"]), (("0", "1", "2", "3"), ["4"])]
+)
+def test_a_limit_spreads_cases_over_the_list(tmp_path, left_out, cases):
     folder = dataset(tmp_path / "balls", ball().astype(int))
     document = json.loads((folder / "dataset.json").read_text())
     copies = [f"{n}.nii.gz" for n in range(5)]
@@ -204,8 +207,16 @@ def test_a_limit_spreads_cases_over_the_list(tmp_path):
     document["test"] = [{"image": name, "label": "label.nii.gz"} for name in copies]
     (folder / "dataset.json").write_text(json.dumps(document), encoding="utf-8")
     blind = Subject("blind", lambda volume: LocalSession(volume, Blind()))
-    (one,) = evaluate_clicks(blind, [("", folder)], ClickOptions(limit=2, clicks=5)).sets
-    assert sorted({asked.case for asked in one.objects}) == ["0", "2"]
+    options = ClickOptions(limit=2, clicks=5, left_out=left_out)
+    (one,) = evaluate_clicks(blind, [("", folder)], options).sets
+    assert sorted({asked.case for asked in one.objects}) == cases
+
+
+def test_a_case_that_is_not_there_cannot_be_left_out(tmp_path):
+    folder = dataset(tmp_path / "balls", ball().astype(int))
+    blind = Subject("blind", lambda volume: LocalSession(volume, Blind()))
+    with pytest.raises(ConfigError, match="no case 'other'"):
+        evaluate_clicks(blind, [("", folder)], ClickOptions(left_out=("other",)))
 
 
 def test_a_set_without_objects_is_refused(tmp_path):

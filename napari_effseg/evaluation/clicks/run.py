@@ -63,6 +63,8 @@ class ClickOptions:
     solids : bool
         Whether objects of volumes are asked for as a whole, too.
     seed : int
+    left_out : tuple of str
+        Names of cases that are not measured.
     """
 
     split: str = "test"
@@ -71,6 +73,7 @@ class ClickOptions:
     clicks: int = 10
     solids: bool = False
     seed: int = 0
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,14 @@ def evaluate_clicks(
     Raises
     ------
     ConfigError
-        If a set has no object that can be asked for, or a case no reference on its own grid.
+        If a set has no object that can be asked for, a case no reference on its own grid, or no set a case
+        that is to be left out.
     ImageReadError, PromptError, VolumeError, OutOfMemory, Cancelled
         As `load` and the session say.
     """
     read = [(group, read_dataset(folder)) for group, folder in datasets]
     files = [_files(dataset, options) for _, dataset in read]
+    _check_left_out(options, [dataset for _, dataset in read])
     total, done = sum(map(len, files)), 0
     sets = []
     for (group, dataset), cases in zip(read, files, strict=True):
@@ -131,9 +136,20 @@ class _CaseClicks:
     solids: tuple[SolidClicks, ...]
 
 
+def _every_case(dataset: Dataset) -> tuple[CaseFiles, ...]:
+    return sum((dataset.splits.get(split, ()) for split in SPLITS), ())
+
+
+def _check_left_out(options: ClickOptions, datasets: Sequence[Dataset]) -> None:
+    there = {case.name for dataset in datasets for case in _every_case(dataset)}
+    for name in options.left_out:
+        if name not in there:
+            raise ConfigError(f"there is no case {name!r} to leave out; cases are named as in scores")
+
+
 def _files(dataset: Dataset, options: ClickOptions) -> tuple[CaseFiles, ...]:
-    lists = [dataset.splits.get(split, ()) for split in SPLITS]
-    every = sum(lists, ()) if options.split == ALL else dataset.split(options.split)
+    every = _every_case(dataset) if options.split == ALL else dataset.split(options.split)
+    every = tuple(case for case in every if case.name not in options.left_out)
     if options.limit is None or options.limit >= len(every):
         return every
     return tuple(every[len(every) * place // options.limit] for place in range(options.limit))
