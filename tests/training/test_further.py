@@ -134,6 +134,24 @@ def test_another_network_answers_first_clicks_alone():
     assert all(len(asked) > 1 or asked[0].region is not None for asked in rounds.asked)
 
 
+def test_an_answer_that_is_there_already_is_corrected():
+    clicks = ClickConfig(size=32, box=0.0, lasso=0.0, given=1.0)
+    lesson = ClickLesson(clicks, first=network(1))
+    given = [example for example in examples(20) if example.before is None]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClickLesson, "_number_of_prompts", lambda *_: 1)
+        rounds = lesson._prompted(network(2), given, np.random.default_rng(4))
+    assert rounds.answered == set(range(len(given)))
+    for which, (prompt,) in enumerate(rounds.asked):
+        assert not rounds.is_first_click(which)
+        bent, place = rounds.maps[which, 0] > 0.5, tuple(prompt.places[0].round().astype(int))
+        assert bool(rounds.targets[which][place]) == prompt.positive
+        assert (bent != rounds.targets[which]).any()
+        if (bent & rounds.targets[which]).any() and not prompt.positive:
+            assert bent[place]
+    assert {prompts[0].positive for prompts in rounds.asked} == {True, False}
+
+
 def test_a_network_that_holds_both_is_asked_as_sessions_ask_it():
     torch.manual_seed(0)
     both = ClickUNet(ClickUNetConfig(features=(4, 8), further=True)).eval()

@@ -16,6 +16,7 @@ _CHANCES = (
     "pseudo_weight",
     "box",
     "lasso",
+    "given",
     "scribble",
     "locked",
     "carried",
@@ -59,6 +60,9 @@ class ClickConfig:
         Most prompts that are simulated one after the other before the step.
     box, lasso : float
         Chances that the first prompt is a box, or a lasso.
+    given : float
+        Chance that the first prompt corrects an answer that is there already, such as one that was carried to
+        a slice: the object bent, shifted, thinner or thicker.
     scribble : float
         Chance that a click becomes a scribble.
     locked : float
@@ -94,6 +98,7 @@ class ClickConfig:
     rounds: int = 6
     box: float = 0.22
     lasso: float = 0.05
+    given: float = 0.0
     scribble: float = 0.15
     locked: float = 0.15
     others: int = 0
@@ -109,7 +114,9 @@ class ClickConfig:
             "clicks.synthetic, clicks.superpixels and clicks.composed must not be over 1 together": (
                 self.synthetic + self.superpixels + self.composed <= 1
             ),
-            "clicks.box and clicks.lasso must not be over 1 together": self.box + self.lasso <= 1,
+            "clicks.box, clicks.lasso and clicks.given must not be over 1 together": (
+                self.box + self.lasso + self.given <= 1
+            ),
             f"clicks.{', clicks.'.join(counts)} must be at least 1": min(
                 getattr(self, name) for name in counts
             )

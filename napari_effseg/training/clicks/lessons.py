@@ -127,6 +127,8 @@ class ClickLesson:
             rounds.draw_box(which)
         elif draw < self._clicks.lasso:
             rounds.draw_lasso(which)
+        elif draw < self._clicks.lasso + self._clicks.given:
+            rounds.correct_bent(which, random)
         else:
             rounds.click(which, None, scribble=bool(random.random() < self._clicks.scribble))
 

@@ -16,12 +16,15 @@ from ...engine.simulate import box_around, lasso_around, next_click, scribble_fr
 from ...nets.click_unet import ClickUNet
 from ...nets.geodesic import Contrast
 from .asking import ask, embed, embeds
+from .neighbours import Bend
 from .sampler import Before, Example
 
 __all__ = ["Rounds"]
 
 _PREVIOUS, _POSITIVE, _NEGATIVE, _REGION, _LOCKED = range(len(MAPS))
 _JITTER = 0.12
+_BENT = (0.5, 3.0)
+"""How strongly an object is bent that stands for an answer, as of `Bend.draw`."""
 
 
 class Rounds:
@@ -77,8 +80,9 @@ class Rounds:
         return np.asarray([len(asked) for asked in self.asked])
 
     def is_first_click(self, which: int) -> bool:
-        """Whether an example was asked for by one click, and by nothing else."""
-        return len(self.asked[which]) == 1 and self.asked[which][0].region is None
+        """Whether an example was asked for by one click, and by nothing else; no answer was there before."""
+        asked = self.asked[which]
+        return len(asked) == 1 and asked[0].region is None and which not in self.answered
 
     def draw_box(self, which: int) -> None:
         """Draw a box around an example's object."""
@@ -113,6 +117,14 @@ class Rounds:
             places = scribble_from(click.index, wrong, self._random)
         self._add(which, PlanePrompt(click.positive, places.astype(float)))
         return True
+
+    def correct_bent(self, which: int, random: np.random.Generator) -> None:
+        """Let the bent object be the answer so far, and click where that is wrong."""
+        target = self.targets[which]
+        bent = Bend.draw(target, random, float(random.uniform(*_BENT))).mask(target, random)
+        self.remember(which, bent)
+        if not self.click(which, bent > 0.5):
+            self.click(which, None)
 
     def remember(self, which: int, probabilities: Tensor) -> None:
         """Keep an answer for the next round, in which the slice before is forgotten."""
