@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .errors import PromptError
+from .given import axis_given, box_given, colour_given, name_given, whole_given
 from .prompts import Box, Lasso, Mask, Point, Prompt, Scribble
 from .types import Colour, IndexBox
 
@@ -51,12 +52,20 @@ class Add:
     prompt: Prompt
     shown: int | None = None
 
+    def __post_init__(self) -> None:
+        _check_is_prompt(self.prompt)
+        shown = None if self.shown is None else axis_given(self.shown, "as the one across what is shown")
+        object.__setattr__(self, "shown", shown)
+
 
 @dataclass(frozen=True)
 class Remove:
     """A prompt was taken away."""
 
     id: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", whole_given(self.id, "the number of a prompt"))
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,10 @@ class Edit:
 
     id: int
     prompt: Prompt
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", whole_given(self.id, "the number of a prompt"))
+        _check_is_prompt(self.prompt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +95,7 @@ class Bring:
     inside: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "box", box_given(self.box, "what was carried here"))
         object.__setattr__(self, "inside", _kept(self.inside, self.box))
 
 
@@ -105,12 +119,15 @@ class Stroke:
     positive: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "box", box_given(self.box, "a stroke"))
         object.__setattr__(self, "inside", _kept(self.inside, self.box))
+        object.__setattr__(self, "positive", bool(self.positive))
 
 
-def _kept(inside: NDArray[np.bool_], box: IndexBox) -> NDArray[np.bool_]:
+def _kept(inside: ArrayLike, box: IndexBox) -> NDArray[np.bool_]:
     """Return a copy of a box's voxels that cannot be changed."""
     shape = tuple(high - low for low, high in zip(*box, strict=True))
+    inside = np.asarray(inside)
     if inside.shape != shape or inside.dtype != np.bool_:
         raise PromptError(f"a stroke of {inside.dtype} {inside.shape} was given for a box of {shape}")
     kept = inside.copy()
@@ -134,6 +151,11 @@ class Choose:
     index: int
     hypothesis: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axis", axis_given(self.axis, "of a slice"))
+        object.__setattr__(self, "index", whole_given(self.index, "a slice"))
+        object.__setattr__(self, "hypothesis", whole_given(self.hypothesis, "the rank of a mask"))
+
 
 @dataclass(frozen=True)
 class Propagate:
@@ -151,6 +173,9 @@ class Propagate:
     low: int | None = None
     high: int | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axis", axis_given(self.axis, "to propagate along"))
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -160,11 +185,20 @@ class Commit:
     name: str
     colour: Colour
 
+    def __post_init__(self) -> None:
+        label = whole_given(self.label, "a label")
+        if not 1 <= label <= _HIGHEST_LABEL:
+            raise PromptError(f"label {label} was given; expected 1 to {_HIGHEST_LABEL}")
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "name", name_given(self.name))
+        object.__setattr__(self, "colour", colour_given(self.colour))
+
 
 Action: TypeAlias = Add | Bring | Remove | Edit | Stroke | Choose | Propagate | Commit
 """Whatever can be undone."""
 Event: TypeAlias = Add | Bring | Stroke | Choose | Propagate
 """What makes the mask of an object, once removed prompts are gone and edited ones are changed."""
+_HIGHEST_LABEL = 65535
 _KINDS = {Point: "point", Box: "box", Scribble: "scribble", Lasso: "lasso", Mask: "mask"}
 
 
@@ -305,6 +339,11 @@ def in_words(action: Action | None) -> str:
     if isinstance(action, Commit):
         return f"finish {action.name}"
     return "choice" if isinstance(action, Choose) else "propagate"
+
+
+def _check_is_prompt(prompt: object) -> None:
+    if not isinstance(prompt, Point | Box | Scribble | Lasso | Mask):
+        raise PromptError(f"{prompt!r} was given as a prompt; expected a Point, Box, Scribble, Lasso or Mask")
 
 
 def _is_prompt(event: Event, number: int) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import PromptError
+from .given import axis_given
 
 __all__ = ["Box", "Lasso", "Mask", "Point", "Prompt", "Scribble"]
 
@@ -50,7 +51,8 @@ class Point:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "index", _whole(self.index, "a point"))
-        _check_axis(self.axis, "a point")
+        axis = None if self.axis is None else axis_given(self.axis, "for a point")
+        object.__setattr__(self, "axis", axis)
 
 
 @dataclass(frozen=True)
@@ -234,8 +236,3 @@ def _flat_axis(path: NDArray[np.float64]) -> int | None:
     voxels = np.round(path)
     flat = [axis for axis in range(3) if (voxels[:, axis] == voxels[0, axis]).all()]
     return flat[-1] if flat else None
-
-
-def _check_axis(axis: int | None, name: str) -> None:
-    if axis not in (None, 0, 1, 2):
-        raise PromptError(f"axis {axis!r} was given for {name}; expected 0, 1 or 2")

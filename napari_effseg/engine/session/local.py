@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from ...errors import PromptError
+from ...given import whole_given
 from ...history import (
     Action,
     Add,
@@ -44,8 +45,6 @@ from .solid import SolidBody
 from .timeline import Step, Timeline
 
 __all__ = ["LocalSession"]
-
-_HIGHEST_LABEL = 65535
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,11 +203,12 @@ class LocalSession:
 
     def paint(self, box: IndexBox, inside: BoolArray, *, positive: bool = True) -> int:
         """See `protocols.Session.paint`."""
-        if any(low < 0 or high > side for low, high, side in zip(*box, self.scene.shape, strict=True)):
-            raise PromptError(f"a stroke in {box} was given; the image has {self.scene.shape} voxels")
-        number = self.history.new_id()
-        self._do(Stroke(number, box, inside, positive))
-        return number
+        stroke = Stroke(self.history.new_id(), box, inside, positive)
+        low, high = stroke.box
+        if any(a < 0 or b > side for a, b, side in zip(low, high, self.scene.shape, strict=True)):
+            raise PromptError(f"a stroke in {stroke.box} was given; the image has {self.scene.shape} voxels")
+        self._do(stroke)
+        return stroke.id
 
     def bring(self, mask: BoolArray) -> None:
         """Replace the mask by one that was carried here from another time."""
@@ -277,11 +277,10 @@ class LocalSession:
         self, axis: int = 2, *, progress: Progress | None = None, cancel: CancelCheck | None = None
     ) -> None:
         """See `protocols.Session.propagate`."""
-        if axis not in (0, 1, 2):
-            raise PromptError(f"axis {axis} was given to propagate along; expected 0, 1 or 2")
+        action = Propagate(axis)
         self._watch = Watch(progress, cancel)
         try:
-            self._do(Propagate(axis))
+            self._do(action)
         finally:
             self._watch = Watch()
 
@@ -290,12 +289,11 @@ class LocalSession:
         if not self._canvas.mask.any():
             raise PromptError("there is nothing to finish: no voxel is in the object at hand")
         known = {finished.commit.label: finished.commit for finished in self._finished}
-        number = max(known, default=0) + 1 if label is None else label
-        if not 1 <= number <= _HIGHEST_LABEL:
-            raise PromptError(f"label {number} was given; expected 1 to {_HIGHEST_LABEL}")
+        number = max(known, default=0) + 1 if label is None else whole_given(label, "a label")
         before = known.get(number)
         name = name or (before.name if before else f"object {number}")
-        colour = colour or (before.colour if before else next_colour(len(known)))
+        if colour is None:
+            colour = before.colour if before else next_colour(len(known))
         self._do(Commit(number, name, colour))
         return number
 
