@@ -104,7 +104,8 @@ def _stored(run: Path, folder: Path) -> tuple[Card, int]:
     kept = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     state = kept["best"]
     if config.clicks is not None and config.clicks.first:
-        draft, state = _joined(find_card(config.clicks.first), state)
+        first = config.resolve(config.clicks.first)
+        draft, state = _joined(find_card(first if first.is_file() else config.clicks.first), state)
     path = folder / draft.weights.file
     metadata = {"network": draft.network, "constructor": draft.constructor}
     save_weights(state, path, metadata, dtype=torch.float16)
