@@ -134,6 +134,13 @@ def test_another_network_answers_first_clicks_alone():
     assert all(len(asked) > 1 or asked[0].region is not None for asked in rounds.asked)
 
 
+def test_a_network_may_learn_first_prompts_alone():
+    lesson = ClickLesson(ClickConfig(size=32, rounds=1))
+    given = [example for example in examples(12) if example.before is None]
+    rounds = lesson._prompted(network(), given, np.random.default_rng(0))
+    assert set(rounds.prompts) == {1}
+
+
 def test_an_answer_that_is_there_already_is_corrected():
     clicks = ClickConfig(size=32, box=0.0, lasso=0.0, given=1.0)
     lesson = ClickLesson(clicks, first=network(1))

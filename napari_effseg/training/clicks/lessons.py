@@ -133,7 +133,8 @@ class ClickLesson:
             rounds.click(which, None, scribble=bool(random.random() < self._clicks.scribble))
 
     def _number_of_prompts(self, random: np.random.Generator) -> int:
-        return 1 if random.random() < 0.4 else int(random.integers(2, self._clicks.rounds + 1))
+        most = self._clicks.rounds
+        return 1 if most == 1 or random.random() < 0.4 else int(random.integers(2, most + 1))
 
     def _correct(
         self,
