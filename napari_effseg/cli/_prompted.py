@@ -127,6 +127,7 @@ def open_work(case: CaseInput, model: str, device: str, axis: int | None, sessio
         As `open_session` and `resume` say.
     """
     from .. import io, sessions
+    from ..io.effseg import read_session
     from ..prompt_voxels import plane_of
     from ..prompts import Point
 
@@ -136,10 +137,9 @@ def open_work(case: CaseInput, model: str, device: str, axis: int | None, sessio
         if session_file is None or not session_file.exists():
             card = sessions.promptable_card(model)
             return Work(case, volume, card, device, sessions.open_session(volume, card, device), across)
-        if model == "auto":
-            model = io.effseg.read_session(session_file).model
-        card = sessions.promptable_card(model)
-        return Work(case, volume, card, device, sessions.resume(session_file, volume, card, device), across)
+        state = read_session(session_file)
+        card = sessions.promptable_card(state.model if model == "auto" else model)
+        return Work(case, volume, card, device, sessions.restore(state, volume, card, device), across)
 
 
 def check_reference_of(work: Work, output: Path) -> None:

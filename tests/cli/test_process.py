@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 from napari_effseg import Volume, load_labels, save
+from napari_effseg.io.effseg import read_session
+from tests.session.test_sessions import promptable
 
 EFFSEG = [sys.executable, "-c", "import sys; from napari_effseg.cli import main; sys.exit(main())"]
 
@@ -72,6 +74,19 @@ def test_a_broken_file_ends_a_process_with_2_and_one_line(models: Path, tmp_path
     assert (run.returncode, run.stdout) == (2, "")
     assert len(run.stderr.splitlines()) == 1
     assert "scan.nii.gz" in run.stderr
+
+
+def test_prompts_go_on_in_a_new_process(models: Path, scan: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "card"
+    folder.mkdir()
+    common = ["-o", str(tmp_path / "out.nrrd"), "--session", str(tmp_path / "case.effseg")]
+    command = [*EFFSEG, "prompt", str(scan), *common, "--point"]
+    for more in (["5,6,4", "-m", str(promptable(folder))], ["15,9,4"]):
+        run = subprocess.run(
+            [*command, *more], env=environment(models), capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
+    assert len(read_session(tmp_path / "case.effseg").history.applied) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only here may a file name be no text")
