@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -89,7 +90,7 @@ class LocalSession:
         self._timeline = Timeline(self._canvas, self._apply)
         self._listeners: list[Listener] = []
         self._watch = Watch()
-        self._is_restored = False
+        self._unlike: Step | None = None
         self._sync()
 
     @classmethod
@@ -299,14 +300,17 @@ class LocalSession:
 
     def undo(self) -> str:
         """See `protocols.Session.undo`."""
-        words = in_words(self.history.undo())
-        self._sync()
+        with self._as_it_was():
+            words = in_words(self.history.undo())
+            self._sync()
         return words
 
     def redo(self) -> str:
         """See `protocols.Session.redo`."""
-        words = in_words(self.history.redo())
-        self._sync()
+        self._settle()
+        with self._as_it_was():
+            words = in_words(self.history.redo())
+            self._sync()
         return words
 
     def save(self, path: PathLike) -> None:
@@ -336,14 +340,14 @@ class LocalSession:
         self.close()
 
     def _settle(self) -> None:
-        """Replay the object at hand once after it was restored.
+        """Replay the object at hand once where it was restored.
 
         What comes next is then answered as if the session had never been closed. Where the answers are others
         than those that are shown, as they may be on another machine, what is shown stays.
         """
-        if not self._is_restored:
+        stored = next((step for step in self._timeline.steps if step.is_stored), None)
+        if stored is None or stored is self._unlike:
             return
-        self._is_restored = False
         canvas = Canvas(self.scene.shape)
 
         def apply(event: Event, answers: Answers) -> tuple[Answers, list[Patch]]:
@@ -353,14 +357,22 @@ class LocalSession:
         timeline.sync(current_events(self.history.applied))
         if (canvas.mask == self._canvas.mask).all():
             self._timeline.restart(timeline.steps)
+        else:
+            self._unlike = stored
 
     def _do(self, action: Action) -> None:
         """Do an action; if it cannot be done, the session stays as it was."""
         self._settle()
-        before = self.history.copy()
-        try:
+        with self._as_it_was():
             self.history.do(action)
             self._sync()
+
+    @contextmanager
+    def _as_it_was(self) -> Iterator[None]:
+        """Leave the history as it was where something cannot be done."""
+        before = self.history.copy()
+        try:
+            yield
         except BaseException:
             self.history = before
             raise
@@ -392,7 +404,6 @@ class LocalSession:
         self._canvas.mask[...] = mask
         events = objects[-1][0]
         self._timeline.restart([step_of(events, mask, self.scene)] if events else [])
-        self._is_restored = bool(events)
 
     def _is_kept(self, objects: Sequence[tuple[tuple[Event, ...], Commit | None]]) -> bool:
         """Whether the finished objects are the first of these."""

@@ -52,7 +52,7 @@ def step_of(events: Sequence[Event], mask: BoolArray, scene: Scene) -> Step:
         elif isinstance(event, Add):
             answers = _with_prompts(event, answers, mask, scene)
     empty = Patch.between(whole, torch.zeros(scene.shape, dtype=torch.bool).numpy(), mask)
-    return Step(tuple(events), answers, (empty,))
+    return Step(tuple(events), answers, (empty,), is_stored=True)
 
 
 def _with_prompts(event: Add, answers: Answers, mask: BoolArray, scene: Scene) -> Answers:

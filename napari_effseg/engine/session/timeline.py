@@ -26,11 +26,21 @@ Apply = Callable[[Event, Answers], tuple[Answers, list[Patch]]]
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """An event, what it led to, and how to take it back; or several whose single steps are not known."""
+    """An event, what it led to, and how to take it back; or several whose single steps are not known.
+
+    Attributes
+    ----------
+    events : tuple of Event
+    answers : Answers
+    patches : tuple of Patch
+    is_stored : bool
+        Whether it was read from a file: the answers are then no more than what the masks tell.
+    """
 
     events: tuple[Event, ...]
     answers: Answers
     patches: tuple[Patch, ...]
+    is_stored: bool = False
 
 
 class Timeline:
@@ -82,16 +92,21 @@ class Timeline:
         boxes = []
         while self._steps and not self._is_begun_by(events):
             boxes += self._take_back()
+        known = self._left.get(_name(events), ())
+        if known and known[-1].is_stored:  # as it was stored, not as it would be answered now
+            boxes += self._sync_to(known)
         for event in events[len(self._events) :]:
             boxes += self._go_on(event)
         return boxes
 
-    def _sync_to(self, steps: Sequence[Step]) -> None:
-        """Return to steps that were there a moment ago."""
+    def _sync_to(self, steps: Sequence[Step]) -> list[IndexBox]:
+        """Return to steps that were there before."""
+        boxes = []
         while self._steps and list(steps[: len(self._steps)]) != self._steps:
-            self._take_back()
+            boxes += self._take_back()
         for step in steps[len(self._steps) :]:
-            self._bring_back(step)
+            boxes += self._bring_back(step)
+        return boxes
 
     def _is_begun_by(self, events: Sequence[Event]) -> bool:
         """Whether the steps are the first of these events."""
@@ -110,8 +125,8 @@ class Timeline:
         return [patch.box for patch in step.patches]
 
     def _go_on(self, event: Event) -> list[IndexBox]:
-        known = self._left.pop(_name([*self._events, event]), None)
-        if known is not None:
+        known = self._left.pop(_name([*self._events, event]), ())
+        if known and list(known[:-1]) == self._steps:  # else it stood on other steps, as of a file
             return self._bring_back(known[-1])
         answers, patches = self._apply(event, self.answers)
         self._steps.append(Step((event,), answers, tuple(patches)))
