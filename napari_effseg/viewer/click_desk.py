@@ -40,6 +40,10 @@ _LOCKED = (
     "Finished objects are locked, so they stayed as they were. To change the last one, undo until it is at "
     "hand again."
 )
+_IN_LOCKED = (
+    "This belongs to \N{LEFT DOUBLE QUOTATION MARK}{}\N{RIGHT DOUBLE QUOTATION MARK}, which is finished and "
+    "locked. Click beside it, or undo until it is at hand again."
+)
 
 
 class ClickDesk:
@@ -182,6 +186,11 @@ class ClickDesk:
 
     def add(self, prompt: Prompt, axis: int | None = None) -> None:
         """Give a prompt in the plane across an axis."""
+        if isinstance(prompt, Point) and prompt.positive and self.room.layer is not None:
+            locked = self.room.layer.finished_at(self.room.frame, prompt.index)
+            if locked is not None:
+                self.store.set(notice=_IN_LOCKED.format(locked))
+                return
         self._act(lambda session, *_: session.add(prompt, shown=axis))
 
     def point_at(self, position: Sequence[float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
 __all__ = ["Brushed", "ResultLayer", "warm_up"]
+
+_OBJECTS = re.compile(r" objects( \[\d+\])?$")
+"""How names of our layers end; napari numbers those that are there already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,6 +156,20 @@ class ResultLayer:
         self.layer.events.mode.connect(self._mode)
         return self.layer
 
+    def replace_alike(self) -> None:
+        """Take the place of a layer that an earlier session left, if it shows just what this one does."""
+        from napari.layers import Labels
+
+        made = self.layer
+        if made is None:
+            return
+        for layer in tuple(self._viewer.layers):
+            if isinstance(layer, Labels) and layer is not made and _shows_the_same(layer, made):
+                place, name = self._viewer.layers.index(layer), layer.name
+                self._viewer.layers.remove(layer)
+                self._viewer.layers.move(self._viewer.layers.index(made), place)
+                made.name = name
+
     def brush(self, positive: bool) -> None:
         """Put napari's brush, or its eraser, into the user's hand."""
         layer = self.make()
@@ -228,6 +246,15 @@ class ResultLayer:
         ]
         return strokes, bool(locked.any())
 
+    def finished_at(self, frame: int, index: tuple[int, int, int]) -> str | None:
+        """Name of the finished object at a voxel; None if there is none."""
+        sides = self._known.shape[1:]
+        if not all(0 <= at < side for at, side in zip(index, sides, strict=True)):
+            return None
+        label = int(self._known[(frame, *index)])
+        objects = self._looks[0] if self._looks else ()
+        return next((one.name for one in objects if one.label == label != self._label), None)
+
     def _locked_labels(self) -> list[int]:
         return [one.label for one in (self._looks[0] if self._looks else ()) if one.label != self._label]
 
@@ -271,6 +298,17 @@ def warm_up(progress: Progress, cancel: CancelCheck) -> None:
     made = DirectLabelColormap(color_dict=colours)
     Labels(np.ones((2, 2, 2), np.uint16), colormap=made)
     made.map(np.ones((2, 2), np.uint16))
+
+
+def _shows_the_same(layer: Labels, other: Labels) -> bool:
+    """Whether two layers of objects hold the same labels at the same place."""
+    is_ours = _OBJECTS.search(layer.name) is not None
+    one, two = layer.data, other.data
+    if not is_ours or not isinstance(one, np.ndarray) or one.shape != two.shape or one.dtype != two.dtype:
+        return False
+    corners = [np.zeros(one.ndim), *np.diag(one.shape)]
+    lies_there = all(np.allclose(layer.data_to_world(at), other.data_to_world(at)) for at in corners)
+    return lies_there and np.array_equal(one, two)
 
 
 def _cropped(box: IndexBox, inside: NDArray[np.bool_]) -> tuple[IndexBox, BoolArray]:

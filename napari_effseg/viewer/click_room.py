@@ -365,6 +365,9 @@ class ClickRoom:
             frame=opened.answer.frame,
         )
         self.take(opened.answer)
+        self._is_adding = True
+        self.layer.replace_alike()
+        self._is_adding = False
         self._told()
         if not self._is_warm:
             self._is_warm = True

@@ -600,6 +600,46 @@ def test_work_goes_on_after_the_process_was_lost(viewer_model, panel_on, fakes):
     assert clicks.settle().now.redo == "negative point"
 
 
+def test_a_session_that_goes_on_in_the_same_window_has_one_layer(clicks):
+    clicks.click(FIRST)
+    clicks.panel.finish()
+    clicks.settle().click(SECOND)
+    kept, name = clicks.labels, clicks.labels.name
+    clicks.panel.room.open()
+    clicks.settle()
+    clicks.panel.room.resume()
+    clicks.settle()
+    assert clicks.labels is not kept
+    assert kept not in clicks.viewer.layers
+    assert clicks.labels.name == name
+    assert (clicks.labels.data == kept.data).all()
+    clicks.click((20, 18, 6))
+    assert clicks.labels in clicks.viewer.layers
+
+
+def test_what_was_painted_since_is_not_taken_away_when_a_session_goes_on(clicks):
+    clicks.click(FIRST)
+    kept = clicks.labels
+    clicks.panel.room.open()
+    clicks.settle()
+    kept.data[2, 2, 2] = 7
+    clicks.panel.room.resume()
+    clicks.settle()
+    assert kept in clicks.viewer.layers
+
+
+def test_a_click_on_a_finished_object_says_whose_it_is(clicks):
+    clicks.click(FIRST)
+    clicks.panel.set_name("ball")
+    clicks.panel.finish()
+    clicks.settle().click(FIRST)
+    assert "ball" in clicks.now.notice
+    assert not clicks.now.prompts
+    clicks.click(FIRST, positive=False).click(SECOND)
+    assert [row.words[0] for row in clicks.now.prompts] == ["\N{MINUS SIGN}", "+"]
+    assert clicks.session.mask[SECOND]
+
+
 def test_an_earlier_session_is_not_lost_when_somebody_begins_anew(viewer_model, panel_on, fakes, tmp_path):
     lose_the_process(fakes, lambda clicks: clicks.click(FIRST).click(SECOND).click((20, 18, 6)))
     add_balls(viewer_model)
