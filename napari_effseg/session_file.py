@@ -14,7 +14,9 @@ import io
 import json
 import math
 import os
+import re
 import secrets
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -41,6 +43,9 @@ _MOST_ARRAY = 2**31
 _MOST_VOXELS = 2**36
 _MOST_ARRAYS = 200_000
 _MOST_BYTES = 2**36
+_TIME_JSON = "time.json"
+_LEFT_SECONDS = 3600.0
+"""No file takes as long to be written."""
 _DAMAGE = (
     OSError,
     zipfile.BadZipFile,
@@ -93,7 +98,9 @@ def write_atomically(path: PathLike, write: Callable[[IO[bytes]], None]) -> Path
     target = Path(path)
     if target.suffix.lower() != ".effseg":
         raise ExportError(f"{target}: expected a name that ends in .effseg")
-    staged = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}.effseg")
+    beside = f".{target.stem[:100]}."
+    staged = target.with_name(f"{beside}{secrets.token_hex(4)}.effseg")
+    _clear_away(target.parent, beside)
     try:
         with staged.open("wb") as file:
             write(file)
@@ -165,6 +172,10 @@ def read_state(
     """
     try:
         with zipfile.ZipFile(stream) as file:
+            if _TIME_JSON in file.namelist():
+                raise ImageReadError(
+                    "is a session over time; give the images of all its time points, in order"
+                )
             document = json.loads(read_member(file, _JSON, min(_MOST_JSON, most)))
             return _state(document, _Arrays(file, most), shape)
     except EffsegError as err:
@@ -282,6 +293,15 @@ def _state(document: Mapping[str, Any], arrays: _Arrays, shape: tuple[int, int, 
         tuple(ObjectVoxels(commit, mask) for commit, mask in zip(commits, masks, strict=True)),
         arrays.read(document["mask"], np.uint8, bits),
     )
+
+
+def _clear_away(folder: Path, beside: str) -> None:
+    """Remove what a process that was killed while it saved has left; what another one writes now stays."""
+    is_left = re.compile(re.escape(beside) + r"[0-9a-f]{8}\.effseg")
+    with suppress(OSError):  # the writing itself will say what is wrong with the folder
+        for entry in list(os.scandir(folder)):
+            if is_left.fullmatch(entry.name) and time.time() - entry.stat().st_mtime > _LEFT_SECONDS:
+                os.unlink(entry.path)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -22,7 +22,7 @@ from .types import PathLike
 
 __all__ = ["TimeState", "is_over_time", "read_time_session", "write_time_session"]
 
-_JSON = "time.json"
+_JSON, _ONE_JSON = "time.json", "session.json"
 _FORMAT = "effseg session over time"
 _MAJOR = 1
 _MOST_FRAMES = 100_000
@@ -90,6 +90,8 @@ def read_time_session(path: PathLike) -> TimeState:
     source = Path(path)
     try:
         with zipfile.ZipFile(source) as file:
+            if _ONE_JSON in file.namelist():
+                raise ImageReadError("is no session over time but one of a single image; give that image alone")
             document = json.loads(read_member(file, _JSON, _MOST_JSON))
             major = int(str(document["version"]).split(".")[0])
             if document["format"] != _FORMAT or major > _MAJOR:

@@ -217,7 +217,10 @@ class TimeSession:
         """See `protocols.Session.commit`; at all time points that show the object."""
         frames = [frame for frame, session in enumerate(self.sessions) if session.mask.any()]
         if not frames:
-            raise PromptError("there is nothing to finish: no voxel is in the object at hand")
+            raise PromptError(
+                "there is nothing to finish: no voxel is in the object at hand. Say first where it is, off all "
+                "that is finished"
+            )
         known = {one.label: one for session in self.sessions for one in session.objects}
         number = 1 + max(known, default=0) if label is None else label
         before = known.get(number)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_effseg import Box, ExportError, ImageReadError, Lasso, Mask, Point, 
 from napari_effseg.history import Add, Choose, Commit, Edit, History, Propagate, Remove, Stroke
 from napari_effseg.io.effseg import read_session, write_session
 from napari_effseg.session_state import ObjectVoxels, SessionState
+from napari_effseg.session_time_file import TimeState, read_time_session, write_time_session
 
 SHAPE = (5, 6, 7)
 BITS = (5 * 6 * 7 + 7) // 8
@@ -140,6 +142,27 @@ def test_another_ending_is_refused_and_an_old_file_stays(tmp_path):
         write_session(state(), tmp_path / "case.zip")
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["case.effseg"]
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path):
+    left, fresh, other = (
+        tmp_path / f".{name}.effseg" for name in ("case.0123abcd", "case.4567abcd", "b.0123abcd")
+    )
+    for path in (left, fresh, other):
+        path.write_bytes(b"half")
+    for path in (left, other):
+        os.utime(path, (0, 0))
+    write_session(state(), tmp_path / "case.effseg")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "case.effseg", fresh, other])
+
+
+def test_a_session_over_time_is_told_from_that_of_an_image(tmp_path):
+    one = write_session(state(), tmp_path / "one.effseg")
+    film = write_time_session(TimeState((state(), state()), ()), tmp_path / "film.effseg")
+    with pytest.raises(ImageReadError, match="all its time points"):
+        read_session(film)
+    with pytest.raises(ImageReadError, match="that image alone"):
+        read_time_session(one)
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):

@@ -288,7 +288,10 @@ class LocalSession:
     def commit(self, label: int | None = None, name: str = "", colour: Colour | None = None) -> int:
         """See `protocols.Session.commit`."""
         if not self._canvas.mask.any():
-            raise PromptError("there is nothing to finish: no voxel is in the object at hand")
+            raise PromptError(
+                "there is nothing to finish: no voxel is in the object at hand. Say first where it is, off all "
+                "that is finished"
+            )
         known = {finished.commit.label: finished.commit for finished in self._finished}
         number = max(known, default=0) + 1 if label is None else whole_given(label, "a label")
         before = known.get(number)
