@@ -177,6 +177,21 @@ def test_who_listens_is_told_where_something_changed():
     assert (changed < high).all()
 
 
+def test_a_listener_that_fails_leaves_the_session_whole():
+    session, other = opened(), opened()
+
+    def fail(boxes):
+        raise RuntimeError("of the listener")
+
+    session.listen(fail)
+    for act in (lambda one: one.add(Point((6, 6, 2))), lambda one: one.commit(), lambda one: one.undo()):
+        with pytest.raises(RuntimeError, match="of the listener"):
+            act(session)
+        act(other)
+        assert same(session, other)
+        assert (session.undo_words, session.redo_words) == (other.undo_words, other.redo_words)
+
+
 def test_another_hypothesis_can_be_chosen_and_one_that_is_not_there_cannot():
     session = opened()
     session.add(Point((6, 6, 2)))

@@ -287,3 +287,28 @@ def test_where_little_was_carried_the_first_click_counts_as_one_by_itself(carrie
     assert session.mask[..., 1].sum() == wanted**2
     session.add(Point((11, 10, 1)))
     assert session.mask[..., 1].sum() == wanted**2
+
+
+def test_a_prompt_can_be_removed_from_which_the_object_was_carried():
+    session, _ = opened()
+    first = session.add(Point((12, 11, 5)))
+    session.propagate(2)
+    session.add(Point((11, 11, 3), positive=False))
+    carried = session.mask.copy()
+    session.remove(first)
+    alone, _ = opened()
+    alone.add(Point((11, 11, 3), positive=False))
+    assert (session.mask == alone.mask).all()
+    replayed, _ = opened(History(session.history.applied))
+    assert (replayed.mask == session.mask).all()
+    session.undo()
+    assert (session.mask == carried).all()
+
+
+def test_what_cannot_be_carried_is_not_in_the_history():
+    session, _ = opened()
+    session.add(Point((1, 1, 1)))
+    session.undo()
+    with pytest.raises(PromptError, match="nothing to propagate"):
+        session.propagate(2)
+    assert session.undo_words == ""

@@ -52,7 +52,7 @@ def apply_event(
     Raises
     ------
     PromptError
-        If a prompt reaches out of the image, or there is nothing to carry on.
+        If a prompt reaches out of the image.
     Cancelled
         If the watch said so.
     """

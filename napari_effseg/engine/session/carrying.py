@@ -24,7 +24,7 @@ from .scene import Scene
 from .shapes import shaped
 from .solid import SolidBody
 
-__all__ = ["propagated"]
+__all__ = ["check_shown", "propagated"]
 
 _LOOKING = 0.3
 """Share of the progress that a network of volumes is given."""
@@ -47,6 +47,8 @@ def propagated(
     """
     axis = event.axis
     anchors = _anchors(axis, answers, canvas, scene)
+    if not anchors:
+        return answers, []  # the prompts that it was carried from have been removed since
     low, high = event.low or 0, scene.shape[axis] if event.high is None else event.high
     gaps = gaps_between(tuple(sorted(anchors)), low, high)
     known, filled = _known(axis, anchors, answers, canvas), None
@@ -203,15 +205,22 @@ def _crossing(axis: int, index: int, known: Sequence[KnownSlice], scene: Scene) 
     return scene.planes[axis].mask(fixed)
 
 
-def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[int, Tensor]:
-    """Logits of the slices across an axis that have prompts; if none has, of those that show something.
-
-    Where prompts left nothing, the object ends.
+def check_shown(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> None:
+    """Refuse to carry nothing on.
 
     Raises
     ------
     PromptError
-        If there is nothing to carry on.
+        If no slice across the axis shows the object.
+    """
+    if not _anchors(axis, answers, canvas, scene):
+        raise PromptError("there is nothing to propagate: no slice across this axis shows the object")
+
+
+def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[int, Tensor]:
+    """Logits of the slices across an axis that have prompts; if none has, of those that show something.
+
+    Where prompts left nothing, the object ends; none are returned where nothing at all is shown.
     """
     prompted = [
         index for (across, index), state in answers.slices.items() if across == axis and state.prompts
@@ -223,9 +232,7 @@ def _anchors(axis: int, answers: Answers, canvas: Canvas, scene: Scene) -> dict[
         logits = logits_shown((axis, index), answers.slices.get((axis, index), SliceState()), canvas, scene)
         if logits is not None:
             found[index] = logits
-    if not any((logits > 0).any() for logits in found.values()):
-        raise PromptError("there is nothing to propagate: no slice across this axis shows the object")
-    return found
+    return found if any((logits > 0).any() for logits in found.values()) else {}
 
 
 def _nothing(scene: Scene, axis: int) -> Tensor:

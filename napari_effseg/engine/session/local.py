@@ -37,6 +37,7 @@ from ...volume import LabelMap, Volume
 from .answers import apply_event
 from .body import Embeds, SliceBody
 from .canvas import Canvas, Patch, slices_of
+from .carrying import check_shown
 from .in_planes import SliceKey
 from .known import Answers, Bodies, SliceState, Watch
 from .painting import locked_in, logits_shown
@@ -279,6 +280,8 @@ class LocalSession:
     ) -> None:
         """See `protocols.Session.propagate`."""
         action = Propagate(axis)
+        self._settle()
+        check_shown(action.axis, self._timeline.answers, self._canvas, self.scene)
         self._watch = Watch(progress, cancel)
         try:
             self._do(action)
@@ -289,8 +292,8 @@ class LocalSession:
         """See `protocols.Session.commit`."""
         if not self._canvas.mask.any():
             raise PromptError(
-                "there is nothing to finish: no voxel is in the object at hand. Say first where it is, off all "
-                "that is finished"
+                "there is nothing to finish: no voxel is in the object at hand. Say first where it is, off what "
+                "is finished"
             )
         known = {finished.commit.label: finished.commit for finished in self._finished}
         number = max(known, default=0) + 1 if label is None else whole_given(label, "a label")
@@ -305,7 +308,8 @@ class LocalSession:
         """See `protocols.Session.undo`."""
         with self._as_it_was():
             words = in_words(self.history.undo())
-            self._sync()
+            boxes = self._sync()
+        self._tell(boxes)
         return words
 
     def redo(self) -> str:
@@ -313,7 +317,8 @@ class LocalSession:
         self._settle()
         with self._as_it_was():
             words = in_words(self.history.redo())
-            self._sync()
+            boxes = self._sync()
+        self._tell(boxes)
         return words
 
     def save(self, path: PathLike) -> None:
@@ -368,7 +373,8 @@ class LocalSession:
         self._settle()
         with self._as_it_was():
             self.history.do(action)
-            self._sync()
+            boxes = self._sync()
+        self._tell(boxes)
 
     @contextmanager
     def _as_it_was(self) -> Iterator[None]:
@@ -380,8 +386,13 @@ class LocalSession:
             self.history = before
             raise
 
-    def _sync(self) -> None:
-        """Bring finished objects and the canvas to what the history says, and tell who listens."""
+    def _tell(self, boxes: tuple[IndexBox, ...]) -> None:
+        if boxes:
+            for listener in self._listeners:
+                listener(boxes)
+
+    def _sync(self) -> tuple[IndexBox, ...]:
+        """Bring finished objects and the canvas to what the history says; returns where something changed."""
         objects = _by_object(self.history.applied)
         boxes: list[IndexBox] = []
         while self._finished and not self._is_kept(objects):
@@ -390,9 +401,7 @@ class LocalSession:
             boxes += self._timeline.sync(events)
             boxes += self._finish(commit)
         boxes += self._timeline.sync(objects[-1][0])
-        if boxes:
-            for listener in self._listeners:
-                listener(tuple(boxes))
+        return tuple(boxes)
 
     def _restore(self, state: SessionState) -> None:
         """Take over history and masks as they were."""
