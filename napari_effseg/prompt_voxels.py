@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from .types import IndexBox, Spacing, SpatialShape
 __all__ = ["check_prompt", "plane_of", "voxels_of"]
 
 _Index = tuple[int, int, int]
+_TIE = 1e-6
+"""Voxels by which a place may be off the middle between two, and count as there."""
 
 
 def check_prompt(prompt: Prompt, shape: SpatialShape) -> None:
@@ -155,9 +158,10 @@ def _stamp(
         np.ceil(np.abs(second - first).max())
     )  # more would leave the line between diagonal neighbours
     path = np.linspace(first, second, steps + 1)
-    own = np.round(path).astype(int) - start
-    own = own[((own >= 0) & (own < inside.shape)).all(axis=1)]
-    inside[tuple(own.T)] = True
+    for voxels in _nearest(path):
+        own = voxels - start
+        own = own[((own >= 0) & (own < inside.shape)).all(axis=1)]
+        inside[tuple(own.T)] = True
     if radius == 0:
         return
     low = np.maximum(np.floor(np.minimum(first, second) - radius).astype(int) - start, 0)
@@ -169,6 +173,19 @@ def _stamp(
     along = np.clip(offset @ way / length, 0, 1) if length else np.zeros(offset.shape[:-1])
     distance = np.linalg.norm(offset - along[..., None] * way, axis=-1)
     inside[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] |= distance <= radius
+
+
+def _nearest(path: NDArray[np.float64]) -> Iterator[NDArray[np.int_]]:
+    """Voxels nearest to places: of one midway between two both, so that it is the same seen from either side.
+
+    Along an axis on which the path does not move there is one alone: a line in a plane stays in it.
+    """
+    below, above = np.ceil(path - 0.5 - _TIE).astype(int), np.floor(path + 0.5 + _TIE).astype(int)
+    flat = np.ptp(path, axis=0) == 0
+    below[:, flat] = above[:, flat] = np.round(path[:, flat]).astype(int)
+    moving = [(below[:, axis],) if flat[axis] else (below[:, axis], above[:, axis]) for axis in range(3)]
+    for choice in itertools.product(*moving):
+        yield np.stack(choice, axis=1)
 
 
 def _enclosed(lasso: Lasso) -> tuple[IndexBox, NDArray[np.bool_]]:

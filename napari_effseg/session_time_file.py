@@ -91,7 +91,7 @@ def read_time_session(path: PathLike) -> TimeState:
     try:
         with zipfile.ZipFile(source) as file:
             if _ONE_JSON in file.namelist():
-                raise ImageReadError("is no session over time but one of a single image; give that image alone")
+                raise ImageReadError("is no session over time but one of a single image; give it alone")
             document = json.loads(read_member(file, _JSON, _MOST_JSON))
             major = int(str(document["version"]).split(".")[0])
             if document["format"] != _FORMAT or major > _MAJOR:

@@ -218,8 +218,8 @@ class TimeSession:
         frames = [frame for frame, session in enumerate(self.sessions) if session.mask.any()]
         if not frames:
             raise PromptError(
-                "there is nothing to finish: no voxel is in the object at hand. Say first where it is, off what "
-                "is finished"
+                "there is nothing to finish: no voxel is in the object at hand. Say first where it is, off "
+                "what is finished"
             )
         known = {one.label: one for session in self.sessions for one in session.objects}
         number = 1 + max(known, default=0) if label is None else label

@@ -161,7 +161,7 @@ def test_a_session_over_time_is_told_from_that_of_an_image(tmp_path):
     film = write_time_session(TimeState((state(), state()), ()), tmp_path / "film.effseg")
     with pytest.raises(ImageReadError, match="all its time points"):
         read_session(film)
-    with pytest.raises(ImageReadError, match="that image alone"):
+    with pytest.raises(ImageReadError, match="give it alone"):
         read_time_session(one)
 
 

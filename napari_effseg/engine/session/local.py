@@ -292,8 +292,8 @@ class LocalSession:
         """See `protocols.Session.commit`."""
         if not self._canvas.mask.any():
             raise PromptError(
-                "there is nothing to finish: no voxel is in the object at hand. Say first where it is, off what "
-                "is finished"
+                "there is nothing to finish: no voxel is in the object at hand. Say first where it is, off "
+                "what is finished"
             )
         known = {finished.commit.label: finished.commit for finished in self._finished}
         number = max(known, default=0) + 1 if label is None else whole_given(label, "a label")
