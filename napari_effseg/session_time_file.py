@@ -2,7 +2,7 @@
 
 ::
 
-    time.json           format, and which time points each action has changed, in order
+    time.json           format, and which time points each action has changed, or would change again, in order
     frames/N.effseg     session of a time point, as `session_file` writes it
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,7 +25,7 @@ __all__ = ["TimeState", "is_over_time", "read_time_session", "write_time_session
 
 _JSON, _ONE_JSON = "time.json", "session.json"
 _FORMAT = "effseg session over time"
-_MAJOR = 1
+_MAJOR, _MINOR = 1, 1
 _MOST_FRAMES = 100_000
 _MOST_JSON = 64 * 2**20
 
@@ -38,10 +39,13 @@ class TimeState:
     frames : tuple of SessionState
     done : tuple of (tuple of int)
         The time points that each action has changed, in order.
+    undone : tuple of (tuple of int)
+        Those of each action that was undone, the last one undone last.
     """
 
     frames: tuple[SessionState, ...]
     done: tuple[tuple[int, ...], ...]
+    undone: tuple[tuple[int, ...], ...] = ()
 
 
 def is_over_time(path: PathLike) -> bool:
@@ -65,9 +69,10 @@ def write_time_session(state: TimeState, path: PathLike) -> Path:
     def write(stream: IO[bytes]) -> None:
         document = {
             "format": _FORMAT,
-            "version": f"{_MAJOR}.0",
+            "version": f"{_MAJOR}.{_MINOR}",
             "frames": len(state.frames),
             "done": state.done,
+            "undone": state.undone,
         }
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as file:  # what is inside is packed
             file.writestr(_JSON, json.dumps(document))
@@ -99,16 +104,22 @@ def read_time_session(path: PathLike) -> TimeState:
             count = int(document["frames"])
             if not 1 <= count <= _MOST_FRAMES:
                 raise ImageReadError(f"claims {count} time points")
-            done = tuple(tuple(int(frame) for frame in frames) for frames in document["done"])
-            if any(not frames or not all(0 <= one < count for one in frames) for frames in done):
-                raise ImageReadError("names time points that it does not have")
+            done = _time_points(document["done"], count)
+            undone = _time_points(document.get("undone", ()), count)
             most = source.stat().st_size  # they are stored as they are
             names = (f"frames/{number}.effseg" for number in range(count))
             frames = tuple(read_state(io.BytesIO(read_member(file, name, most))) for name in names)
-            return TimeState(frames, done)
+            return TimeState(frames, done, undone)
     except FileNotFoundError as err:
         raise ImageReadError(f"{source}: there is no such file") from err
     except EffsegError as err:
         raise ImageReadError(f"{source}: {err}") from err
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, RuntimeError) as err:
         raise ImageReadError(f"{source}: is no session over time, or a damaged one ({err})") from err
+
+
+def _time_points(given: Sequence[Sequence[int]], count: int) -> tuple[tuple[int, ...], ...]:
+    found = tuple(tuple(int(frame) for frame in frames) for frames in given)
+    if any(not frames or not all(0 <= one < count for one in frames) for frames in found):
+        raise ImageReadError("names time points that it does not have")
+    return found

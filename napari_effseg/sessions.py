@@ -173,7 +173,7 @@ def _resume_over_time(
         LocalSession.restored(volume, body, frame, solid=_solid_body(volume, device))
         for volume, frame in zip(volumes, state.frames, strict=True)
     ]
-    return over_time(sessions, body, state.done, _time_writer(card, sessions))
+    return over_time(sessions, body, state.done, state.undone, _time_writer(card, sessions))
 
 
 def promptable_card(model: str | PathLike | Card = "auto") -> Card:
@@ -293,15 +293,15 @@ def _writer(card: Card) -> Callable[[LocalSession, PathLike], None]:
     return write
 
 
-def _time_writer(card: Card, sessions: Sequence[LocalSession]) -> Callable[[Done, PathLike], None]:
+def _time_writer(card: Card, sessions: Sequence[LocalSession]) -> Callable[[Done, Done, PathLike], None]:
     """Return what saves a session over time of this card."""
     from .session_time_file import TimeState, write_time_session
 
     name = _name(card)
 
-    def write(done: Done, path: PathLike) -> None:
+    def write(done: Done, undone: Done, path: PathLike) -> None:
         frames = [one.state(name, card.weights.sha256) for one in sessions]
-        write_time_session(TimeState(tuple(frames), done), path)
+        write_time_session(TimeState(tuple(frames), done, undone), path)
 
     return write
 

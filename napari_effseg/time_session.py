@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from .errors import PromptError, VolumeError
+from .given import whole_given
 from .object_colours import next_colour
 from .prompts import Prompt
 from .protocols import Listener, LooksAhead, Session, SessionObject
@@ -48,8 +49,10 @@ class TimeSession:
         ``through(progress, cancel)`` -> masks of the time points that follow from the others.
     done : sequence of (sequence of int), optional
         The time points that each action so far has changed, to go on from.
+    undone : sequence of (sequence of int), optional
+        Those of each action that was undone, the last one undone last.
     write : callable, optional
-        ``write(done, path)`` saves it; given by who knows files.
+        ``write(done, undone, path)`` saves it; given by who knows files.
 
     Attributes
     ----------
@@ -67,13 +70,14 @@ class TimeSession:
         volumes: Sequence[Volume],
         through: Through,
         done: Sequence[Sequence[int]] = (),
-        write: Callable[[Done, PathLike], None] | None = None,
+        undone: Sequence[Sequence[int]] = (),
+        write: Callable[[Done, Done, PathLike], None] | None = None,
     ) -> None:
         check_one_grid(volumes)
         self.sessions = tuple(sessions)
         self._whole: IndexBox = ((0, 0, 0), volumes[0].shape)
         self._through, self._write = through, write
-        self._done, self._undone = [tuple(frames) for frames in done], list[tuple[int, ...]]()
+        self._done, self._undone = ([tuple(frames) for frames in each] for each in (done, undone))
         self._frame = self._done[-1][0] if self._done else 0
         self._listeners: list[Listener] = []
 
@@ -222,10 +226,12 @@ class TimeSession:
                 "what is finished"
             )
         known = {one.label: one for session in self.sessions for one in session.objects}
-        number = 1 + max(known, default=0) if label is None else label
+        number = 1 + max(known, default=0) if label is None else whole_given(label, "a label")
         before = known.get(number)
         name = name or (before.name if before else "")
-        wanted = colour or (before.colour if before else next_colour(len(known)))
+        wanted = colour
+        if wanted is None:
+            wanted = before.colour if before else next_colour(len(known))
         self._do_all(frames, lambda frame: self.sessions[frame].commit(number, name, wanted))
         return number
 
@@ -241,7 +247,7 @@ class TimeSession:
         """See `protocols.Session.save`."""
         if self._write is None:
             raise PromptError("this session was opened without a way to save it")
-        self._write(self.done, path)
+        self._write(self.done, tuple(self._undone), path)
 
     def listen(self, listener: Listener) -> None:
         """See `protocols.Session.listen`; boxes are those of the time point at hand."""

@@ -165,7 +165,7 @@ class Client:
             raise PromptError(
                 f"the session is of {len(state.frames)} time points; {len(volume)} images were given"
             )
-        return self._over_time(volume, model, state.frames, state.done)
+        return self._over_time(volume, model, state.frames, state.done, state.undone)
 
     def _opened(self, volume: Volume, model: str, state: SessionState | None = None) -> RemoteSession:
         session = RemoteSession(self, volume, model, state)
@@ -173,7 +173,12 @@ class Client:
         return session
 
     def _over_time(
-        self, volumes: Sequence[Volume], model: str, states: Sequence[SessionState | None], done: Done = ()
+        self,
+        volumes: Sequence[Volume],
+        model: str,
+        states: Sequence[SessionState | None],
+        done: Done = (),
+        undone: Done = (),
     ) -> TimeSession:
         """Open a session for each time point, or none."""
         check_one_grid(volumes)
@@ -183,7 +188,8 @@ class Client:
                 for volume, state in zip(volumes, states, strict=True)
             ]
             opened.pop_all()
-        return TimeSession(sessions, volumes, partial(self._through_time, sessions), done, _saving(sessions))
+        through = partial(self._through_time, sessions)
+        return TimeSession(sessions, volumes, through, done, undone, _saving(sessions))
 
     def _through_time(
         self, sessions: Sequence[RemoteSession], progress: Progress | None, cancel: CancelCheck | None
@@ -343,10 +349,11 @@ def _boxes_of(roi: Region | None) -> list[Any] | None:
     return [found] if boxes.ndim == 2 else list(found)
 
 
-def _saving(sessions: Sequence[RemoteSession]) -> Callable[[Done, PathLike], None]:
+def _saving(sessions: Sequence[RemoteSession]) -> Callable[[Done, Done, PathLike], None]:
     """Return what saves a session over time; it needs no server."""
 
-    def write(done: Done, path: PathLike) -> None:
-        write_time_session(TimeState(tuple(session.state() for session in sessions), done), path)
+    def write(done: Done, undone: Done, path: PathLike) -> None:
+        frames = tuple(session.state() for session in sessions)
+        write_time_session(TimeState(frames, done, undone), path)
 
     return write

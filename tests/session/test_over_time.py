@@ -128,6 +128,25 @@ def test_it_goes_on_tomorrow(fakes, tmp_path):
             assert again.frame == 1
 
 
+def test_what_was_undone_can_be_brought_back_in_a_session_that_goes_on(fakes, tmp_path):
+    with eff.open_session(volumes()) as session:
+        session.frame = 1
+        session.add(Point((10, 11, 1)))
+        session.propagate("time")
+        session.commit(np.int64(3), "heart", np.array([1, 2, 3]))
+        for _ in range(3):
+            session.undo()
+        session.save(tmp_path / "beat.effseg")
+        with eff.resume(tmp_path / "beat.effseg", volumes()) as again:
+            for words in ("point", "propagate", "finish heart", ""):
+                assert again.redo_words == words
+                assert again.redo() == session.redo() == words
+                assert all(
+                    (one == other).all() for one, other in zip(session.masks, again.masks, strict=True)
+                )
+            assert again.labels.names == {3: "heart"}
+
+
 def test_a_session_of_other_images_or_a_damaged_one_is_refused(fakes, tmp_path):
     path = tmp_path / "beat.effseg"
     with eff.open_session(volumes()) as session:

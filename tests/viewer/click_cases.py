@@ -48,12 +48,12 @@ class Fakes(Opener):
         def write(session, path):
             write_session(session.state("fake", "0" * 64), path)
 
-        def write_all(moments, done, path):
+        def write_all(moments, done, undone, path):
             frames = [one.state("fake", "0" * 64) for one in moments]
-            write_time_session(TimeState(tuple(frames), done), path)
+            write_time_session(TimeState(tuple(frames), done, undone), path)
 
-        def joined(moments, done=()):
-            return over_time(moments, body, done, partial(write_all, moments))
+        def joined(moments, done=(), undone=()):
+            return over_time(moments, body, done, undone, partial(write_all, moments))
 
         def open_one(images, model):
             if isinstance(images, Volume):
@@ -69,7 +69,7 @@ class Fakes(Opener):
                 state = read_time_session(path)
                 both = zip(images, state.frames, strict=True)
                 moments = [LocalSession.restored(image, body, frame) for image, frame in both]
-                opened.append(joined(moments, state.done))
+                opened.append(joined(moments, state.done, state.undone))
             return opened[-1]
 
         super().__init__(open_one, resume_one, lambda: self.known)

@@ -24,7 +24,8 @@ def over_time(
     sessions: Sequence[LocalSession],
     body: SliceBody,
     done: Sequence[Sequence[int]] = (),
-    write: Callable[[Done, PathLike], None] | None = None,
+    undone: Sequence[Sequence[int]] = (),
+    write: Callable[[Done, Done, PathLike], None] | None = None,
 ) -> TimeSession:
     """Join the sessions of time points to one.
 
@@ -34,7 +35,7 @@ def over_time(
         One a time point, of one grid.
     body : SliceBody
         The network of all of them.
-    done, write
+    done, undone, write
         As `TimeSession`.
 
     Raises
@@ -44,7 +45,7 @@ def over_time(
     """
     volumes = [session.scene.volume for session in sessions]
     check_one_grid(volumes)
-    return TimeSession(sessions, volumes, ThroughTime(sessions, body), done, write)
+    return TimeSession(sessions, volumes, ThroughTime(sessions, body), done, undone, write)
 
 
 class ThroughTime:
