@@ -201,6 +201,11 @@ def test_keys_undo_redo_finish_choose_and_carry_on(dock, fakes):
     dock.press("M")
     assert dock.now.tool is Tool.MOVE
     dock.press("X").press("A")  # the mouse rests on the finished object
+    dock.until(lambda: "finished" in dock.now.notice)
+    dock.show(SECOND)
+    QTest.mouseMove(dock.native, on_canvas(dock.viewer, dock.at(SECOND)))
+    wait(20)
+    dock.press("A")
     dock.until(lambda: dock.now.undo == "point")
 
 
