@@ -30,6 +30,17 @@ COLUMNS = {
     "solid": "3D: 1 click",
     "solid_3": "3D: + 3",
 }
+KINDS = {
+    "never trained on: organ seen, scanner not": (
+        "acdc_cardiac",
+        "la2018_left_atrium",
+        "pancreas_t2_mr",
+        "wbc_cells",
+    ),
+    "never trained on: unseen task": ("brisc_brain_tumour", "covid_cxr_anatomy"),
+}
+"""Sets never trained on, by what else was: hearts, the pancreas and white blood cells in other sets. Of the
+small labelled volumes the spinal cord was, the tumours were not, so they are of neither kind."""
 COMPARED = ("clicks_1", "clicks_3", "box_3")
 Sets = dict[str, dict[str, Any]]
 
@@ -97,6 +108,10 @@ def table_of_means(models: dict[str, Sets]) -> list[str]:
             found = parts_of(list(sets.values())).get(part, [])
             if found:
                 lines.append(row([f"{part} ({len(found)})", model], found))
+    for kind, folders in KINDS.items():
+        for model, sets in models.items():
+            if all(folder in sets for folder in folders):
+                lines.append(row([f"{kind} ({len(folders)})", model], [sets[folder] for folder in folders]))
     return lines
 
 
