@@ -10,7 +10,7 @@ from torch import nn
 
 from napari_effseg import ConfigError
 from napari_effseg.nets.click_unet import ClickUNet, ClickUNetConfig
-from napari_effseg.training import run_training
+from napari_effseg.training import read_config, run_training
 from napari_effseg.training.clicks.asking import ask
 from napari_effseg.training.clicks.cases import ObjectCase, squared
 from napari_effseg.training.clicks.composed import composed_object, painted
@@ -18,9 +18,11 @@ from napari_effseg.training.clicks.config import ClickConfig
 from napari_effseg.training.clicks.lessons import ClickLesson
 from napari_effseg.training.clicks.others import correct_others, other_objects
 from napari_effseg.training.clicks.rounds import Rounds
+from napari_effseg.training.clicks.run import _begin
 from napari_effseg.training.clicks.sampler import ExampleSampler
 from napari_effseg.training.clicks.validate import click_dice
 from napari_effseg.training.clicks.whole import whole_examples
+from napari_effseg.zoo.weights import save_weights
 
 from .test_clicks import case, config  # noqa: F401  a fixture
 from .test_distill import examples, student
@@ -218,3 +220,23 @@ def test_some_answers_about_other_objects_are_corrected_by_a_click():
     counts = [len(prompts) for prompts in rounds.asked]
     assert set(counts) == {1, 2}
     assert {which for which, count in enumerate(counts) if count == 2} == rounds.answered
+
+
+@pytest.mark.parametrize("further", [False, True])
+def test_a_run_may_begin_with_either_of_two_networks_in_a_file(config, tmp_path, further):  # noqa: F811
+    torch.manual_seed(3)
+    both = ClickUNet(ClickUNetConfig(features=(4, 8), further=True))
+    start = tmp_path / "both.safetensors"
+    metadata = {"network": "click-unet", "constructor": {"features": [4, 8], "further": True}}
+    save_weights(both.state_dict(), start, metadata)
+    text = config.read_text()
+    if further:
+        first = run_training(config, output=tmp_path / "first", device="cpu") / "prompt-unet.toml"
+        text = text.replace("size = 32\n", f'size = 32\nfirst = "{first}"\n', 1)
+    config.write_text(text.replace("seed = 5\n", f'seed = 5\ninitial_weights = "{start}"\n'))
+    read, alone = read_config(config), ClickUNet(ClickUNetConfig(features=(4, 8)))
+    _begin(alone, read)
+    wanted = both.further if further else both
+    for name, value in alone.state_dict().items():
+        assert torch.equal(value, wanted.state_dict()[name]), name
+    run_training(config, output=tmp_path / "run", device="cpu")

@@ -51,7 +51,7 @@ def composed_object(case: ObjectCase, random: np.random.Generator) -> BoolArray 
     """
     pieces = _pieces(case, random)
     present = np.unique(pieces)
-    core = _one_of(pieces == drawn_by_size(pieces, present, random))
+    core = _largest_piece(pieces == drawn_by_size(pieces, present, random))
     if core.sum() < _LEAST_PIXELS or core.mean() > _LARGEST or _filling(core) < _COMPACT:
         return None
     reach = max(2.0, float(np.sqrt(core.sum() / np.pi)) * random.uniform(*_REACH))
@@ -65,7 +65,7 @@ def composed_object(case: ObjectCase, random: np.random.Generator) -> BoolArray 
     found &= ~core
     if random.random() < _FILLED:
         found |= core
-    found = _one_of(found)
+    found = _largest_piece(found)
     return found if found.sum() >= _LEAST_PIXELS else None
 
 
@@ -82,8 +82,7 @@ def painted(image: Tensor, mask: BoolArray, random: np.random.Generator) -> Tens
     -------
     Tensor, shape (C, I, J), uint8
     """
-    sharp: BoolArray = mask
-    soft = torch.from_numpy(ndimage.gaussian_filter(sharp.astype(np.float32), random.uniform(0.4, 1.5)))
+    soft = torch.from_numpy(ndimage.gaussian_filter(mask.astype(np.float32), random.uniform(0.4, 1.5)))
     tones = random.uniform(0, 255, len(image) if random.random() < _COLOURED else 1)
     tone = torch.from_numpy(tones.astype(np.float32))[:, None, None]
     texture = smooth_noise(image.shape[1:], int(random.integers(4, 64)), random) * float(
@@ -103,7 +102,7 @@ def _pieces(case: ObjectCase, random: np.random.Generator) -> IntArray:
     return pieces
 
 
-def _one_of(mask: BoolArray) -> BoolArray:
+def _largest_piece(mask: BoolArray) -> BoolArray:
     """Return the largest connected piece."""
     numbered, count = ndimage.label(mask, structure=np.ones((3, 3)))
     if count < 2:

@@ -18,7 +18,7 @@ from ...nets.sam import SAM
 from ...types import CancelCheck, Progress
 from ...zoo import find_card
 from ...zoo.card import Card
-from ...zoo.weights import build_network, load_network
+from ...zoo.weights import build_network, load_network, read_metadata
 from ..config import TrainConfig
 from ..folder import drawing
 from ..release import finished_card, trained_on, warm_start
@@ -63,7 +63,7 @@ def run_click_training(
     network = build_network(card)
     _check(network, config, card)
     if config.run.initial_weights:
-        warm_start(network, config.resolve(config.run.initial_weights))
+        _begin(network, config)
     trainer = ClickTrainer(config, card, network, _lesson(config, device), folder, device)
     if resume and trainer.checkpoint.is_file():
         trainer.resume()
@@ -75,6 +75,25 @@ def run_click_training(
     trainer.run(sampler, _choice(config, cancel), drawing(trainer, progress), cancel)
     card = dataclasses.replace(card, training=trained_on([*datasets, *tested], f"{card.name}.toml"))
     finished_card(card, network, trainer.best, card.training.licence, folder / card.training.config)
+
+
+def _begin(network: nn.Module, config: TrainConfig) -> None:
+    """Load the weights to start from; of two networks in one file that which answers the same prompts."""
+    path = config.resolve(config.run.initial_weights)
+    if not isinstance(network, ClickUNet) or network.further is not None or not _holds_two(path):
+        warm_start(network, path)
+        return
+    both = ClickUNet(dataclasses.replace(network.config, further=True))
+    warm_start(both, path)
+    begun, both.further = both.further if _clicks(config).first else both, None
+    assert begun is not None
+    network.load_state_dict(begun.state_dict())
+
+
+def _holds_two(path: Path) -> bool:
+    """Whether a file holds a `ClickUNet` with another one for further prompts."""
+    constructor = read_metadata(path).get("constructor") if path.is_file() else None
+    return isinstance(constructor, dict) and bool(constructor.get("further"))
 
 
 def _check(network: nn.Module, config: TrainConfig, card: Card) -> None:

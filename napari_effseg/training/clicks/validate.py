@@ -77,8 +77,8 @@ def _batch_dice(
                 rounds.draw_box(which)
             else:
                 rounds.click(which, None if answers is None else answers[which] > 0.5)
-        by_first = first is not None and number == 1 and not box
-        answers = rounds.answers(first if by_first and first is not None else network)
+        asked = network if first is None or box or number > 1 else first
+        answers = rounds.answers(asked)
         for which in range(len(examples)):
             rounds.remember(which, answers[which])
         if number in prompts:
